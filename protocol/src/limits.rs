@@ -1,0 +1,45 @@
+//! The bounds of everything that a client or a peer can make large. Surfaces check them before a request is made, so
+//! that their error can name the field; the core checks them again and refuses with [`crate::step::Refusal::Invalid`].
+
+/// Bytes of one key, its table not counted.
+pub const KEY_BYTES_MAX: usize = 512;
+
+/// Bytes of one value. Small enough that a prepared record stays within a page of the log; larger things are chunked.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024;
+
+/// Operations of one transaction.
+pub const OPERATIONS_MAX: usize = 64;
+
+/// Bytes of all keys and values of one transaction: a quarter of the log's segment, less room for the record's frame.
+pub const TRANSACTION_BYTES_MAX: usize = 96 * 1024;
+
+/// Rows of one answer.
+pub const ROWS_MAX: u32 = 1_000;
+
+/// Bytes of keys and values of one answer; a range read that would be longer stops early and says that there is more.
+pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Keys of one read.
+pub const READ_KEYS_MAX: usize = 64;
+
+/// Transactions of one coordinator that are not yet known to be applied everywhere. It bounds the outcomes that a view
+/// change carries (about ten bytes each) and what workers remember.
+pub const IN_FLIGHT_MAX: usize = 32 * 1024;
+
+/// Requests of clients that one coordinator holds at once, those waiting for a key or a view included.
+pub const REQUESTS_MAX: usize = 16 * 1024;
+
+/// Reads that wait at one worker for prepared transactions or locks.
+pub const READS_WAITING_MAX: usize = 16 * 1024;
+
+/// Prepares that wait at one worker for a lock.
+pub const PREPARES_WAITING_MAX: usize = 16 * 1024;
+
+/// Members of one view.
+pub const MEMBERS_MAX: usize = 32;
+
+/// Times that a coordinator tries a transaction before it gives up and says so: refusals by older ones and view changes count.
+pub const ATTEMPTS_MAX: u8 = 32;
+
+/// Outcomes that a coordinator remembers of its transactions after they have ended, for those who ask later.
+pub const OUTCOMES_REMEMBERED_MAX: usize = 64 * 1024;

@@ -1,0 +1,3 @@
+//! Who belongs to the cluster, and how that changes: views, and the view change that settles what was in doubt.
+
+pub mod view;

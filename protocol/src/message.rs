@@ -1,0 +1,235 @@
+//! Every message between nodes. Within a view a message is sent once, over a connection that keeps order: when a
+//! connection is lost the view ends, and the view change asks each member what it holds, so nothing is sent again.
+//!
+//! ```text
+//! coordinator                       worker
+//!     | -- Prepare ------------------> |  lock, check, log, sync
+//!     | <------------------- Vote ---- |
+//!     | -- Decide -------------------> |  apply, release, log
+//!     | <----------- Acknowledged ---- |  synced
+//!     | -- Forget -------------------> |
+//!
+//!     | -- Seal ---------------------> |  refuse older views from now on, sync
+//!     | <----------------- Sealed ---- |  what it holds prepared or knows decided
+//!     |    swap the view in
+//!     | -- Activate -----------------> |  apply the outcomes, sync
+//!     | <-------------- Activated ---- |
+//! ```
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Age, ClusterId, Incarnation, ReadId, TraceContext, TxnId, Version, ViewNumber};
+use crate::membership::view::Outcomes;
+use crate::operation::{Answer, Consistency, Operation, Query};
+
+/// What one node tells another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Message {
+    /// Coordinator to each participant: take part in this transaction. Promises nothing yet.
+    Prepare(Prepare),
+    /// Participant to coordinator: yes, it is locked, checked and on disk and can be committed whatever happens; or no.
+    Vote {
+        /// The transaction.
+        txn: TxnId,
+        /// The view that the vote was made in.
+        view: ViewNumber,
+        /// Yes or no.
+        vote: Vote,
+    },
+    /// Coordinator to each participant: all voted yes, or one refused.
+    Decide {
+        /// The transaction.
+        txn: TxnId,
+        /// The view that it runs in; a worker that was sealed for a later one takes no notice (R2).
+        view: ViewNumber,
+        /// What was decided.
+        outcome: Outcome,
+    },
+    /// Participant to coordinator: the decision is applied and synced. R1 and R7 wait for it.
+    Acknowledged {
+        /// The transaction.
+        txn: TxnId,
+        /// The view that it ran in.
+        view: ViewNumber,
+    },
+    /// Coordinator to each member: every participant has these decisions synced; nobody will ask for them again (R7).
+    Forget {
+        /// The view that they were made in.
+        view: ViewNumber,
+        /// The run of the coordinator that they belong to.
+        incarnation: Incarnation,
+        /// All sequences below this one. A prepare below it is refused from now on.
+        below: u64,
+    },
+    /// Coordinator to each member: every member has the outcomes of all views before this one synced (R7).
+    ForgetViews {
+        /// The first view that is not meant.
+        before: ViewNumber,
+    },
+    /// Coordinator to one member: answer this from the store.
+    Read(Read),
+    /// Worker to coordinator: the answer to a read.
+    Answered {
+        /// The read.
+        read: ReadId,
+        /// What came of it.
+        result: ReadResult,
+    },
+    /// Leader to each member of the view to come: take nothing of older views any more, and say what you hold (R2).
+    Seal(Seal),
+    /// Member to leader: sealed, synced, and this is what it holds.
+    Sealed(Report),
+    /// Worker to leader: not sealed, since it belongs to another cluster (R12).
+    SealRefused {
+        /// The view that it should have been sealed for.
+        view: ViewNumber,
+        /// The cluster that it belongs to.
+        bound: ClusterId,
+    },
+    /// Leader to each member, after the swap: the view is active, and these are the outcomes of all views before it (R3).
+    Activate {
+        /// The view.
+        view: ViewNumber,
+        /// How the transactions in doubt ended.
+        outcomes: Outcomes,
+    },
+    /// Member to leader: the outcomes are applied and synced.
+    Activated {
+        /// The view.
+        view: ViewNumber,
+    },
+    /// Worker to every coordinator: something has been prepared here for longer than the bound without a decision (R11).
+    InDoubt {
+        /// The worker's view.
+        view: ViewNumber,
+    },
+}
+
+/// A transaction as sent to its participants. They are not listed: all members of every shard that its keys lie in take
+/// part, which each node computes from the view with [`crate::store::placement`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Prepare {
+    /// Its id.
+    pub txn: TxnId,
+    /// Its age, kept over retries.
+    pub age: Age,
+    /// The view that it runs in.
+    pub view: ViewNumber,
+    /// What it does.
+    pub operations: Vec<Operation>,
+    /// The request's trace, if it has one.
+    pub trace: Option<TraceContext>,
+}
+
+/// A participant's answer to a prepare.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Vote {
+    /// Prepared and synced. Carries the version that each operation writes, in their order; a delete or check gives the
+    /// version that it found, 0 where there is none.
+    Yes {
+        /// The versions.
+        versions: Vec<Version>,
+    },
+    /// Not prepared, and it won't be.
+    No(NoReason),
+}
+
+/// Why a participant refuses to prepare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum NoReason {
+    /// An older transaction holds a key, or waits for it (wait-die). The coordinator tries again with the same age.
+    Older {
+        /// Its stamp, so that the coordinator's next ages are greater.
+        stamp: u64,
+    },
+    /// An expectation does not hold.
+    Expectation {
+        /// The operation, counted from 0.
+        operation: u16,
+        /// The version found, if there is a record.
+        found: Option<Version>,
+    },
+    /// The worker's memory bound would be passed.
+    Memory,
+    /// Too much waits here already.
+    Overloaded,
+    /// The prepare is of another view than the worker, or of a transaction that has been decided.
+    Stale,
+}
+
+/// How a transaction ended. That it is not known yet is the third outcome, which has no message: only silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Outcome {
+    /// All of it holds.
+    Committed,
+    /// None of it holds.
+    Aborted,
+}
+
+/// A read as sent to a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Read {
+    /// Its number.
+    pub read: ReadId,
+    /// The coordinator's active view.
+    pub view: ViewNumber,
+    /// Its age, for strict reads.
+    pub age: Age,
+    /// Which moment it shows.
+    pub consistency: Consistency,
+    /// What to read.
+    pub query: Query,
+    /// The request's trace, if it has one.
+    pub trace: Option<TraceContext>,
+}
+
+/// What came of a read at a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ReadResult {
+    /// Answered.
+    Found(Answer),
+    /// Strict only: an older transaction holds or waits for something in its range.
+    Older {
+        /// Its stamp.
+        stamp: u64,
+    },
+    /// The worker is in another view.
+    Stale,
+    /// Too many reads wait here already.
+    Overloaded,
+}
+
+/// The first half of a view change at one member.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Seal {
+    /// The cluster; a worker binds itself to the first that seals it.
+    pub cluster: ClusterId,
+    /// The view to come.
+    pub view: ViewNumber,
+    /// The last active view before it, if there was one, whose outcomes come along (R4).
+    pub last_active: Option<(ViewNumber, Outcomes)>,
+}
+
+/// What a member holds when it is sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Report {
+    /// The view that it was sealed for.
+    pub view: ViewNumber,
+    /// Transactions prepared here, undecided.
+    pub prepared: Vec<PreparedReport>,
+    /// Transactions that it remembers as decided.
+    pub decided: Vec<(TxnId, Outcome)>,
+    /// The greatest age stamp that it has seen, so that the next coordinator's ages are greater.
+    pub stamp: u64,
+}
+
+/// A transaction in doubt, as a member reports it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PreparedReport {
+    /// Its id.
+    pub txn: TxnId,
+    /// The shards that it touches.
+    pub shards: Vec<crate::id::ShardId>,
+}

@@ -1,0 +1,65 @@
+//! Rules that a test can leave out, to see that a checker finds the break. Only with the feature `omissions` can one be
+//! left out at all; without it every question below is answered *no* at compile time.
+
+/// One rule of the protocol, left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Omission {
+    /// R1: a coordinator answers *aborted* before every participant has acknowledged the abort.
+    AbortEarly,
+    /// R2: a sealed worker still takes decisions of an older view.
+    StaleDecision,
+    /// R2: a sealed worker still votes for prepares of an older view.
+    StaleVote,
+    /// R3: the outcomes of a view change are sent before the swap that carries them.
+    ApplyBeforeSwap,
+    /// R4: a later leader does not carry the outcomes of the last active view.
+    ForgetOutcomes,
+    /// R5: a new view may take workers that were not members of the last active view.
+    AnyWorker,
+    /// R6: a worker votes before the prepared record is synced.
+    VoteUnsynced,
+    /// R6: a worker acknowledges an abort before it is synced.
+    AcknowledgeUnsynced,
+    /// R6: a worker reports itself sealed before that is synced.
+    SealUnsynced,
+    /// R7: a worker forgets a transaction once every member applied it, synced or not.
+    ForgetApplied,
+    /// R10: a prepare is judged by the holders alone, not by those that wait before it.
+    IgnoreWaiting,
+    /// R10: a younger transaction waits for an older one too.
+    WaitForOlder,
+}
+
+/// The set of rules that are left out of a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Omissions(#[cfg(feature = "omissions")] u32);
+
+impl Omissions {
+    /// Every rule is kept.
+    pub const NONE: Omissions = Omissions(
+        #[cfg(feature = "omissions")]
+        0,
+    );
+
+    /// Only this rule is left out.
+    #[cfg(feature = "omissions")]
+    #[must_use]
+    pub const fn only(omission: Omission) -> Self {
+        Omissions(1 << omission as u8)
+    }
+
+    /// Whether the rule is left out.
+    #[must_use]
+    pub const fn has(self, omission: Omission) -> bool {
+        #[cfg(feature = "omissions")]
+        {
+            self.0 & (1 << omission as u8) != 0
+        }
+        #[cfg(not(feature = "omissions"))]
+        {
+            let _ = omission;
+            false
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What a worker writes to its log, and the state that the records of a log add up to. [`Snapshot::fold`] is the one
+//! definition of what a record means: engines, recovery and the checkers all answer to it.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Age, ClusterId, Incarnation, NodeId, TxnId, Version, ViewNumber};
+use crate::message::Outcome;
+use crate::operation::{Key, Operation, Shared};
+
+/// One record of a worker's log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Record {
+    /// The worker belongs to this cluster for good (R12).
+    Bound {
+        /// The cluster.
+        cluster: ClusterId,
+    },
+    /// The worker takes nothing of older views (R2).
+    Sealed {
+        /// The view that it was sealed for.
+        view: ViewNumber,
+    },
+    /// A transaction is locked, checked and can be committed. Synced before the vote (R6).
+    Prepared(Prepared),
+    /// A transaction was committed and applied; it is remembered until it may be forgotten.
+    Committed {
+        /// The transaction.
+        txn: TxnId,
+        /// The view that it ran in.
+        view: ViewNumber,
+        /// What it wrote.
+        writes: Vec<Write>,
+    },
+    /// A transaction was aborted, prepared here or not. Synced before the acknowledgement (R6).
+    Aborted {
+        /// The transaction.
+        txn: TxnId,
+        /// The view that it ran in.
+        view: ViewNumber,
+    },
+    /// The decisions of one coordinator's run below this sequence are forgotten (R7).
+    Forgot {
+        /// The run.
+        incarnation: Incarnation,
+        /// The low-water mark.
+        below: u64,
+    },
+    /// The decisions of all views before this one are forgotten (R7).
+    ForgotViews {
+        /// The first view that is not meant.
+        before: ViewNumber,
+    },
+}
+
+/// A prepared transaction: all that is needed to commit it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Prepared {
+    /// The transaction.
+    pub txn: TxnId,
+    /// Its age.
+    pub age: Age,
+    /// The view that it was prepared in.
+    pub view: ViewNumber,
+    /// What it does.
+    pub operations: Vec<Operation>,
+    /// The version for each operation, as voted.
+    pub versions: Vec<Version>,
+}
+
+/// One record written or removed by a committed transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Write {
+    /// Which.
+    pub key: Key,
+    /// Its new content; `None` removes it.
+    pub stored: Option<Stored>,
+}
+
+/// A record as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Stored {
+    /// Its version.
+    pub version: Version,
+    /// The transaction that wrote it.
+    pub written_by: TxnId,
+    /// Its value.
+    pub value: Shared,
+}
+
+/// A decision that a worker remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Decided {
+    /// The view that the transaction ran in.
+    pub view: ViewNumber,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// What the records of a log add up to: a worker starts from it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Snapshot {
+    /// The worker's identity, made with the log.
+    pub node: NodeId,
+    /// The cluster that it is bound to.
+    pub cluster: Option<ClusterId>,
+    /// The view that it was last sealed for; 0 before the first.
+    pub view: ViewNumber,
+    /// The store.
+    pub records: BTreeMap<Key, Stored>,
+    /// Transactions in doubt.
+    pub prepared: BTreeMap<TxnId, Prepared>,
+    /// Decisions remembered.
+    pub decided: BTreeMap<TxnId, Decided>,
+    /// Low-water marks of the current view: sequences below are forgotten.
+    pub forgotten: BTreeMap<Incarnation, u64>,
+}
+
+impl Snapshot {
+    /// The state of an empty log of this identity.
+    #[must_use]
+    pub fn new(node: NodeId) -> Self {
+        Snapshot {
+            node,
+            cluster: None,
+            view: ViewNumber(0),
+            records: BTreeMap::new(),
+            prepared: BTreeMap::new(),
+            decided: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one more record in.
+    pub fn fold(&mut self, record: &Record) {
+        match record {
+            Record::Bound { cluster } => self.cluster = Some(*cluster),
+            Record::Sealed { view } => {
+                self.view = *view;
+                self.forgotten.clear();
+            }
+            Record::Prepared(prepared) => {
+                self.prepared.insert(prepared.txn, prepared.clone());
+            }
+            Record::Committed { txn, view, writes } => {
+                self.prepared.remove(txn);
+                self.decided.insert(*txn, Decided { view: *view, outcome: Outcome::Committed });
+                for write in writes {
+                    match &write.stored {
+                        Some(stored) => self.records.insert(write.key.clone(), stored.clone()),
+                        None => self.records.remove(&write.key),
+                    };
+                }
+            }
+            Record::Aborted { txn, view } => {
+                self.prepared.remove(txn);
+                self.decided.insert(*txn, Decided { view: *view, outcome: Outcome::Aborted });
+            }
+            Record::Forgot { incarnation, below } => {
+                let txn = |sequence| TxnId { incarnation: *incarnation, sequence };
+                let kept = self.decided.split_off(&txn(0));
+                for (id, decided) in kept {
+                    if id.incarnation != *incarnation || id.sequence >= *below {
+                        self.decided.insert(id, decided);
+                    }
+                }
+                self.forgotten.insert(*incarnation, *below);
+            }
+            Record::ForgotViews { before } => self.decided.retain(|_, decided| decided.view >= *before),
+        }
+    }
+}

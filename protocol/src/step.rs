@@ -1,0 +1,393 @@
+//! The contract of the core: what goes into a state machine and what comes out.
+//!
+//! A machine has one door, [`Machine::handle`]. The caller's duties:
+//!
+//! 1. Give it one input, then perform all outputs, in their order, before the next input (or as if it were so).
+//! 2. Append each [`Output::Persist`] to the log in order. When the first `n` records that have not been reported yet are
+//!    synced, say so with [`Input::Persisted`]. The machine itself holds back every message that depends on it.
+//! 3. Send each [`Output::Send`] over the connection to that node, in order. A message that can't be delivered may be
+//!    lost, but then the connection must be closed and [`Input::Disconnected`] given, to both ends.
+//! 4. When a timer is set, give [`Input::Timeout`] once after the time is up, unless it was set anew or cancelled before.
+//! 5. Perform [`Output::Swap`] one at a time and answer each with [`Input::Swapped`].
+//! 6. Answer the client with each [`Output::Reply`]; there is exactly one for each request.
+//! 7. On [`Output::Halt`] end the process with that reason.
+//!
+//! The machines hold no clock, no randomness and no sockets; the same inputs give the same outputs.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::id::{ClusterId, NodeId, RequestId, TraceContext, TxnId, Version, ViewNumber};
+use crate::membership::view::ViewRecord;
+use crate::message::{Message, Outcome};
+use crate::operation::{Answer, Consistency, Digest, Operation, Query};
+use crate::record::Record;
+
+/// A state machine of the core.
+pub trait Machine {
+    /// Takes one input and appends what is to be done to `out`, in order.
+    fn handle(&mut self, input: Input, out: &mut Vec<Output>);
+}
+
+/// What happens to a node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// The process has started. The first input, given once; sets the first timers.
+    Start,
+    /// A client of this process asks for something.
+    Request {
+        /// Names the reply.
+        id: RequestId,
+        /// What it asks.
+        request: Request,
+    },
+    /// A message came in.
+    Message {
+        /// From whom; the connection has proved it.
+        from: NodeId,
+        /// The message.
+        message: Message,
+    },
+    /// A connection stands, both ends have proved that they know the cluster's secret, and this is who is there.
+    Connected(Peer),
+    /// The connection to this node is gone; what was sent last may not have arrived. Nothing comes from it after this.
+    Disconnected {
+        /// The node.
+        node: NodeId,
+    },
+    /// So many more records, in the order of their [`Output::Persist`], are synced.
+    Persisted {
+        /// How many.
+        records: u32,
+    },
+    /// The control store has answered.
+    Swapped(Swapped),
+    /// A timer went off.
+    Timeout(Timer),
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Peer {
+    /// Its identity.
+    pub node: NodeId,
+    /// Coordinator or worker.
+    pub role: Role,
+    /// Where it was reached, as named in this node's settings; empty for connections that came in.
+    pub address: String,
+    /// For a worker: the cluster that it is bound to.
+    pub cluster: Option<ClusterId>,
+}
+
+/// The two kinds of processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Role {
+    /// Runs transactions for clients.
+    Coordinator,
+    /// Holds a replica.
+    Worker,
+}
+
+/// The answer of the control store to a swap.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Swapped {
+    /// It holds the new record now, synced.
+    Done,
+    /// It does not, or that is not known; this is what it holds now, read again after the attempt.
+    Current(Option<ViewRecord>),
+}
+
+/// Timers, by name. Setting one that runs starts it anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// Periodic housekeeping: deadlines of requests, doubts that last too long, what may be forgotten.
+    Sweep,
+    /// The view change waits no longer: for members to connect, or for those that don't answer.
+    ViewChange,
+    /// Refused transactions and reads are tried again.
+    Retry,
+}
+
+/// What a node wants done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// Append to the log.
+    Persist(Record),
+    /// Send to another node.
+    Send {
+        /// To whom.
+        to: NodeId,
+        /// What.
+        message: Message,
+    },
+    /// Answer a request.
+    Reply {
+        /// Which.
+        id: RequestId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Start a timer.
+    SetTimer {
+        /// Which.
+        timer: Timer,
+        /// When it goes off, in milliseconds from now.
+        after_ms: u64,
+    },
+    /// Stop a timer.
+    CancelTimer(Timer),
+    /// Replace the record of the control store, if it is still `expected`; sync; answer with [`Input::Swapped`].
+    Swap {
+        /// What it must hold now.
+        expected: Option<ViewRecord>,
+        /// What it shall hold.
+        record: ViewRecord,
+    },
+    /// Something that people may want to see. Nothing depends on it.
+    Publish(Event),
+    /// The node can't go on; nothing it could do would be right.
+    Halt(Halt),
+}
+
+/// What a client of a coordinator can ask.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// Run a transaction.
+    Commit {
+        /// All that it does.
+        operations: Vec<Operation>,
+        /// The process's clock in microseconds since 1970, a hint for its age.
+        clock: u64,
+        /// The request's trace, if it has one.
+        trace: Option<TraceContext>,
+    },
+    /// Read from one replica, the least busy.
+    Read {
+        /// What.
+        query: Query,
+        /// As of when.
+        consistency: Consistency,
+        /// The process's clock in microseconds since 1970, a hint for its age.
+        clock: u64,
+        /// The request's trace, if it has one.
+        trace: Option<TraceContext>,
+    },
+    /// The digest of every member at a common point.
+    Digests,
+    /// How a transaction ended.
+    Outcome {
+        /// Which.
+        txn: TxnId,
+    },
+    /// How the node stands. The one request that a worker takes too.
+    Status,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reply {
+    /// The transaction is committed on every participant and holds for good.
+    Committed {
+        /// Its id.
+        txn: TxnId,
+        /// The version that each operation wrote; for a delete or check the one found, 0 if none.
+        versions: Vec<Version>,
+    },
+    /// The transaction is aborted everywhere and never happened.
+    Aborted {
+        /// Its id.
+        txn: TxnId,
+        /// Why.
+        reason: AbortReason,
+    },
+    /// Whether the transaction committed is not known yet. It will not be tried again; ask for its outcome later.
+    Unknown {
+        /// Its id.
+        txn: TxnId,
+    },
+    /// What a read found.
+    Found(Answer),
+    /// Nothing was sent and nothing has happened.
+    Refused(Refusal),
+    /// The digests, by member; a member that has not answered in time is missing.
+    Digests {
+        /// The view that they were taken in.
+        view: ViewNumber,
+        /// Members and their digests.
+        digests: Vec<(NodeId, Digest)>,
+    },
+    /// What is known of a transaction.
+    Outcome(KnownOutcome),
+    /// How a coordinator stands.
+    Coordinator(CoordinatorStatus),
+    /// How a worker stands.
+    Worker(WorkerStatus),
+}
+
+/// Why a transaction was aborted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AbortReason {
+    /// An expectation did not hold.
+    Expectation {
+        /// The operation, counted from 0.
+        operation: u16,
+        /// The version found, if there was a record.
+        found: Option<Version>,
+    },
+    /// A worker's memory bound would have been passed.
+    Memory,
+    /// It was tried as often as is allowed, and each time an older one stood in its way or its view ended.
+    Contention,
+}
+
+/// Why a request was refused outright.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Too many requests are under way; try again in a moment.
+    Overloaded,
+    /// No view is active, or the deadline passed before anything was sent.
+    Unavailable,
+    /// The request breaks a bound of [`crate::limits`], or names a key twice.
+    Invalid,
+}
+
+/// What a coordinator knows of a transaction's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KnownOutcome {
+    /// It ended so.
+    Known(Outcome),
+    /// It may still be under way, or belongs to an earlier run and was in doubt when that ended.
+    Unknown,
+    /// Never heard of, or no longer known.
+    NotKnown,
+}
+
+/// How a coordinator stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CoordinatorStatus {
+    /// The last active view with the whole record; `None` before the first.
+    pub record: Option<ViewRecord>,
+    /// Whether a write would be accepted now.
+    pub serving: bool,
+    /// Members and other workers that are connected now.
+    pub connected: Vec<Peer>,
+    /// Transactions of this coordinator that are under way, and of these: voted on by all but not yet acknowledged.
+    pub in_flight: u64,
+    /// Requests that wait for a key or a view.
+    pub queued: u64,
+    /// Transactions whose outcome waits for a view change.
+    pub in_doubt: u64,
+    /// Reads under way.
+    pub reads: u64,
+}
+
+/// How a worker stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WorkerStatus {
+    /// Its identity.
+    pub node: NodeId,
+    /// The cluster that it is bound to.
+    pub cluster: Option<ClusterId>,
+    /// The view that it was sealed for last.
+    pub view: ViewNumber,
+    /// Whether it knows that this view became active.
+    pub active: bool,
+    /// The sums of its store.
+    pub digest: Digest,
+    /// Bytes that count against the memory bound.
+    pub memory_bytes: u64,
+    /// Transactions prepared and undecided.
+    pub prepared: u64,
+    /// Prepares that wait for a lock.
+    pub waiting: u64,
+    /// Reads that wait.
+    pub reads_waiting: u64,
+    /// Decisions remembered.
+    pub remembered: u64,
+    /// Keys and ranges locked.
+    pub locks: u64,
+}
+
+/// Something that people may want to see.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A transaction has come a step further at its coordinator.
+    Transaction {
+        /// Which.
+        txn: TxnId,
+        /// The step.
+        step: TransactionStep,
+    },
+    /// A view change was begun.
+    ViewPending {
+        /// Its number.
+        view: ViewNumber,
+        /// Its members.
+        members: Vec<NodeId>,
+    },
+    /// A view became active.
+    ViewActive {
+        /// Its number.
+        view: ViewNumber,
+        /// Its members.
+        members: Vec<NodeId>,
+        /// Transactions that were in doubt and committed with it.
+        committed: u32,
+        /// Transactions that were in doubt and aborted with it.
+        aborted: u32,
+    },
+    /// A member was left out of the next view.
+    LeftOut {
+        /// Who.
+        node: NodeId,
+    },
+    /// A worker of another cluster, or one that belongs to no view, was met and not taken.
+    NotTaken {
+        /// Who.
+        node: NodeId,
+        /// The cluster that it is bound to.
+        bound: Option<ClusterId>,
+    },
+}
+
+/// The steps of a transaction as its coordinator sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TransactionStep {
+    /// It waits for another of this coordinator that has a key of it, or for a view.
+    Queued,
+    /// Prepares were sent.
+    Prepared,
+    /// A participant voted.
+    Voted {
+        /// Who.
+        node: NodeId,
+        /// Yes or no.
+        yes: bool,
+    },
+    /// It is decided.
+    Decided(Outcome),
+    /// A participant has applied the decision and synced it.
+    Acknowledged {
+        /// Who.
+        node: NodeId,
+    },
+    /// It will be tried again with the same age, as this transaction.
+    Retried {
+        /// The new id.
+        txn: TxnId,
+    },
+}
+
+/// Why a node can't go on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Halt {
+    /// The control store is empty, but a named worker belongs to a cluster already (R12).
+    WorkerHoldsView {
+        /// The worker.
+        address: String,
+        /// Its cluster.
+        cluster: ClusterId,
+    },
+    /// Another coordinator has written the control store; this one must not go on beside it.
+    Superseded,
+}

@@ -1,0 +1,2 @@
+//! The executable of Skein.
+fn main() {}
