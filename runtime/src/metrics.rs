@@ -1,0 +1,226 @@
+//! What the runtime counts: driver, transport, log and invariants. Names and units follow Prometheus; every series carries
+//! the label `node`, since several nodes may share a process, and is there from the start, so that zero can be seen. The
+//! counters that a node needs are looked up once, in [`RuntimeMetrics::node`]; counting is one atomic addition.
+
+use std::sync::Arc;
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::transport::{Direction, Fault, FrameKind};
+
+/// The runtime's metrics of one process.
+#[derive(Clone, Debug)]
+pub struct RuntimeMetrics {
+    queue_length: IntGaugeVec,
+    queue_rejected: IntCounterVec,
+    inputs: IntCounterVec,
+    batches: IntCounterVec,
+    sync_duration: HistogramVec,
+    appended_bytes: IntCounterVec,
+    appended_records: IntCounterVec,
+    frames: IntCounterVec,
+    messages: IntCounterVec,
+    bytes: IntCounterVec,
+    faults: IntCounterVec,
+    reconnects: IntCounterVec,
+    connections: IntGaugeVec,
+    overflows: IntCounterVec,
+    violations: IntCounterVec,
+}
+
+/// The metrics of one node.
+#[derive(Clone, Debug)]
+pub struct NodeMetrics {
+    /// Inputs that the driver took with its last batch.
+    pub queue_length: IntGauge,
+    /// Requests refused because the driver's queue was full.
+    pub queue_rejected: IntCounter,
+    /// Inputs handled.
+    pub inputs: IntCounter,
+    /// Batches handled.
+    pub batches: IntCounter,
+    /// Seconds that each sync of the log took.
+    pub sync_duration: Histogram,
+    /// Bytes of records appended to the log.
+    pub appended_bytes: IntCounter,
+    /// Records appended to the log.
+    pub appended_records: IntCounter,
+    /// Connections that stand, both ends having proved that they know the secret.
+    pub connections: IntGauge,
+    /// Connections closed because their peer didn't take what was sent to it.
+    pub overflows: IntCounter,
+    messages: [IntCounter; 2],
+    bytes: [IntCounter; 2],
+    frames: [[IntCounter; 2]; 2],
+    faults: [IntCounter; Fault::ALL.len()],
+    reconnects: IntCounterVec,
+    violations: IntCounterVec,
+    name: Arc<str>,
+}
+
+impl RuntimeMetrics {
+    /// Registers the metrics, and `skein_build_info` with these two labels.
+    pub fn register(registry: &Registry, version: &str, revision: &str) -> Result<Arc<Self>, prometheus::Error> {
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let node = &["node"];
+        let sync_duration = HistogramVec::new(
+            HistogramOpts::new("skein_wal_sync_duration_seconds", "Time that one sync of the log took.")
+                .buckets(prometheus::exponential_buckets(0.000_05, 2.0, 16)?),
+            node,
+        )?;
+        registry.register(Box::new(sync_duration.clone()))?;
+        let info = gauge("skein_build_info", "The build that runs; always 1.", &["version", "revision"])?;
+        info.with_label_values(&[version, revision]).set(1);
+        Ok(Arc::new(RuntimeMetrics {
+            queue_length: gauge("skein_driver_queue_length", "Inputs that the driver took with its last batch.", node)?,
+            queue_rejected: counter(
+                "skein_driver_queue_rejected_total",
+                "Requests refused at once because the driver's queue was full.",
+                node,
+            )?,
+            inputs: counter("skein_driver_inputs_total", "Inputs that the driver gave to its machine.", node)?,
+            batches: counter("skein_driver_batches_total", "Batches in which the driver took its inputs.", node)?,
+            sync_duration,
+            appended_bytes: counter("skein_wal_appended_bytes_total", "Bytes of records appended to the log.", node)?,
+            appended_records: counter("skein_wal_appended_records_total", "Records appended to the log.", node)?,
+            frames: counter(
+                "skein_transport_frames_total",
+                "Frames sent (out) and received (in), those with messages and those that only keep the connection alive.",
+                &["node", "direction", "kind"],
+            )?,
+            messages: counter("skein_transport_messages_total", "Messages sent and received.", &["node", "direction"])?,
+            bytes: counter("skein_transport_bytes_total", "Bytes sent and received, headers included.", &["node", "direction"])?,
+            faults: counter(
+                "skein_transport_faults_total",
+                "Connections closed because of what the other end did, by kind.",
+                &["node", "kind"],
+            )?,
+            reconnects: counter("skein_transport_reconnects_total", "Connections made again to a peer.", &["node", "peer"])?,
+            connections: gauge("skein_transport_connections", "Connections that stand.", node)?,
+            overflows: counter(
+                "skein_transport_overflows_total",
+                "Connections closed because the peer did not take what was sent to it.",
+                node,
+            )?,
+            violations: counter(
+                "skein_invariant_violations_total",
+                "Times that an invariant of the protocol was found broken.",
+                &["node", "id"],
+            )?,
+        }))
+    }
+
+    /// The metrics of one node, all series made.
+    #[must_use]
+    pub fn node(&self, name: &str) -> NodeMetrics {
+        let directions = [Direction::In, Direction::Out];
+        let by_direction = |counter: &IntCounterVec| directions.map(|d| counter.with_label_values(&[name, d.label()]));
+        let kinds = [FrameKind::Messages, FrameKind::Heartbeat];
+        NodeMetrics {
+            queue_length: self.queue_length.with_label_values(&[name]),
+            queue_rejected: self.queue_rejected.with_label_values(&[name]),
+            inputs: self.inputs.with_label_values(&[name]),
+            batches: self.batches.with_label_values(&[name]),
+            sync_duration: self.sync_duration.with_label_values(&[name]),
+            appended_bytes: self.appended_bytes.with_label_values(&[name]),
+            appended_records: self.appended_records.with_label_values(&[name]),
+            connections: self.connections.with_label_values(&[name]),
+            overflows: self.overflows.with_label_values(&[name]),
+            messages: by_direction(&self.messages),
+            bytes: by_direction(&self.bytes),
+            frames: directions.map(|d| kinds.map(|kind| self.frames.with_label_values(&[name, d.label(), kind.label()]))),
+            faults: Fault::ALL.map(|fault| self.faults.with_label_values(&[name, fault.label()])),
+            reconnects: self.reconnects.clone(),
+            violations: self.violations.clone(),
+            name: name.into(),
+        }
+    }
+}
+
+impl NodeMetrics {
+    /// The name of the node, as in the label.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// One frame of so many bytes, header included, went by.
+    pub fn frame(&self, direction: Direction, kind: FrameKind, bytes: usize) {
+        self.frames[direction as usize][kind as usize].inc();
+        self.bytes[direction as usize].inc_by(bytes as u64);
+    }
+
+    /// So many messages went by.
+    pub fn messages(&self, direction: Direction, count: usize) {
+        self.messages[direction as usize].inc_by(count as u64);
+    }
+
+    /// A connection was closed because of what the other end did.
+    pub fn fault(&self, fault: Fault) {
+        self.faults[fault as usize].inc();
+    }
+
+    /// How often connections were closed for this.
+    #[must_use]
+    pub fn faults(&self, fault: Fault) -> u64 {
+        self.faults[fault as usize].get()
+    }
+
+    /// Connections made again to a peer.
+    #[must_use]
+    pub fn reconnects(&self, peer: &str) -> IntCounter {
+        self.reconnects.with_label_values(&[&*self.name, peer])
+    }
+
+    /// Times that this invariant was found broken.
+    #[must_use]
+    pub fn violations(&self, id: &str) -> IntCounter {
+        self.violations.with_label_values(&[&*self.name, id])
+    }
+}
+
+/// All metrics of a registry in Prometheus' text format.
+#[must_use]
+pub fn encode(registry: &Registry) -> String {
+    let mut text = Vec::new();
+    TextEncoder::new().encode(&registry.gather(), &mut text).expect("writing to memory does not fail");
+    String::from_utf8(text).expect("the text format is text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_series_is_there_from_the_start() {
+        let registry = Registry::new();
+        let metrics = RuntimeMetrics::register(&registry, "1.2.3", "abc").unwrap();
+        let node = metrics.node("w1");
+        node.reconnects("127.0.0.1:1");
+        node.violations("R1");
+        let text = encode(&registry);
+        for series in [
+            "skein_build_info{revision=\"abc\",version=\"1.2.3\"} 1",
+            "skein_driver_queue_rejected_total{node=\"w1\"} 0",
+            "skein_wal_sync_duration_seconds_count{node=\"w1\"} 0",
+            "skein_transport_frames_total{direction=\"in\",kind=\"messages\",node=\"w1\"} 0",
+            "skein_transport_faults_total{kind=\"secret\",node=\"w1\"} 0",
+            "skein_transport_reconnects_total{node=\"w1\",peer=\"127.0.0.1:1\"} 0",
+            "skein_invariant_violations_total{id=\"R1\",node=\"w1\"} 0",
+        ] {
+            assert!(text.contains(series), "{series} is missing in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Connections between nodes: TCP, one per pair, on which each side sends frames of many messages. Coordinators dial,
+//! workers listen. Before anything else both ends prove that they know the cluster's secret ([`handshake`]); nothing that a
+//! stranger sends reaches a machine. Whatever breaks the rules of a frame closes its connection, is counted as a [`Fault`]
+//! and logged, and harms nobody else.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use skein_protocol::id::{ClusterId, NodeId};
+use skein_protocol::step::Role;
+use tokio::net::TcpListener;
+
+pub mod connection;
+pub mod frame;
+pub mod handshake;
+pub(crate) mod peers;
+
+pub use frame::{FRAME_BYTES_MAX, FrameKind};
+pub use handshake::{InvalidSecret, Secret};
+
+/// Where a node meets its peers, and as whom.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The node's identity.
+    pub node: NodeId,
+    /// Its role.
+    pub role: Role,
+    /// The cluster that a worker is bound to, told to whoever connects. The driver keeps it up to date.
+    pub bound: Bound,
+    /// What both ends must know; without one, an empty secret, as is fit for loopback only.
+    pub secret: Option<Secret>,
+    /// Where others connect, for a worker.
+    pub listener: Option<TcpListener>,
+    /// Whom to connect to, `host:port` each, for a coordinator.
+    pub dial: Vec<String>,
+    /// Bounds on what peers may do.
+    pub limits: Limits,
+}
+
+/// The cluster that a worker is bound to, shared by the driver, which learns it, and the handshakes, which tell it.
+#[derive(Clone, Debug, Default)]
+pub struct Bound(Arc<Mutex<Option<ClusterId>>>);
+
+/// Bounds on what peers may do.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// How long a handshake may take, the connecting included.
+    pub handshake: Duration,
+    /// Connections that may be in their handshake at once; further ones are closed.
+    pub handshakes_max: usize,
+    /// Connections that others may hold to this node at once.
+    pub connections_max: usize,
+    /// A heartbeat is sent when nothing else was for so long.
+    pub heartbeat: Duration,
+    /// A connection on which nothing came for so long is taken for dead.
+    pub silence: Duration,
+    /// Bytes that may wait for one peer; beyond that its connection is closed.
+    pub send_queue_bytes_max: usize,
+    /// The shortest wait before a dead connection is made again.
+    pub reconnect_min: Duration,
+    /// The longest.
+    pub reconnect_max: Duration,
+}
+
+/// What the other end of a connection can do wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It doesn't know the cluster's secret, or sent back our own proof.
+    Secret,
+    /// It doesn't speak the protocol of the cluster at all.
+    Protocol,
+    /// It speaks another version of it.
+    Version,
+    /// It has this very node's identity.
+    Myself,
+    /// It did not finish the handshake in time.
+    HandshakeTimeout,
+    /// There are as many connections as may be.
+    Crowded,
+    /// A frame is longer than allowed.
+    FrameTooLong,
+    /// A frame's checksum doesn't match.
+    Checksum,
+    /// A frame's content is no sequence of messages.
+    Undecodable,
+    /// The connection ended in the middle of a frame or handshake.
+    Truncated,
+    /// Nothing came for too long.
+    Silent,
+}
+
+/// Which way a frame goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// To this node.
+    In = 0,
+    /// From this node.
+    Out = 1,
+}
+
+impl Endpoint {
+    /// A worker's: listens, and tells which cluster it is bound to.
+    #[must_use]
+    pub fn worker(node: NodeId, cluster: Option<ClusterId>, listener: TcpListener, secret: Option<Secret>) -> Self {
+        let bound = Bound::default();
+        bound.set(cluster);
+        Endpoint {
+            node,
+            role: Role::Worker,
+            bound,
+            secret,
+            listener: Some(listener),
+            dial: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// A coordinator's: dials these workers, and again whenever a connection is lost.
+    #[must_use]
+    pub fn coordinator(node: NodeId, workers: Vec<String>, secret: Option<Secret>) -> Self {
+        Endpoint {
+            node,
+            role: Role::Coordinator,
+            bound: Bound::default(),
+            secret,
+            listener: None,
+            dial: workers,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Bound {
+    /// The cluster, if there is one.
+    #[must_use]
+    pub fn get(&self) -> Option<ClusterId> {
+        *self.0.lock().expect("no holder of this lock panics")
+    }
+
+    /// From now on it is this one.
+    pub fn set(&self, cluster: Option<ClusterId>) {
+        *self.0.lock().expect("no holder of this lock panics") = cluster;
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            handshake: Duration::from_secs(2),
+            handshakes_max: 64,
+            connections_max: 256,
+            heartbeat: Duration::from_millis(500),
+            silence: Duration::from_secs(3),
+            send_queue_bytes_max: 64 * 1024 * 1024,
+            reconnect_min: Duration::from_millis(20),
+            reconnect_max: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Fault {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [Fault; 11] = [
+        Fault::Secret,
+        Fault::Protocol,
+        Fault::Version,
+        Fault::Myself,
+        Fault::HandshakeTimeout,
+        Fault::Crowded,
+        Fault::FrameTooLong,
+        Fault::Checksum,
+        Fault::Undecodable,
+        Fault::Truncated,
+        Fault::Silent,
+    ];
+
+    /// Its name in metrics.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Fault::Secret => "secret",
+            Fault::Protocol => "protocol",
+            Fault::Version => "version",
+            Fault::Myself => "myself",
+            Fault::HandshakeTimeout => "handshake_timeout",
+            Fault::Crowded => "crowded",
+            Fault::FrameTooLong => "frame_too_long",
+            Fault::Checksum => "checksum",
+            Fault::Undecodable => "undecodable",
+            Fault::Truncated => "truncated",
+            Fault::Silent => "silent",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Secret => "it does not know the cluster's secret",
+            Fault::Protocol => "it does not speak the cluster's protocol",
+            Fault::Version => "it speaks another version of the cluster's protocol",
+            Fault::Myself => "it has this node's own identity",
+            Fault::HandshakeTimeout => "it did not finish the handshake in time",
+            Fault::Crowded => "there are too many connections already",
+            Fault::FrameTooLong => "a frame is longer than allowed",
+            Fault::Checksum => "a frame's checksum does not match",
+            Fault::Undecodable => "a frame's content is no sequence of messages",
+            Fault::Truncated => "the connection ended in the middle",
+            Fault::Silent => "nothing came from it for too long",
+        })
+    }
+}
+
+impl Direction {
+    /// Its name in metrics.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Direction::In => "in",
+            Direction::Out => "out",
+        }
+    }
+}
