@@ -1,1 +1,184 @@
-//! Placeholder.
+//! The worker process of Skein: one replica of the store and participant in its transactions. [`run`] puts it together: the
+//! log is opened and says what it held, the machine of [`skein_protocol::node::worker`] starts from that, the driver gives
+//! it sockets, disk and time, and a small HTTP surface shows how it stands. A worker needs no coordinator to start; the
+//! first one that proves to know the secret and seals it binds it to its cluster (R12).
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use prometheus::Registry;
+use skein_protocol::node::worker::{Worker, WorkerConfig as MachineConfig};
+use skein_protocol::record::Snapshot;
+use skein_runtime::driver::{self, Parts, Stopped};
+use skein_runtime::metrics::RuntimeMetrics;
+use skein_runtime::shutdown::Shutdown;
+use skein_runtime::transport::Endpoint;
+use skein_runtime::wal::{self, Log, SyncPolicy};
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use crate::config::WorkerConfig;
+use crate::http::Surface;
+use crate::metrics::WorkerMetrics;
+
+pub mod config;
+pub mod http;
+pub mod metrics;
+
+/// How long a worker that is asked to end waits for what is under way.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// The sockets of a worker, bound already, so that a test can pick port 0 and an error shows before anything starts.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For coordinators.
+    pub cluster: TcpListener,
+    /// For people and their tools.
+    pub http: TcpListener,
+}
+
+impl Listeners {
+    /// Binds both addresses of the settings.
+    ///
+    /// # Errors
+    ///
+    /// When one can't be bound, naming it.
+    pub async fn bind(config: &WorkerConfig) -> anyhow::Result<Self> {
+        let bind = async |address: std::net::SocketAddr| {
+            TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))
+        };
+        Ok(Listeners { cluster: bind(config.cluster).await?, http: bind(config.http).await? })
+    }
+}
+
+/// Where a worker counts. Several workers in one process share it.
+#[derive(Clone, Debug)]
+pub struct Instruments {
+    /// What `/metrics` shows.
+    pub registry: Registry,
+    /// The runtime's part of it.
+    pub runtime: Arc<RuntimeMetrics>,
+    /// The workers' part of it.
+    pub worker: Arc<WorkerMetrics>,
+}
+
+/// Runs a worker until the shutdown starts, then drains it and closes its log. `ready` is called once it has recovered and
+/// takes connections.
+///
+/// # Errors
+///
+/// When the log can't be opened or fails, or the machine can't go on.
+pub async fn run(
+    config: WorkerConfig,
+    listeners: Listeners,
+    instruments: Instruments,
+    mut shutdown: Shutdown,
+    ready: impl FnOnce(),
+) -> anyhow::Result<()> {
+    log_settings(&config);
+    let (log, snapshot) = open(&config).await?;
+    let node = snapshot.node;
+    let name = format!("worker-{:08x}", node.0 >> 96);
+    log_recovery(&name, &config, &snapshot);
+
+    let network = Endpoint::worker(node, snapshot.cluster, listeners.cluster, config.secret.clone());
+    let machine_config = MachineConfig { memory_bytes_max: config.store.memory_bytes_max, ..MachineConfig::default() };
+    let machine = Worker::recover(machine_config, snapshot);
+    let parts =
+        Parts { name: name.clone(), network, log, control: None, metrics: Arc::clone(&instruments.runtime), invariants: None };
+    let mut running = driver::spawn(machine, parts);
+    let gauges = instruments.worker.node(&name);
+    let poll = tokio::spawn(metrics::poll(running.handle(), gauges, shutdown.clone()));
+    let surface = Surface::new(running.handle(), instruments.registry, &config);
+    let http = tokio::spawn(http::serve(listeners.http, surface, shutdown.clone()));
+    ready();
+
+    let halted = tokio::select! {
+        () = shutdown.wait() => None,
+        stopped = running.stopped() => Some(stopped),
+    };
+    let stopped = match halted {
+        Some(stopped) => stopped,
+        None => {
+            info!(node.name = name, "shutting down");
+            running.shutdown(DRAIN).await
+        }
+    };
+    poll.abort();
+    http.abort();
+    match stopped {
+        Stopped::Shutdown => {
+            info!(node.name = name, "the worker has ended in order");
+            Ok(())
+        }
+        reason => Err(anyhow::Error::new(reason).context(format!("the worker {name} can't go on"))),
+    }
+}
+
+/// Opens the log, if there is one, and gives what it adds up to.
+async fn open(config: &WorkerConfig) -> anyhow::Result<(Option<Log>, Snapshot)> {
+    let Some(directory) = config.data.clone() else {
+        return Ok((None, wal::memory::empty()));
+    };
+    let sync = config.store.sync;
+    let opened = tokio::task::spawn_blocking(move || wal::sled::open(&directory, sync)).await.context("opening the log")??;
+    let recovery = &opened.recovery;
+    if let Some(aside) = &recovery.set_aside {
+        warn!(path = %aside.display(), "the log was not closed in order and not synced always: it is set aside, the worker starts anew");
+    }
+    info!(
+        created = recovery.created,
+        closed_in_order = recovery.clean,
+        records = recovery.records,
+        prepared = recovery.prepared,
+        decided = recovery.decided,
+        duration_ms = u64::try_from(recovery.duration.as_millis()).unwrap_or(u64::MAX),
+        "log opened: {} records, {} transactions in doubt, {} decisions",
+        recovery.records,
+        recovery.prepared,
+        recovery.decided,
+    );
+    Ok((Some(Log { engine: opened.engine, sync }), opened.snapshot))
+}
+
+fn log_settings(config: &WorkerConfig) {
+    info!(
+        cluster_address = %config.cluster,
+        http = %config.http,
+        data = config.data.as_deref().map_or("none", |path| path.to_str().unwrap_or("a path that is no text")),
+        sync = %config.store.sync,
+        memory_bytes_max = config.store.memory_bytes_max,
+        secret = if config.secret.is_some() { "set" } else { "none" },
+        "settings of the worker"
+    );
+    if config.secret.is_none() {
+        warn!("no cluster secret is set: every process on this machine can join the cluster or read from it");
+    }
+}
+
+fn log_recovery(name: &str, config: &WorkerConfig, snapshot: &Snapshot) {
+    let cluster = snapshot.cluster.map_or_else(|| "none".to_owned(), |cluster| cluster.to_string());
+    info!(
+        node.name = name,
+        node.id = %snapshot.node,
+        cluster.id = cluster,
+        view.number = snapshot.view.0,
+        durability = durability(config.data.as_deref(), config.store.sync),
+        "recovered: view {}, cluster {cluster}",
+        snapshot.view,
+    );
+}
+
+/// What a vote of this worker is worth, in the words of the cluster's durability label.
+#[must_use]
+pub fn durability(data: Option<&Path>, sync: SyncPolicy) -> &'static str {
+    match (data, sync) {
+        (None, _) => "memory",
+        (Some(_), SyncPolicy::Interval(_)) => "logged",
+        (Some(_), SyncPolicy::Always) => "logged and synced",
+    }
+}

@@ -1,0 +1,56 @@
+# Everything starts here: `make run` to try Skein, `make test` to check it. Each target does its own set-up first and
+# skips what is done already.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run build test check fuzz setup-build setup-test app
+
+# What `make run` passes on: make run ARGS="--data data --workers 5"
+ARGS ?= --demo
+# How long `make fuzz` runs.
+FUZZ_SECONDS ?= 60
+
+APP := web/dist/index.html
+APP_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/e2e/*' \
+	-not -path 'web/test-results/*' 2>/dev/null)
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
+
+run: build ## set everything up and serve the app on an embedded cluster (ARGS="..." for flags of `skein up`)
+	@exec target/release/skein up $(ARGS)
+
+build: app ## set everything up and build target/release/skein, the app inside it
+	@cargo build --release --locked --package skein
+
+test: setup-test app ## set everything up and run every test
+	@cd web && npm test
+	@cargo test --workspace --locked --no-run
+	@cd web && SKEIN_BIN="$(CURDIR)/target/debug/skein" npm run e2e
+	@cargo test --workspace --locked
+
+check: app ## the quick part: format, lints, types, unit tests
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
+	@cd web && npm run check
+	@cd web && npm test
+	@cargo test --workspace --locked --lib --bins --quiet
+	@cargo test --locked --package skein --test tidy --quiet
+
+fuzz: ## feed the frame decoder with random bytes for a minute (FUZZ_SECONDS=n)
+	@ops/setup fuzz
+	@cd fuzz && cargo fuzz run -s none frame -- -max_total_time=$(FUZZ_SECONDS)
+
+setup-build:
+	@ops/setup build
+
+setup-test:
+	@ops/setup test
+
+app: $(APP)
+
+# The app is built anew when a source of it is newer than what was built.
+$(APP): $(APP_SOURCES) | setup-build
+	@cd web && npm run build
+	@touch $@

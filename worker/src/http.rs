@@ -1,0 +1,159 @@
+//! The worker's own HTTP surface: `/livez`, `/readyz` with a line per part, and `/metrics`. It is for probes and people, not
+//! for clients of the store; connections, headers and the time that each may take are bounded, so that it can't be used to
+//! starve the replica behind it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use prometheus::Registry;
+use skein_protocol::step::{Reply, Request, WorkerStatus};
+use skein_runtime::driver::Handle;
+use skein_runtime::metrics::encode;
+use skein_runtime::shutdown::Shutdown;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tracing::warn;
+
+use crate::config::WorkerConfig;
+use crate::durability;
+
+/// Connections at once; more wait in the system's queue.
+const CONNECTIONS_MAX: usize = 64;
+
+/// How long the head of a request may take to arrive, the wait on an idle connection included.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long one connection may last altogether.
+const CONNECTION_LASTS_MAX: Duration = Duration::from_secs(300);
+
+/// How long the machine may take to say how it stands before it counts as stuck.
+const STATUS_WITHIN: Duration = Duration::from_secs(2);
+
+/// The pause after a failed accept, as when file handles have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the surface shows.
+#[derive(Clone)]
+pub struct Surface {
+    handle: Handle,
+    registry: Registry,
+    durability: &'static str,
+    memory_bytes_max: u64,
+}
+
+impl Surface {
+    /// The surface of one worker.
+    #[must_use]
+    pub fn new(handle: Handle, registry: Registry, config: &WorkerConfig) -> Self {
+        Surface {
+            handle,
+            registry,
+            durability: durability(config.data.as_deref(), config.store.sync),
+            memory_bytes_max: config.store.memory_bytes_max,
+        }
+    }
+
+    fn router(self) -> Router {
+        Router::new()
+            .route("/livez", get(async || "ok\n"))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .with_state(Arc::new(self))
+    }
+}
+
+async fn readyz(State(surface): State<Arc<Surface>>) -> Response {
+    let (code, text) = match tokio::time::timeout(STATUS_WITHIN, surface.handle.request(Request::Status)).await {
+        Ok(Ok(Reply::Worker(status))) => (StatusCode::OK, parts(&status, surface.durability, surface.memory_bytes_max)),
+        Ok(Ok(_)) => (StatusCode::SERVICE_UNAVAILABLE, "core: failed, too much is under way\n".to_owned()),
+        Ok(Err(gone)) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, {gone}\n")),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, no answer within {STATUS_WITHIN:?}\n")),
+    };
+    (code, [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], text).into_response()
+}
+
+async fn metrics(State(surface): State<Arc<Surface>>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], encode(&surface.registry)).into_response()
+}
+
+/// A line per part: its name, `ok` or `degraded`, and what a person may want to know.
+fn parts(status: &WorkerStatus, durability: &str, memory_bytes_max: u64) -> String {
+    let cluster = match status.cluster {
+        Some(cluster) => format!("bound to {cluster}"),
+        None => "not bound to any yet".to_owned(),
+    };
+    let view = if status.active { "active" } else { "waiting for its coordinator" };
+    let memory = if status.memory_bytes < memory_bytes_max { "ok" } else { "degraded" };
+    format!(
+        "core: ok, node {}\nlog: ok, {durability}\ncluster: ok, {cluster}\nview: ok, {} {view}\nstore: ok, {} records\n\
+         memory: {memory}, {} of {memory_bytes_max} bytes\n",
+        status.node, status.view, status.digest.records, status.memory_bytes,
+    )
+}
+
+/// Serves until the shutdown starts.
+pub async fn serve(listener: TcpListener, surface: Surface, mut shutdown: Shutdown) {
+    let router = surface.router();
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let permit = Arc::clone(&permits).acquire_owned().await.expect("the semaphore is never closed");
+        let accepted = tokio::select! {
+            () = shutdown.wait() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                warn!(%error, "can't accept an HTTP connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(async move {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_WITHIN)
+                .serve_connection(TokioIo::new(stream), service);
+            // A connection that breaks or lasts too long concerns only whoever made it.
+            tokio::time::timeout(CONNECTION_LASTS_MAX, connection).await.ok();
+            drop(permit);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skein_protocol::id::{ClusterId, NodeId, ViewNumber};
+    use skein_protocol::operation::Digest;
+
+    #[test]
+    fn a_full_memory_shows_as_degraded() {
+        let mut status = WorkerStatus {
+            node: NodeId(1),
+            cluster: Some(ClusterId(2)),
+            view: ViewNumber(3),
+            active: true,
+            digest: Digest::default(),
+            memory_bytes: 99,
+            prepared: 0,
+            waiting: 0,
+            reads_waiting: 0,
+            remembered: 0,
+            locks: 0,
+        };
+        assert!(parts(&status, "memory", 100).contains("memory: ok, 99 of 100 bytes"));
+        status.memory_bytes = 100;
+        assert!(parts(&status, "memory", 100).contains("memory: degraded"));
+        assert!(parts(&status, "memory", 100).contains("view: ok, 3 active"));
+    }
+}

@@ -1,0 +1,160 @@
+//! What a worker counts beside the runtime: locks, doubts, the store. The gauges are set from the machine's own status once
+//! in a while, so that nothing on the path of a transaction waits for them; every series is there from the start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
+use skein_protocol::step::{Reply, Request, WorkerStatus};
+use skein_runtime::driver::Handle;
+use skein_runtime::shutdown::Shutdown;
+use tokio::time::MissedTickBehavior;
+
+/// How often the gauges are set.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+
+/// The gauges of all workers of one process.
+#[derive(Clone, Debug)]
+pub struct WorkerMetrics {
+    locks_held: IntGaugeVec,
+    in_doubt: IntGaugeVec,
+    waiting: IntGaugeVec,
+    reads_waiting: IntGaugeVec,
+    decisions: IntGaugeVec,
+    records: IntGaugeVec,
+    record_bytes: IntGaugeVec,
+    memory_bytes: IntGaugeVec,
+    view_number: IntGaugeVec,
+}
+
+/// The gauges of one worker.
+#[derive(Clone, Debug)]
+pub struct WorkerGauges {
+    locks_held: IntGauge,
+    in_doubt: IntGauge,
+    waiting: IntGauge,
+    reads_waiting: IntGauge,
+    decisions: IntGauge,
+    records: IntGauge,
+    record_bytes: IntGauge,
+    memory_bytes: IntGauge,
+    view_number: IntGauge,
+}
+
+impl WorkerMetrics {
+    /// Registers the gauges.
+    ///
+    /// # Errors
+    ///
+    /// When they are registered there already.
+    pub fn register(registry: &Registry) -> Result<Arc<Self>, prometheus::Error> {
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), &["node"])?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        Ok(Arc::new(WorkerMetrics {
+            locks_held: gauge("skein_worker_locks_held", "Keys and ranges that are locked.")?,
+            in_doubt: gauge("skein_worker_in_doubt_transactions", "Transactions prepared here whose decision is not known.")?,
+            waiting: gauge("skein_worker_prepares_waiting", "Prepares that wait for a lock.")?,
+            reads_waiting: gauge("skein_worker_reads_waiting", "Reads that wait for a prepared transaction or a lock.")?,
+            decisions: gauge("skein_worker_decisions_remembered", "Decisions remembered until every member has them.")?,
+            records: gauge("skein_worker_records", "Records of the store.")?,
+            record_bytes: gauge("skein_worker_record_bytes", "Bytes of keys and values of the store.")?,
+            memory_bytes: gauge("skein_worker_memory_bytes", "Bytes that count against the memory bound.")?,
+            view_number: gauge("skein_worker_view_number", "The view that the worker was sealed for last.")?,
+        }))
+    }
+
+    /// The gauges of one worker, all at zero.
+    #[must_use]
+    pub fn node(&self, name: &str) -> WorkerGauges {
+        let of = |gauge: &IntGaugeVec| gauge.with_label_values(&[name]);
+        WorkerGauges {
+            locks_held: of(&self.locks_held),
+            in_doubt: of(&self.in_doubt),
+            waiting: of(&self.waiting),
+            reads_waiting: of(&self.reads_waiting),
+            decisions: of(&self.decisions),
+            records: of(&self.records),
+            record_bytes: of(&self.record_bytes),
+            memory_bytes: of(&self.memory_bytes),
+            view_number: of(&self.view_number),
+        }
+    }
+}
+
+impl WorkerGauges {
+    /// Shows this status.
+    pub fn show(&self, status: &WorkerStatus) {
+        let set = |gauge: &IntGauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.locks_held, status.locks);
+        set(&self.in_doubt, status.prepared);
+        set(&self.waiting, status.waiting);
+        set(&self.reads_waiting, status.reads_waiting);
+        set(&self.decisions, status.remembered);
+        set(&self.records, status.digest.records);
+        set(&self.record_bytes, status.digest.bytes);
+        set(&self.memory_bytes, status.memory_bytes);
+        set(&self.view_number, status.view.0);
+    }
+}
+
+/// Sets the gauges once in a while, until the machine has stopped or the shutdown starts.
+pub(crate) async fn poll(handle: Handle, gauges: WorkerGauges, mut shutdown: Shutdown) {
+    let mut ticks = tokio::time::interval(POLL_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.wait() => return,
+            _ = ticks.tick() => {}
+        }
+        match handle.request(Request::Status).await {
+            Ok(Reply::Worker(status)) => gauges.show(&status),
+            // Refused because too much is under way: the next look will do.
+            Ok(_) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skein_protocol::id::{NodeId, ViewNumber};
+    use skein_protocol::operation::Digest;
+
+    #[test]
+    fn every_number_of_the_status_is_shown_under_its_own_name() {
+        let registry = Registry::new();
+        let gauges = WorkerMetrics::register(&registry).unwrap().node("w");
+        assert!(skein_runtime::metrics::encode(&registry).contains("skein_worker_records{node=\"w\"} 0"));
+        gauges.show(&WorkerStatus {
+            node: NodeId(1),
+            cluster: None,
+            view: ViewNumber(2),
+            active: true,
+            digest: Digest { records: 3, bytes: 4, sum: 0 },
+            memory_bytes: 5,
+            prepared: 6,
+            waiting: 7,
+            reads_waiting: 8,
+            remembered: 9,
+            locks: 10,
+        });
+        let text = skein_runtime::metrics::encode(&registry);
+        for series in [
+            "view_number{node=\"w\"} 2",
+            "records{node=\"w\"} 3",
+            "record_bytes{node=\"w\"} 4",
+            "memory_bytes{node=\"w\"} 5",
+            "in_doubt_transactions{node=\"w\"} 6",
+            "prepares_waiting{node=\"w\"} 7",
+            "reads_waiting{node=\"w\"} 8",
+            "decisions_remembered{node=\"w\"} 9",
+            "locks_held{node=\"w\"} 10",
+        ] {
+            assert!(text.contains(&format!("skein_worker_{series}")), "{series} is missing in\n{text}");
+        }
+    }
+}
