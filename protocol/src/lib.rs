@@ -10,12 +10,16 @@
 
 extern crate alloc;
 
+pub mod commit;
 pub mod id;
+pub mod journal;
 pub mod limits;
 pub mod membership;
 pub mod message;
 pub mod node;
 pub mod omission;
 pub mod operation;
+pub mod read;
 pub mod record;
 pub mod step;
+pub mod store;

@@ -19,8 +19,8 @@ pub const ROWS_MAX: u32 = 1_000;
 /// Bytes of keys and values of one answer; a range read that would be longer stops early and says that there is more.
 pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
-/// Keys of one read.
-pub const READ_KEYS_MAX: usize = 64;
+/// Keys of one read. All their records go into one answer, whatever their size, so that they are of one moment.
+pub const READ_KEYS_MAX: usize = 32;
 
 /// Transactions of one coordinator that are not yet known to be applied everywhere. It bounds the outcomes that a view
 /// change carries (about ten bytes each) and what workers remember.

@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Age, ClusterId, Incarnation, ReadId, TraceContext, TxnId, Version, ViewNumber};
+use crate::id::{Age, ClusterId, Incarnation, ReadId, ShardId, TraceContext, TxnId, Version, ViewNumber};
 use crate::membership::view::Outcomes;
 use crate::operation::{Answer, Consistency, Operation, Query};
 
@@ -231,5 +231,7 @@ pub struct PreparedReport {
     /// Its id.
     pub txn: TxnId,
     /// The shards that it touches.
-    pub shards: Vec<crate::id::ShardId>,
+    pub shards: Vec<ShardId>,
+    /// The version for each operation, as voted.
+    pub versions: Vec<Version>,
 }

@@ -114,7 +114,7 @@ pub struct Row {
 /// What a read found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Answer {
-    /// The rows in the order asked for.
+    /// The rows in the order of their keys, backwards for a descending range.
     Rows {
         /// Those that are there.
         rows: Vec<Row>,
@@ -132,7 +132,7 @@ pub struct Digest {
     pub records: u64,
     /// Bytes of their keys and values.
     pub bytes: u64,
-    /// The sum, modulo 2^128, of a 128-bit hash (XXH3) of each record's key, version and value: it doesn't depend on order,
+    /// The sum, modulo 2^128, of a 128-bit hash (XXH3) of each record's key, version, writer and value: it doesn't depend on order,
     /// and each write changes it by the difference of two hashes.
     pub sum: u128,
 }

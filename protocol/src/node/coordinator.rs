@@ -1,12 +1,17 @@
-//! A coordinator: runs transactions and reads for its clients and, as the leader, changes views.
+//! A coordinator: runs transactions and reads for its clients and, as the leader, changes views. It keeps nothing on disk:
+//! what must outlive it is in the control store and at the workers.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::id::{ClusterId, Incarnation, NodeId};
+use crate::commit::coordinator::Transactions;
+use crate::id::{ClusterId, Incarnation, NodeId, RequestId};
 use crate::membership::view::ViewRecord;
+use crate::membership::view_change::{Activated, LeaderConfig, ViewChange};
+use crate::message::Message;
 use crate::omission::Omissions;
-use crate::step::{Input, Machine, Output};
+use crate::read::router::Reads;
+use crate::step::{CoordinatorStatus, Input, Machine, Output, Reply, Request, Role, Swapped, Timer};
 
 /// A coordinator's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +30,8 @@ pub struct CoordinatorConfig {
     pub sweep_ms: u64,
     /// Rounds that a request may take before its client is told what is known by then.
     pub request_sweeps: u8,
+    /// Rounds after which a transaction whose participants are silent ends its view (R11).
+    pub doubt_sweeps: u8,
     /// Milliseconds that a view change waits for a member whose connection was lost before it leaves it out.
     pub grace_ms: u64,
     /// The same at the start, when machines may all be coming up.
@@ -41,6 +48,11 @@ pub struct CoordinatorConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Coordinator {
     config: CoordinatorConfig,
+    leader: ViewChange,
+    transactions: Transactions,
+    reads: Reads,
+    /// Whether the retry timer runs.
+    retry_set: bool,
 }
 
 impl CoordinatorConfig {
@@ -61,6 +73,7 @@ impl CoordinatorConfig {
             record,
             sweep_ms: 250,
             request_sweeps: 20,
+            doubt_sweeps: 12,
             grace_ms: 1_000,
             start_grace_ms: 5_000,
             answer_ms: 1_000,
@@ -73,11 +86,178 @@ impl CoordinatorConfig {
 impl Coordinator {
     /// A coordinator that knows only what the control store held.
     #[must_use]
-    pub fn new(config: CoordinatorConfig) -> Self {
-        Coordinator { config }
+    pub fn new(mut config: CoordinatorConfig) -> Self {
+        let leader = LeaderConfig {
+            incarnation: config.incarnation,
+            new_cluster: config.new_cluster,
+            workers: core::mem::take(&mut config.workers),
+            grace_ms: config.grace_ms,
+            start_grace_ms: config.start_grace_ms,
+            answer_ms: config.answer_ms,
+            omissions: config.omissions,
+        };
+        Coordinator {
+            leader: ViewChange::new(leader, config.record.take()),
+            transactions: Transactions::new(config.incarnation, config.omissions),
+            reads: Reads::default(),
+            retry_set: false,
+            config,
+        }
+    }
+
+    /// The leader's part.
+    #[must_use]
+    pub fn leader(&self) -> &ViewChange {
+        &self.leader
+    }
+
+    /// The transactions.
+    #[must_use]
+    pub fn transactions(&self) -> &Transactions {
+        &self.transactions
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> CoordinatorStatus {
+        CoordinatorStatus {
+            record: self.leader.record().cloned(),
+            serving: self.leader.is_steady(),
+            connected: self.leader.peers().values().cloned().collect(),
+            in_flight: self.transactions.in_flight() as u64,
+            queued: self.transactions.queued() as u64,
+            in_doubt: self.transactions.in_doubt() as u64,
+            reads: self.reads.len() as u64,
+        }
+    }
+
+    fn request(&mut self, id: RequestId, request: Request, out: &mut Vec<Output>) {
+        match request {
+            Request::Commit { operations, clock, trace } => self.transactions.submit(id, operations, clock, trace, out),
+            Request::Read { query, consistency, clock, trace } => {
+                let age = self.transactions.next_age(clock);
+                self.reads.submit(id, query, consistency, age, trace, out);
+            }
+            Request::Digests => {
+                let age = self.transactions.next_age(0);
+                self.reads.submit_digests(id, age, out);
+            }
+            Request::Outcome { txn } => {
+                out.push(Output::Reply { id, reply: Reply::Outcome(self.transactions.outcome(txn)) });
+            }
+            Request::Status => out.push(Output::Reply { id, reply: Reply::Coordinator(self.status()) }),
+        }
+    }
+
+    fn message(&mut self, from: NodeId, message: Message, out: &mut Vec<Output>) {
+        match message {
+            Message::Vote { txn, view, vote } => self.transactions.voted(from, txn, view, vote, out),
+            Message::Acknowledged { txn, view } => self.transactions.acknowledged(from, txn, view, out),
+            Message::Answered { read, result } => {
+                if self.reads.answered(from, read, result, out) {
+                    self.set_retry(out);
+                }
+            }
+            Message::Sealed(report) => {
+                self.transactions.saw_stamp(report.stamp);
+                self.leader.sealed(from, report, out);
+            }
+            Message::SealRefused { view, bound } => self.leader.seal_refused(from, view, bound, out),
+            Message::Activated { view } => {
+                if self.leader.activated(from, view, out) {
+                    self.transactions.allow_forgetting();
+                }
+            }
+            Message::InDoubt { view } => {
+                if self.leader.active().is_some_and(|active| active.view.number == view) {
+                    self.leader.change(out);
+                }
+            }
+            // What coordinators say; none listens to another.
+            Message::Prepare(_)
+            | Message::Decide { .. }
+            | Message::Forget { .. }
+            | Message::ForgetViews { .. }
+            | Message::Read(_)
+            | Message::Seal(_)
+            | Message::Activate { .. } => {}
+        }
+    }
+
+    fn swapped(&mut self, swapped: Swapped, out: &mut Vec<Output>) {
+        if let Some(Activated { view, settlement }) = self.leader.swapped(swapped, out) {
+            self.transactions.activate(view, &settlement, out);
+            self.leader.check_members(out);
+        }
+    }
+
+    /// Whatever happened may have opened or closed the view, or changed who can be read from.
+    fn follow_view(&mut self, out: &mut Vec<Output>) {
+        if !self.leader.is_steady() {
+            self.transactions.close();
+        }
+        let view = self.leader.active().map(|active| active.view.number).unwrap_or_default();
+        self.reads.set_members(view, &self.leader.readable(), out);
+    }
+
+    fn set_retry(&mut self, out: &mut Vec<Output>) {
+        if !self.retry_set {
+            self.retry_set = true;
+            out.push(Output::SetTimer { timer: Timer::Retry, after_ms: self.config.retry_ms });
+        }
     }
 }
 
 impl Machine for Coordinator {
-    fn handle(&mut self, _input: Input, _out: &mut Vec<Output>) {}
+    fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::Request { id, request } => self.request(id, request, out),
+            Input::Message { from, message } => {
+                let may_change = matches!(message, Message::Sealed(_) | Message::InDoubt { .. } | Message::SealRefused { .. });
+                self.message(from, message, out);
+                if may_change {
+                    self.follow_view(out);
+                }
+            }
+            Input::Start => {
+                out.push(Output::SetTimer { timer: Timer::Sweep, after_ms: self.config.sweep_ms });
+                self.leader.start(out);
+            }
+            Input::Connected(peer) => {
+                if peer.role == Role::Worker {
+                    self.leader.connected(peer, out);
+                    self.follow_view(out);
+                }
+            }
+            Input::Disconnected { node } => {
+                self.leader.disconnected(node, out);
+                self.follow_view(out);
+            }
+            Input::Swapped(swapped) => {
+                self.swapped(swapped, out);
+                self.follow_view(out);
+            }
+            Input::Timeout(Timer::ViewChange) => {
+                self.leader.timeout(out);
+                self.follow_view(out);
+            }
+            Input::Timeout(Timer::Retry) => {
+                self.retry_set = false;
+                self.transactions.retry(out);
+                self.reads.retry(out);
+            }
+            Input::Timeout(Timer::Sweep) => {
+                if self.transactions.sweep(self.config.request_sweeps, self.config.doubt_sweeps, out) {
+                    self.leader.change(out);
+                    self.follow_view(out);
+                }
+                self.reads.sweep(self.config.request_sweeps, out);
+                out.push(Output::SetTimer { timer: Timer::Sweep, after_ms: self.config.sweep_ms });
+            }
+            Input::Persisted { .. } => {}
+        }
+        if self.transactions.has_refused() {
+            self.set_retry(out);
+        }
+    }
 }

@@ -1,10 +1,28 @@
 //! A worker: one replica of the store, participant in transactions, member of views.
+//!
+//! ```text
+//!             Seal(n)                    Activate(n)
+//!  unbound ------------> sealed for n ----------------> active in n
+//!                           ^   refuses older views          |
+//!                           +---------- Seal(m > n) ---------+
+//! ```
+//!
+//! It answers reads and votes for the view that it was sealed for last (R2), applies the outcomes of a view change only when
+//! the leader says that they were swapped in (R3, R4), and lets no message out before the records it speaks of are synced (R6).
 
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use crate::omission::Omissions;
-use crate::record::Snapshot;
-use crate::step::{Input, Machine, Output};
+use crate::commit::participant::{Change, Judged, Owner, Participant, Settled};
+use crate::id::{ClusterId, NodeId, TxnId, ViewNumber};
+use crate::journal::Journal;
+use crate::membership::view::Outcomes;
+use crate::message::{Message, NoReason, Outcome, Prepare, Read, ReadResult, Report, Seal, Vote};
+use crate::omission::{Omission, Omissions};
+use crate::operation::Key;
+use crate::read::replica::ReplicaReads;
+use crate::record::{Decided, Prepared, Record, Snapshot, Stored};
+use crate::step::{Input, Machine, Output, Refusal, Reply, Request, Role, Timer, WorkerStatus};
 
 /// A worker's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +41,17 @@ pub struct WorkerConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Worker {
     config: WorkerConfig,
-    snapshot: Snapshot,
+    node: NodeId,
+    cluster: Option<ClusterId>,
+    view: ViewNumber,
+    /// Whether the leader has said that this view is active.
+    active: bool,
+    /// The greatest age stamp seen.
+    stamp: u64,
+    participant: Participant,
+    reads: ReplicaReads,
+    journal: Journal,
+    coordinators: BTreeSet<NodeId>,
 }
 
 impl Default for WorkerConfig {
@@ -36,10 +64,321 @@ impl Worker {
     /// A worker that starts from what its log adds up to.
     #[must_use]
     pub fn recover(config: WorkerConfig, snapshot: Snapshot) -> Self {
-        Worker { config, snapshot }
+        let stamps = snapshot.prepared.values().map(|prepared| prepared.age.stamp);
+        Worker {
+            node: snapshot.node,
+            cluster: snapshot.cluster,
+            view: snapshot.view,
+            active: false,
+            stamp: stamps.max().unwrap_or(0),
+            participant: Participant::recover(snapshot, config.memory_bytes_max, config.omissions),
+            reads: ReplicaReads::default(),
+            journal: Journal::default(),
+            coordinators: BTreeSet::new(),
+            config,
+        }
+    }
+
+    /// Its identity.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// The cluster that it is bound to.
+    #[must_use]
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.cluster
+    }
+
+    /// The view that it was sealed for last.
+    #[must_use]
+    pub fn view(&self) -> ViewNumber {
+        self.view
+    }
+
+    /// Whether it knows that this view became active.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.active
+    }
+
+    /// The records of its replica.
+    #[must_use]
+    pub fn records(&self) -> &BTreeMap<Key, Stored> {
+        self.participant.store.records()
+    }
+
+    /// What is prepared here, undecided.
+    pub fn prepared(&self) -> impl ExactSizeIterator<Item = &Prepared> {
+        self.participant.prepared()
+    }
+
+    /// What waits for locks.
+    pub fn waiting(&self) -> impl ExactSizeIterator<Item = &Prepare> {
+        self.participant.waiting()
+    }
+
+    /// Decisions that it remembers.
+    #[must_use]
+    pub fn decided(&self) -> &BTreeMap<TxnId, Decided> {
+        self.participant.decided()
+    }
+
+    /// The participant.
+    #[must_use]
+    pub fn participant(&self) -> &Participant {
+        &self.participant
+    }
+
+    /// Records handed to the log that are not known to be synced.
+    #[must_use]
+    pub fn unsynced(&self) -> usize {
+        self.journal.unsynced()
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> WorkerStatus {
+        WorkerStatus {
+            node: self.node,
+            cluster: self.cluster,
+            view: self.view,
+            active: self.active,
+            digest: self.participant.store.digest(),
+            memory_bytes: self.participant.memory_bytes(),
+            prepared: self.participant.prepared().len() as u64,
+            waiting: self.participant.waiting().len() as u64,
+            reads_waiting: self.reads.waiting() as u64,
+            remembered: self.participant.decided().len() as u64,
+            locks: self.participant.locks.len() as u64,
+        }
+    }
+
+    fn message(&mut self, from: NodeId, message: Message, out: &mut Vec<Output>) {
+        match message {
+            Message::Prepare(prepare) => self.prepare(from, prepare, out),
+            Message::Decide { txn, view, outcome } => self.decide(from, txn, view, outcome, out),
+            Message::Read(read) => self.read(from, read, out),
+            Message::Forget { view, incarnation, below } if view == self.view => {
+                self.participant.forget(incarnation, below);
+                self.journal.persist(Record::Forgot { incarnation, below }, out);
+            }
+            Message::ForgetViews { before } if before <= self.view => {
+                self.participant.forget_views(before);
+                self.journal.persist(Record::ForgotViews { before }, out);
+            }
+            Message::Seal(seal) => self.seal(from, seal, out),
+            Message::Activate { view, outcomes } if view == self.view => {
+                self.active = true;
+                self.settle_before(view, &outcomes, out);
+                self.journal.send_when_synced(from, Message::Activated { view }, out);
+            }
+            // Of another view than the worker's: R2.
+            Message::Forget { .. } | Message::ForgetViews { .. } | Message::Activate { .. } => {}
+            // What workers say; none listens to another.
+            Message::Vote { .. }
+            | Message::Acknowledged { .. }
+            | Message::Answered { .. }
+            | Message::Sealed(_)
+            | Message::SealRefused { .. }
+            | Message::Activated { .. }
+            | Message::InDoubt { .. } => {}
+        }
+    }
+
+    fn prepare(&mut self, from: NodeId, prepare: Prepare, out: &mut Vec<Output>) {
+        let (txn, view) = (prepare.txn, prepare.view);
+        self.stamp = self.stamp.max(prepare.age.stamp);
+        if view != self.view && !self.config.omissions.has(Omission::StaleVote) {
+            let vote = Vote::No(NoReason::Stale);
+            out.push(Output::Send { to: from, message: Message::Vote { txn, view, vote } });
+            return;
+        }
+        let mut granted = Vec::new();
+        let judged = self.participant.prepare(from, prepare, &mut granted);
+        self.judged(from, txn, view, judged, out);
+        self.take_up(granted, out);
+    }
+
+    /// Votes as judged: a yes only when it is on disk.
+    fn judged(&mut self, to: NodeId, txn: TxnId, view: ViewNumber, judged: Judged, out: &mut Vec<Output>) {
+        let Some(vote) = judged.vote() else { return };
+        let message = Message::Vote { txn, view, vote };
+        match judged {
+            Judged::Prepared(_) if self.config.omissions.has(Omission::VoteUnsynced) => {
+                out.push(Output::Send { to, message });
+                if let Judged::Prepared(prepared) = judged {
+                    self.journal.persist(Record::Prepared(prepared), out);
+                }
+            }
+            Judged::Prepared(prepared) => {
+                self.journal.persist(Record::Prepared(prepared), out);
+                self.journal.send_when_synced(to, message, out);
+            }
+            // A no promises nothing.
+            Judged::Refused(_) | Judged::Waits => out.push(Output::Send { to, message }),
+        }
+    }
+
+    /// Takes up those whose claims were granted, and those that this lets on.
+    fn take_up(&mut self, granted: Vec<Owner>, out: &mut Vec<Output>) {
+        let mut next = VecDeque::from(granted);
+        let mut more = Vec::new();
+        while let Some(owner) = next.pop_front() {
+            match owner {
+                Owner::Txn(txn) => {
+                    if let Some((from, view, judged)) = self.participant.granted(txn, &mut more) {
+                        self.judged(from, txn, view, judged, out);
+                    }
+                }
+                Owner::Read(from, read) => {
+                    if let Some(result) = self.reads.granted((from, read), &mut self.participant, &mut more) {
+                        out.push(Output::Send { to: from, message: Message::Answered { read, result } });
+                    }
+                }
+            }
+            next.extend(more.drain(..));
+        }
+    }
+
+    fn decide(&mut self, from: NodeId, txn: TxnId, view: ViewNumber, outcome: Outcome, out: &mut Vec<Output>) {
+        if view != self.view && !self.config.omissions.has(Omission::StaleDecision) {
+            return;
+        }
+        let mut granted = Vec::new();
+        let settled = match outcome {
+            Outcome::Committed => self.participant.commit(txn, &mut granted),
+            Outcome::Aborted => self.participant.abort(txn, view, &mut granted),
+        };
+        let Some(settled) = settled else { return };
+        self.settled(txn, settled, out);
+        let message = Message::Acknowledged { txn, view };
+        let early = match outcome {
+            Outcome::Committed => Omission::ForgetApplied,
+            Outcome::Aborted => Omission::AcknowledgeUnsynced,
+        };
+        if self.config.omissions.has(early) {
+            out.push(Output::Send { to: from, message });
+        } else {
+            self.journal.send_when_synced(from, message, out);
+        }
+        self.take_up(granted, out);
+    }
+
+    /// Logs a decision and answers the reads that waited for it.
+    fn settled(&mut self, txn: TxnId, settled: Settled, out: &mut Vec<Output>) {
+        let Settled { record, changes } = settled;
+        self.journal.persist(record, out);
+        self.answer_reads(txn, &changes, out);
+    }
+
+    fn answer_reads(&mut self, txn: TxnId, changes: &[Change], out: &mut Vec<Output>) {
+        for ((to, read), result) in self.reads.settled(txn, changes) {
+            out.push(Output::Send { to, message: Message::Answered { read, result } });
+        }
+    }
+
+    fn read(&mut self, from: NodeId, read: Read, out: &mut Vec<Output>) {
+        let id = read.read;
+        self.stamp = self.stamp.max(read.age.stamp);
+        let result = if read.view == self.view && self.active {
+            self.reads.arrive(from, read, &mut self.participant)
+        } else {
+            Some(ReadResult::Stale)
+        };
+        if let Some(result) = result {
+            out.push(Output::Send { to: from, message: Message::Answered { read: id, result } });
+        }
+    }
+
+    fn seal(&mut self, from: NodeId, seal: Seal, out: &mut Vec<Output>) {
+        let Seal { cluster, view, last_active } = seal;
+        match self.cluster {
+            Some(bound) if bound != cluster => {
+                out.push(Output::Send { to: from, message: Message::SealRefused { view, bound } });
+                return;
+            }
+            Some(_) => {}
+            None => {
+                self.cluster = Some(cluster);
+                self.journal.persist(Record::Bound { cluster }, out);
+            }
+        }
+        if view <= self.view {
+            return;
+        }
+        self.participant.discard_waiting();
+        self.reads.discard(&mut self.participant);
+        if let Some((active, outcomes)) = last_active {
+            self.settle_before(active, &outcomes, out);
+        }
+        self.view = view;
+        self.active = false;
+        self.participant.clear_marks();
+        self.journal.persist(Record::Sealed { view }, out);
+        let (prepared, decided) = self.participant.report();
+        let message = Message::Sealed(Report { view, prepared, decided, stamp: self.stamp });
+        if self.config.omissions.has(Omission::SealUnsynced) {
+            out.push(Output::Send { to: from, message });
+        } else {
+            self.journal.send_when_synced(from, message, out);
+        }
+    }
+
+    /// Settles what is still prepared of the views before `view` by the outcomes that were swapped in with it.
+    fn settle_before(&mut self, view: ViewNumber, outcomes: &Outcomes, out: &mut Vec<Output>) {
+        let mut granted = Vec::new();
+        for (txn, prepared_in) in self.participant.prepared_before(view) {
+            let outcome =
+                outcomes.binary_search_by_key(&txn, |(txn, _)| *txn).map_or(Outcome::Aborted, |place| outcomes[place].1);
+            let settled = match outcome {
+                Outcome::Committed => self.participant.commit(txn, &mut granted),
+                Outcome::Aborted => self.participant.abort(txn, prepared_in, &mut granted),
+            };
+            if let Some(settled) = settled {
+                self.settled(txn, settled, out);
+            }
+        }
+        self.take_up(granted, out);
     }
 }
 
 impl Machine for Worker {
-    fn handle(&mut self, _input: Input, _out: &mut Vec<Output>) {}
+    fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::Start => out.push(Output::SetTimer { timer: Timer::Sweep, after_ms: self.config.sweep_ms }),
+            Input::Message { from, message } => self.message(from, message, out),
+            Input::Persisted { records } => self.journal.persisted(records, out),
+            Input::Connected(peer) => {
+                if peer.role == Role::Coordinator {
+                    self.coordinators.insert(peer.node);
+                }
+            }
+            Input::Disconnected { node } => {
+                self.coordinators.remove(&node);
+                let mut granted = Vec::new();
+                self.reads.discard_of(node, &mut self.participant, &mut granted);
+                self.take_up(granted, out);
+            }
+            Input::Timeout(Timer::Sweep) => {
+                if self.participant.sweep(self.config.doubt_sweeps) {
+                    for to in &self.coordinators {
+                        out.push(Output::Send { to: *to, message: Message::InDoubt { view: self.view } });
+                    }
+                }
+                out.push(Output::SetTimer { timer: Timer::Sweep, after_ms: self.config.sweep_ms });
+            }
+            Input::Request { id, request } => {
+                let reply = match request {
+                    Request::Status => Reply::Worker(self.status()),
+                    Request::Commit { .. } | Request::Read { .. } | Request::Digests | Request::Outcome { .. } => {
+                        Reply::Refused(Refusal::Invalid)
+                    }
+                };
+                out.push(Output::Reply { id, reply });
+            }
+            Input::Timeout(Timer::ViewChange | Timer::Retry) | Input::Swapped(_) => {}
+        }
+    }
 }

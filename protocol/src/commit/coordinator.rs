@@ -1,0 +1,473 @@
+//! The coordinator's half of two-phase commit.
+//!
+//! ```text
+//!            a key is taken         sent                all voted yes
+//!  request ----------------> queued ----> preparing ------------------------> committing --- all acknowledged --> settled
+//!                               ^            |  one voted no                      client hears: committed
+//!                               |            v
+//!                               +-------- aborting --- all acknowledged --> tried again, or the client hears why
+//! ```
+//!
+//! A submission is what a client asked; a transaction is one attempt at it. Submissions on the same key queue here before
+//! they are sent, so that refusals happen only between coordinators. Losing contact decides nothing: a transaction whose
+//! votes don't come ends with its view, by the outcomes of the view change.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use crate::commit::outcome::Settlement;
+use crate::commit::participant::spans;
+use crate::id::{Age, Incarnation, NodeId, RequestId, TraceContext, TxnId, Version, ViewNumber};
+use crate::limits;
+use crate::membership::view::View;
+use crate::message::{Message, NoReason, Outcome, Prepare, Vote};
+use crate::omission::{Omission, Omissions};
+use crate::operation::{Action, Operation};
+use crate::step::{AbortReason, Event, KnownOutcome, Output, Refusal, Reply, TransactionStep};
+use crate::store::lock::{Claimed, LockTable, Policy};
+use crate::store::placement;
+
+/// Decisions that workers may remember needlessly before they are told to forget, when housekeeping is not due yet.
+const FORGET_BATCH: u64 = 4_096;
+
+/// The transactions of one coordinator.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Transactions {
+    incarnation: Incarnation,
+    omissions: Omissions,
+    next_sequence: u64,
+    /// The greatest age stamp given out or seen.
+    stamp: u64,
+    submissions: BTreeMap<RequestId, Submission>,
+    running: BTreeMap<TxnId, Transaction>,
+    /// Who may be sent, by key.
+    queue: LockTable<RequestId>,
+    /// Granted by the queue, to be sent as soon as the view is open and the window allows.
+    ready: VecDeque<RequestId>,
+    /// Refused by an older one of another coordinator, to be tried again when the timer goes off.
+    refused: Vec<RequestId>,
+    /// Outcomes of ended transactions, for those who ask.
+    known: BTreeMap<TxnId, Outcome>,
+    view: Option<View>,
+    /// The view's members in the order of identities: a participant is a bit of a mask.
+    members: Vec<NodeId>,
+    /// Whether new transactions are sent. Not while a view change is under way.
+    open: bool,
+    /// Whether all members have the outcomes of earlier views synced.
+    may_forget: bool,
+    /// What the workers were last told to forget.
+    forgotten_below: u64,
+}
+
+/// What a client asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Submission {
+    operations: Vec<Operation>,
+    age: Age,
+    trace: Option<TraceContext>,
+    attempts: u8,
+    sweeps: u8,
+    /// Whether the client has been told that the outcome is unknown: it is not tried again.
+    given_up: bool,
+    /// The attempt under way, or the last.
+    txn: Option<TxnId>,
+}
+
+/// One attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Transaction {
+    request: RequestId,
+    view: ViewNumber,
+    participants: u32,
+    /// Participants whose vote or acknowledgement is still to come.
+    awaited: u32,
+    versions: Vec<Version>,
+    phase: Phase,
+    /// Rounds of housekeeping since a participant was last heard.
+    silent_sweeps: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    Preparing,
+    Committing,
+    Aborting(NoReason),
+}
+
+impl Transactions {
+    /// No transactions yet, in this run.
+    #[must_use]
+    pub fn new(incarnation: Incarnation, omissions: Omissions) -> Self {
+        Transactions {
+            incarnation,
+            omissions,
+            next_sequence: 1,
+            stamp: 0,
+            submissions: BTreeMap::new(),
+            running: BTreeMap::new(),
+            queue: LockTable::new(Policy::Queue, Omissions::NONE),
+            ready: VecDeque::new(),
+            refused: Vec::new(),
+            known: BTreeMap::new(),
+            view: None,
+            members: Vec::new(),
+            open: false,
+            may_forget: false,
+            forgotten_below: 1,
+        }
+    }
+
+    /// The age of a new transaction or read.
+    pub fn next_age(&mut self, clock: u64) -> Age {
+        self.stamp = clock.max(self.stamp) + 1;
+        Age { stamp: self.stamp, incarnation: self.incarnation }
+    }
+
+    /// Another node has seen this stamp: ages from now on are greater.
+    pub fn saw_stamp(&mut self, stamp: u64) {
+        self.stamp = self.stamp.max(stamp);
+    }
+
+    /// Takes a client's transaction.
+    pub fn submit(
+        &mut self,
+        id: RequestId,
+        operations: Vec<Operation>,
+        clock: u64,
+        trace: Option<TraceContext>,
+        out: &mut Vec<Output>,
+    ) {
+        let refusal = if !is_valid(&operations) {
+            Some(Refusal::Invalid)
+        } else if self.submissions.len() >= limits::REQUESTS_MAX {
+            Some(Refusal::Overloaded)
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            out.push(Output::Reply { id, reply: Reply::Refused(refusal) });
+            return;
+        }
+        let age = self.next_age(clock);
+        let claimed = self.queue.claim(id, age, spans(&operations));
+        let submission = Submission { operations, age, trace, attempts: 0, sweeps: 0, given_up: false, txn: None };
+        self.submissions.insert(id, submission);
+        if claimed == Claimed::Granted {
+            self.ready.push_back(id);
+        }
+        self.send_ready(out);
+    }
+
+    /// Sends what is ready, as far as the view and the window allow.
+    fn send_ready(&mut self, out: &mut Vec<Output>) {
+        while self.open && self.next_sequence - self.forgotten_below < limits::IN_FLIGHT_MAX as u64 {
+            let Some(id) = self.ready.pop_front() else { return };
+            let (Some(view), Some(submission)) = (&self.view, self.submissions.get_mut(&id)) else { continue };
+            let txn = TxnId { incarnation: self.incarnation, sequence: self.next_sequence };
+            self.next_sequence += 1;
+            if let Some(last) = submission.txn.replace(txn) {
+                out.push(Output::Publish(Event::Transaction { txn: last, step: TransactionStep::Retried { txn } }));
+            }
+            submission.attempts += 1;
+            let mut participants = 0;
+            for node in placement::participants(view, &placement::shards(&submission.operations)) {
+                participants |= bit(&self.members, node).expect("participants are members of their view");
+                let Submission { operations, age, trace, .. } = &*submission;
+                let prepare = Prepare { txn, age: *age, view: view.number, operations: operations.clone(), trace: *trace };
+                out.push(Output::Send { to: node, message: Message::Prepare(prepare) });
+            }
+            out.push(Output::Publish(Event::Transaction { txn, step: TransactionStep::Prepared }));
+            let transaction = Transaction {
+                request: id,
+                view: view.number,
+                participants,
+                awaited: participants,
+                versions: Vec::new(),
+                phase: Phase::Preparing,
+                silent_sweeps: 0,
+            };
+            self.running.insert(txn, transaction);
+        }
+    }
+
+    /// A participant has voted.
+    pub fn voted(&mut self, from: NodeId, txn: TxnId, view: ViewNumber, vote: Vote, out: &mut Vec<Output>) {
+        let Some(transaction) = self.running.get_mut(&txn) else { return };
+        if transaction.view != view || transaction.phase != Phase::Preparing {
+            return;
+        }
+        let Some(bit) = bit(&self.members, from) else { return };
+        let yes = matches!(vote, Vote::Yes { .. });
+        out.push(Output::Publish(Event::Transaction { txn, step: TransactionStep::Voted { node: from, yes } }));
+        transaction.silent_sweeps = 0;
+        match vote {
+            Vote::Yes { versions } => {
+                debug_assert!(
+                    transaction.versions.is_empty() || transaction.versions == versions,
+                    "replicas write the same versions"
+                );
+                transaction.versions = versions;
+                transaction.awaited &= !bit;
+                if transaction.awaited == 0 {
+                    self.decide(txn, Outcome::Committed, Phase::Committing, out);
+                    self.commit(txn, out);
+                }
+            }
+            Vote::No(reason) => {
+                if let NoReason::Older { stamp } = reason {
+                    self.saw_stamp(stamp);
+                }
+                self.decide(txn, Outcome::Aborted, Phase::Aborting(reason), out);
+                if self.omissions.has(Omission::AbortEarly) {
+                    self.aborted(txn, reason, out);
+                }
+            }
+        }
+    }
+
+    /// Sends a decision to every participant.
+    fn decide(&mut self, txn: TxnId, outcome: Outcome, phase: Phase, out: &mut Vec<Output>) {
+        let transaction = self.running.get_mut(&txn).expect("only a running transaction is decided");
+        transaction.phase = phase;
+        transaction.awaited = transaction.participants;
+        let view = transaction.view;
+        for (place, to) in self.members.iter().enumerate() {
+            if transaction.participants & (1 << place) != 0 {
+                out.push(Output::Send { to: *to, message: Message::Decide { txn, view, outcome } });
+            }
+        }
+    }
+
+    /// The transaction is committed: its client hears so, and the next one on its keys is sent.
+    fn commit(&mut self, txn: TxnId, out: &mut Vec<Output>) {
+        let Some(transaction) = self.running.get(&txn) else { return };
+        let (id, versions) = (transaction.request, transaction.versions.clone());
+        out.push(Output::Publish(Event::Transaction { txn, step: TransactionStep::Decided(Outcome::Committed) }));
+        self.remember(txn, Outcome::Committed);
+        self.finish(id, Reply::Committed { txn, versions }, out);
+    }
+
+    /// The transaction is aborted everywhere: its client hears why, or it is tried again.
+    fn aborted(&mut self, txn: TxnId, reason: NoReason, out: &mut Vec<Output>) {
+        let Some(transaction) = self.running.get(&txn) else { return };
+        let id = transaction.request;
+        out.push(Output::Publish(Event::Transaction { txn, step: TransactionStep::Decided(Outcome::Aborted) }));
+        self.remember(txn, Outcome::Aborted);
+        let Some(submission) = self.submissions.get(&id) else { return };
+        let reason = match reason {
+            NoReason::Expectation { operation, found } => AbortReason::Expectation { operation, found },
+            NoReason::Memory => AbortReason::Memory,
+            NoReason::Older { .. } | NoReason::Overloaded | NoReason::Stale => {
+                if submission.attempts < limits::ATTEMPTS_MAX && !submission.given_up {
+                    self.refused.push(id);
+                    return;
+                }
+                AbortReason::Contention
+            }
+        };
+        self.finish(id, Reply::Aborted { txn, reason }, out);
+    }
+
+    /// Answers a submission, unless its client has given up, and lets on those that queue behind it.
+    fn finish(&mut self, id: RequestId, reply: Reply, out: &mut Vec<Output>) {
+        let Some(submission) = self.submissions.remove(&id) else { return };
+        if !submission.given_up {
+            out.push(Output::Reply { id, reply });
+        }
+        let mut granted = Vec::new();
+        self.queue.release(id, &mut granted);
+        self.ready.extend(granted);
+        self.send_ready(out);
+    }
+
+    /// A participant has applied the decision and synced it.
+    pub fn acknowledged(&mut self, from: NodeId, txn: TxnId, view: ViewNumber, out: &mut Vec<Output>) {
+        let Some(transaction) = self.running.get_mut(&txn) else { return };
+        let Some(bit) = bit(&self.members, from) else { return };
+        if transaction.view != view || transaction.phase == Phase::Preparing {
+            return;
+        }
+        transaction.silent_sweeps = 0;
+        transaction.awaited &= !bit;
+        out.push(Output::Publish(Event::Transaction { txn, step: TransactionStep::Acknowledged { node: from } }));
+        if transaction.awaited == 0 {
+            if let Phase::Aborting(reason) = transaction.phase {
+                self.aborted(txn, reason, out);
+            }
+            self.running.remove(&txn);
+            if self.low_water() - self.forgotten_below >= FORGET_BATCH {
+                self.forget(out);
+            }
+            self.send_ready(out);
+        }
+    }
+
+    /// Whether some refused ones wait for the retry timer.
+    #[must_use]
+    pub fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    /// Tries the refused ones again.
+    pub fn retry(&mut self, out: &mut Vec<Output>) {
+        let refused = core::mem::take(&mut self.refused);
+        self.ready.extend(refused.into_iter().filter(|id| self.submissions.contains_key(id)));
+        self.send_ready(out);
+    }
+
+    /// Nothing new is sent until a view is active.
+    pub fn close(&mut self) {
+        self.open = false;
+    }
+
+    /// A view is active: settles all that ran in earlier ones, and goes on.
+    pub fn activate(&mut self, view: View, settlement: &Settlement, out: &mut Vec<Output>) {
+        for (txn, outcome) in &settlement.outcomes {
+            self.remember(*txn, *outcome);
+        }
+        self.open = false;
+        for (txn, transaction) in core::mem::take(&mut self.running) {
+            let committed = self.known.get(&txn) == Some(&Outcome::Committed);
+            debug_assert!(committed || transaction.phase != Phase::Committing, "what a client was told stays so");
+            if transaction.phase == Phase::Committing {
+                continue;
+            }
+            let versions = settlement.versions.get(&txn).cloned().unwrap_or(transaction.versions.clone());
+            let phase = transaction.phase;
+            self.running.insert(txn, Transaction { versions, ..transaction });
+            match phase {
+                _ if committed => self.commit(txn, out),
+                Phase::Aborting(reason) => self.aborted(txn, reason, out),
+                Phase::Preparing | Phase::Committing => self.aborted(txn, NoReason::Stale, out),
+            }
+            self.running.remove(&txn);
+        }
+        self.members = view.members();
+        self.view = Some(view);
+        self.open = true;
+        self.may_forget = false;
+        self.retry(out);
+    }
+
+    /// All members have the outcomes of earlier views synced.
+    pub fn allow_forgetting(&mut self) {
+        self.may_forget = true;
+    }
+
+    /// One more round of housekeeping: tells clients whose deadline has come what is known, and workers what to forget. Says
+    /// whether a transaction has waited for a participant for longer than `doubt_sweeps` rounds (R11).
+    pub fn sweep(&mut self, request_sweeps: u8, doubt_sweeps: u8, out: &mut Vec<Output>) -> bool {
+        let mut expired = Vec::new();
+        for (id, submission) in &mut self.submissions {
+            submission.sweeps = submission.sweeps.saturating_add(1);
+            if submission.sweeps >= request_sweeps && !submission.given_up {
+                expired.push(*id);
+            }
+        }
+        if !expired.is_empty() {
+            expired.into_iter().for_each(|id| self.expire(id, out));
+            self.ready.retain(|id| self.submissions.contains_key(id));
+            self.refused.retain(|id| self.submissions.contains_key(id));
+        }
+        if self.low_water() > self.forgotten_below {
+            self.forget(out);
+        }
+        let mut doubt = false;
+        for transaction in self.running.values_mut() {
+            transaction.silent_sweeps = transaction.silent_sweeps.saturating_add(1);
+            doubt |= transaction.silent_sweeps >= doubt_sweeps;
+        }
+        self.send_ready(out);
+        doubt && self.open
+    }
+
+    fn expire(&mut self, id: RequestId, out: &mut Vec<Output>) {
+        let Some(submission) = self.submissions.get_mut(&id) else { return };
+        match submission.txn {
+            Some(txn) if self.running.contains_key(&txn) => {
+                submission.given_up = true;
+                out.push(Output::Reply { id, reply: Reply::Unknown { txn } });
+            }
+            Some(txn) => self.finish(id, Reply::Aborted { txn, reason: AbortReason::Contention }, out),
+            None => self.finish(id, Reply::Refused(Refusal::Unavailable), out),
+        }
+    }
+
+    /// Tells every member to forget what all participants have synced (R7).
+    fn forget(&mut self, out: &mut Vec<Output>) {
+        let (Some(view), true) = (&self.view, self.open && self.may_forget) else { return };
+        let below = self.low_water();
+        for to in &self.members {
+            let message = Message::Forget { view: view.number, incarnation: self.incarnation, below };
+            out.push(Output::Send { to: *to, message });
+        }
+        self.forgotten_below = below;
+    }
+
+    /// The first sequence that is not yet acknowledged by all its participants.
+    fn low_water(&self) -> u64 {
+        self.running.keys().next().map_or(self.next_sequence, |txn| txn.sequence)
+    }
+
+    fn remember(&mut self, txn: TxnId, outcome: Outcome) {
+        self.known.insert(txn, outcome);
+        while self.known.len() > limits::OUTCOMES_REMEMBERED_MAX {
+            self.known.pop_first();
+        }
+    }
+
+    /// What is known of a transaction's end. One of an earlier run may have been in doubt when that run ended, and what is not
+    /// listed there only its own coordinator could have read as aborted.
+    #[must_use]
+    pub fn outcome(&self, txn: TxnId) -> KnownOutcome {
+        match self.known.get(&txn) {
+            Some(outcome) => KnownOutcome::Known(*outcome),
+            None if self.running.contains_key(&txn) => KnownOutcome::Unknown,
+            None if txn.incarnation < self.incarnation && txn.incarnation.0 > 0 && txn.sequence > 0 => KnownOutcome::Unknown,
+            None => KnownOutcome::NotKnown,
+        }
+    }
+
+    /// Attempts that are not yet acknowledged by all their participants.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Submissions that wait for a key, a view or their next attempt.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.waiting() + self.ready.len() + self.refused.len()
+    }
+
+    /// Attempts whose votes are not all in, while a view change is under way.
+    #[must_use]
+    pub fn in_doubt(&self) -> usize {
+        if self.open { 0 } else { self.running.values().filter(|transaction| transaction.phase != Phase::Committing).count() }
+    }
+}
+
+fn bit(members: &[NodeId], node: NodeId) -> Option<u32> {
+    members.binary_search(&node).ok().map(|place| 1 << place)
+}
+
+/// Whether a transaction keeps the bounds of [`limits`] and names each key once.
+fn is_valid(operations: &[Operation]) -> bool {
+    let size = |operation: &Operation| {
+        operation.key.bytes.len()
+            + match &operation.action {
+                Action::Put(value) => value.len(),
+                Action::Delete | Action::Check => 0,
+            }
+    };
+    let sound = |operation: &Operation| {
+        let value_fits = !matches!(&operation.action, Action::Put(value) if value.len() > limits::VALUE_BYTES_MAX);
+        operation.key.bytes.len() <= limits::KEY_BYTES_MAX && value_fits
+    };
+    let repeats = |place: usize| operations[..place].iter().any(|other| other.key == operations[place].key);
+    !operations.is_empty()
+        && operations.len() <= limits::OPERATIONS_MAX
+        && operations.iter().all(sound)
+        && operations.iter().map(size).sum::<usize>() <= limits::TRANSACTION_BYTES_MAX
+        && !(1..operations.len()).any(repeats)
+}

@@ -1,0 +1,104 @@
+//! The outcomes of a view change, derived from what its members report. A transaction that is committed anywhere is
+//! committed; so is one that every participant among the new members has prepared, since its coordinator may have told its
+//! client so. Anything else can't have been committed and is aborted.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::id::{NodeId, TxnId, Version};
+use crate::membership::view::{Outcomes, View};
+use crate::message::{Outcome, PreparedReport, Report};
+use crate::store::placement;
+
+/// What a view change settles.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Settlement {
+    /// Every transaction that a member reported, in the order of ids.
+    pub outcomes: Outcomes,
+    /// Of those that were in doubt somewhere and committed: the versions that they wrote.
+    pub versions: BTreeMap<TxnId, Vec<Version>>,
+    /// How many were in doubt at a member and aborted.
+    pub aborted: u32,
+}
+
+#[derive(Default)]
+struct Evidence<'a> {
+    decided: Option<Outcome>,
+    prepared_at: usize,
+    prepared: Option<&'a PreparedReport>,
+}
+
+/// Settles what the members of `view` report; every one of them must have reported.
+#[must_use]
+pub fn settle(view: &View, reports: &BTreeMap<NodeId, Report>) -> Settlement {
+    let mut evidence: BTreeMap<TxnId, Evidence> = BTreeMap::new();
+    for report in reports.values() {
+        for prepared in &report.prepared {
+            let found = evidence.entry(prepared.txn).or_default();
+            found.prepared_at += 1;
+            found.prepared = Some(prepared);
+        }
+        for (txn, outcome) in &report.decided {
+            let found = evidence.entry(*txn).or_default();
+            // Should two members ever differ, which no rule allows, a commit is the one that a client may have been told.
+            found.decided = Some(found.decided.map_or(*outcome, |other| other.min(*outcome)));
+        }
+    }
+    let mut settlement = Settlement::default();
+    for (txn, found) in evidence {
+        let everywhere = |prepared: &PreparedReport| found.prepared_at == placement::participants(view, &prepared.shards).len();
+        let outcome = match (found.decided, found.prepared) {
+            (Some(decided), _) => decided,
+            (None, Some(prepared)) if everywhere(prepared) => Outcome::Committed,
+            (None, _) => Outcome::Aborted,
+        };
+        settlement.outcomes.push((txn, outcome));
+        if let Some(prepared) = found.prepared {
+            match outcome {
+                Outcome::Committed => drop(settlement.versions.insert(txn, prepared.versions.clone())),
+                Outcome::Aborted => settlement.aborted += 1,
+            }
+        }
+    }
+    settlement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Incarnation, ShardId, ViewNumber};
+    use crate::membership::view::Member;
+    use alloc::string::String;
+    use alloc::vec;
+
+    fn txn(sequence: u64) -> TxnId {
+        TxnId { incarnation: Incarnation(1), sequence }
+    }
+
+    fn view(members: u128) -> View {
+        let member = |node| Member { node: NodeId(node), address: String::new() };
+        View { number: ViewNumber(2), shards: vec![(1..=members).map(member).collect()] }
+    }
+
+    fn report(prepared: &[u64], decided: &[(u64, Outcome)]) -> Report {
+        let prepared =
+            prepared.iter().map(|it| PreparedReport { txn: txn(*it), shards: vec![ShardId(0)], versions: vec![Version(*it)] });
+        let decided = decided.iter().map(|(it, outcome)| (txn(*it), *outcome));
+        Report { view: ViewNumber(2), prepared: prepared.collect(), decided: decided.collect(), stamp: 0 }
+    }
+
+    #[test]
+    fn committed_anywhere_or_prepared_everywhere_commits_and_all_else_aborts() {
+        use Outcome::{Aborted, Committed};
+        let reports = BTreeMap::from([
+            (NodeId(1), report(&[1, 2, 3], &[(5, Aborted)])),
+            (NodeId(2), report(&[1, 3], &[(4, Committed), (5, Aborted)])),
+            (NodeId(3), report(&[1, 4], &[(3, Aborted)])),
+        ]);
+        let settlement = settle(&view(3), &reports);
+        let expected = vec![(txn(1), Committed), (txn(2), Aborted), (txn(3), Aborted), (txn(4), Committed), (txn(5), Aborted)];
+        assert_eq!(settlement.outcomes, expected);
+        assert_eq!(settlement.versions.keys().copied().collect::<Vec<_>>(), [txn(1), txn(4)]);
+        assert_eq!(settlement.aborted, 2);
+    }
+}

@@ -1,0 +1,346 @@
+//! The participant's half of two-phase commit over one replica.
+//!
+//! ```text
+//!            claim waits          granted             expectations hold
+//!  Prepare ---------------> waiting -------> locked ---------------------> prepared --- Commit --> decided --> forgotten
+//!     |                        |               |                              |                      ^
+//!     | refused (wait-die)     | sealed        | they don't                   | Abort                |
+//!     v                        v               v                              +----------------------+
+//!   vote no                 discarded        vote no
+//! ```
+//!
+//! What is decided is remembered until the coordinator says that nobody will ask for it again (R7).
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::id::{Age, Incarnation, NodeId, ReadId, TxnId, Version, ViewNumber};
+use crate::limits;
+use crate::message::{NoReason, Outcome, Prepare, PreparedReport, Vote};
+use crate::omission::Omissions;
+use crate::operation::{Action, Expect, Key, Operation};
+use crate::record::{Decided, Prepared, Record, Snapshot, Stored, Write};
+use crate::store::lock::{Claimed, LockTable, Policy, Span};
+use crate::store::{RECORD_OVERHEAD_BYTES, Store, placement};
+
+/// Who may hold a lock at a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// A transaction.
+    Txn(TxnId),
+    /// A strict read of a coordinator.
+    Read(NodeId, ReadId),
+}
+
+/// A participant and its replica.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Participant {
+    pub(crate) store: Store,
+    pub(crate) locks: LockTable<Owner>,
+    prepared: BTreeMap<TxnId, Held>,
+    waiting: BTreeMap<TxnId, (NodeId, Prepare)>,
+    decided: BTreeMap<TxnId, Decided>,
+    forgotten: BTreeMap<Incarnation, u64>,
+    /// Bytes that the prepared transactions will write, counted against the memory bound.
+    reserved_bytes: u64,
+    memory_bytes_max: u64,
+}
+
+/// A prepared transaction, and for how many rounds of housekeeping it has been.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Held {
+    prepared: Prepared,
+    sweeps: u8,
+}
+
+/// What a prepare led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// It is prepared: log this, then vote yes with its versions.
+    Prepared(Prepared),
+    /// It waits for locks.
+    Waits,
+    /// Vote no.
+    Refused(NoReason),
+}
+
+/// What a decision changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// To be logged.
+    pub record: Record,
+    /// Each record written, with the one that was there before. Empty for an abort.
+    pub changes: Vec<Change>,
+}
+
+/// One record written or removed, with the one that was there before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What was written.
+    pub write: Write,
+    /// What was there.
+    pub old: Option<Stored>,
+}
+
+impl Participant {
+    /// A participant that starts from what its log adds up to: what was prepared is locked again.
+    #[must_use]
+    pub fn recover(snapshot: Snapshot, memory_bytes_max: u64, omissions: Omissions) -> Self {
+        let mut participant = Participant {
+            store: Store::new(snapshot.records),
+            locks: LockTable::new(Policy::WaitDie, omissions),
+            prepared: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            decided: snapshot.decided,
+            forgotten: snapshot.forgotten,
+            reserved_bytes: 0,
+            memory_bytes_max,
+        };
+        for (txn, prepared) in snapshot.prepared {
+            let claimed = participant.locks.claim(Owner::Txn(txn), prepared.age, spans(&prepared.operations));
+            assert_eq!(claimed, Claimed::Granted, "prepared transactions of one log never conflict");
+            participant.reserved_bytes += put_bytes(&prepared.operations);
+            participant.prepared.insert(txn, Held { prepared, sweeps: 0 });
+        }
+        participant
+    }
+
+    /// Judges a prepare of the worker's current view, and prepares it if nothing is in its way.
+    pub fn prepare(&mut self, from: NodeId, prepare: Prepare, granted: &mut Vec<Owner>) -> Judged {
+        let txn = prepare.txn;
+        let forgotten = self.forgotten.get(&txn.incarnation).is_some_and(|below| txn.sequence < *below);
+        let known = self.decided.contains_key(&txn) || self.prepared.contains_key(&txn) || self.waiting.contains_key(&txn);
+        if forgotten || known {
+            return Judged::Refused(NoReason::Stale);
+        }
+        if self.waiting.len() >= limits::PREPARES_WAITING_MAX {
+            return Judged::Refused(NoReason::Overloaded);
+        }
+        match self.locks.claim(Owner::Txn(txn), prepare.age, spans(&prepare.operations)) {
+            Claimed::Refused { older } => Judged::Refused(NoReason::Older { stamp: older.stamp }),
+            Claimed::Waits => {
+                self.waiting.insert(txn, (from, prepare));
+                Judged::Waits
+            }
+            Claimed::Granted => self.check_and_hold(prepare, granted),
+        }
+    }
+
+    /// Takes up a prepare whose locks have been granted after a wait; `None` if it isn't there any more.
+    pub fn granted(&mut self, txn: TxnId, granted: &mut Vec<Owner>) -> Option<(NodeId, ViewNumber, Judged)> {
+        let (from, prepare) = self.waiting.remove(&txn)?;
+        let view = prepare.view;
+        Some((from, view, self.check_and_hold(prepare, granted)))
+    }
+
+    /// With the locks held: checks what is expected, and prepares; or lets go, which may grant others.
+    fn check_and_hold(&mut self, prepare: Prepare, granted: &mut Vec<Owner>) -> Judged {
+        let Prepare { txn, age, view, operations, trace: _ } = prepare;
+        let bytes = put_bytes(&operations);
+        let versions = match self.check(&operations, age) {
+            Ok(_) if bytes > 0 && self.memory_bytes() + bytes > self.memory_bytes_max => Err(NoReason::Memory),
+            checked => checked,
+        };
+        match versions {
+            Ok(versions) => {
+                let prepared = Prepared { txn, age, view, operations, versions };
+                self.reserved_bytes += bytes;
+                self.prepared.insert(txn, Held { prepared: prepared.clone(), sweeps: 0 });
+                Judged::Prepared(prepared)
+            }
+            Err(reason) => {
+                self.locks.release(Owner::Txn(txn), granted);
+                Judged::Refused(reason)
+            }
+        }
+    }
+
+    fn check(&self, operations: &[Operation], age: Age) -> Result<Vec<Version>, NoReason> {
+        let mut versions = Vec::with_capacity(operations.len());
+        for (place, operation) in operations.iter().enumerate() {
+            let found = self.store.get(&operation.key).map(|stored| stored.version);
+            let holds = match operation.expect {
+                Expect::Any => true,
+                Expect::Absent => found.is_none(),
+                Expect::Present => found.is_some(),
+                Expect::Version(version) => found == Some(version),
+            };
+            if !holds {
+                let operation = u16::try_from(place).unwrap_or(u16::MAX);
+                return Err(NoReason::Expectation { operation, found });
+            }
+            versions.push(match (&operation.action, found) {
+                (Action::Put(_), Some(found)) => Version(found.0 + 1),
+                (Action::Put(_), None) => Version(age.stamp),
+                (Action::Delete | Action::Check, found) => found.unwrap_or(Version(0)),
+            });
+        }
+        Ok(versions)
+    }
+
+    /// Commits what is prepared here; `None` if it isn't.
+    pub fn commit(&mut self, txn: TxnId, granted: &mut Vec<Owner>) -> Option<Settled> {
+        let Held { prepared, .. } = self.prepared.remove(&txn)?;
+        self.reserved_bytes -= put_bytes(&prepared.operations);
+        let mut changes = Vec::with_capacity(prepared.operations.len());
+        let mut writes = Vec::with_capacity(prepared.operations.len());
+        for (operation, version) in prepared.operations.into_iter().zip(prepared.versions) {
+            let stored = match operation.action {
+                Action::Put(value) => Some(Stored { version, written_by: txn, value }),
+                Action::Delete => None,
+                Action::Check => continue,
+            };
+            let write = Write { key: operation.key, stored };
+            let old = self.store.apply(&write);
+            writes.push(write.clone());
+            changes.push(Change { write, old });
+        }
+        self.decided.insert(txn, Decided { view: prepared.view, outcome: Outcome::Committed });
+        self.locks.release(Owner::Txn(txn), granted);
+        Some(Settled { record: Record::Committed { txn, view: prepared.view, writes }, changes })
+    }
+
+    /// Aborts a transaction, whether it is prepared here, waits, or was never heard of: it must not be prepared later either.
+    /// `None` if it is decided already.
+    pub fn abort(&mut self, txn: TxnId, view: ViewNumber, granted: &mut Vec<Owner>) -> Option<Settled> {
+        if self.decided.contains_key(&txn) {
+            return None;
+        }
+        if let Some(Held { prepared, .. }) = self.prepared.remove(&txn) {
+            self.reserved_bytes -= put_bytes(&prepared.operations);
+        }
+        self.waiting.remove(&txn);
+        self.locks.release(Owner::Txn(txn), granted);
+        self.decided.insert(txn, Decided { view, outcome: Outcome::Aborted });
+        Some(Settled { record: Record::Aborted { txn, view }, changes: Vec::new() })
+    }
+
+    /// Lets go of every prepare that waits (R2); those never promised anything.
+    pub fn discard_waiting(&mut self) {
+        for txn in core::mem::take(&mut self.waiting).into_keys() {
+            // Whom this grants is discarded as well, or was taken out of the table before: only prepared ones stay.
+            self.locks.release(Owner::Txn(txn), &mut Vec::new());
+        }
+    }
+
+    /// Forgets decisions of one run below a sequence, and refuses prepares below it from now on (R7).
+    pub fn forget(&mut self, incarnation: Incarnation, below: u64) {
+        let bound = |sequence| TxnId { incarnation, sequence };
+        let forgotten: Vec<TxnId> = self.decided.range(bound(0)..bound(below)).map(|(txn, _)| *txn).collect();
+        for txn in forgotten {
+            self.decided.remove(&txn);
+        }
+        self.forgotten.insert(incarnation, below);
+    }
+
+    /// Forgets the decisions of all views before this one.
+    pub fn forget_views(&mut self, before: ViewNumber) {
+        self.decided.retain(|_, decided| decided.view >= before);
+    }
+
+    /// The low-water marks say nothing about a new view: prepares of older ones are refused by their number.
+    pub fn clear_marks(&mut self) {
+        self.forgotten.clear();
+    }
+
+    /// Transactions prepared in views before this one, to be settled.
+    #[must_use]
+    pub fn prepared_before(&self, view: ViewNumber) -> Vec<(TxnId, ViewNumber)> {
+        self.prepared.values().map(|held| (held.prepared.txn, held.prepared.view)).filter(|(_, made)| *made < view).collect()
+    }
+
+    /// What is in doubt here, for a report.
+    #[must_use]
+    pub fn report(&self) -> (Vec<PreparedReport>, Vec<(TxnId, Outcome)>) {
+        let prepared = self.prepared.values().map(|held| PreparedReport {
+            txn: held.prepared.txn,
+            shards: placement::shards(&held.prepared.operations),
+            versions: held.prepared.versions.clone(),
+        });
+        (prepared.collect(), self.decided.iter().map(|(txn, decided)| (*txn, decided.outcome)).collect())
+    }
+
+    /// One more round of housekeeping has passed. Says whether something has now been in doubt for `doubt_sweeps` rounds,
+    /// and again for as many.
+    pub fn sweep(&mut self, doubt_sweeps: u8) -> bool {
+        let mut doubt = false;
+        for held in self.prepared.values_mut() {
+            held.sweeps += 1;
+            if held.sweeps >= doubt_sweeps {
+                held.sweeps = 0;
+                doubt = true;
+            }
+        }
+        doubt
+    }
+
+    /// The transaction that holds this key to write it.
+    #[must_use]
+    pub fn writer(&self, key: &Key) -> Option<TxnId> {
+        self.locks.writer(key).and_then(Owner::txn)
+    }
+
+    /// What is prepared here, undecided.
+    pub fn prepared(&self) -> impl ExactSizeIterator<Item = &Prepared> {
+        self.prepared.values().map(|held| &held.prepared)
+    }
+
+    /// Prepares that wait for a lock.
+    pub fn waiting(&self) -> impl ExactSizeIterator<Item = &Prepare> {
+        self.waiting.values().map(|(_, prepare)| prepare)
+    }
+
+    /// What is remembered as decided.
+    #[must_use]
+    pub fn decided(&self) -> &BTreeMap<TxnId, Decided> {
+        &self.decided
+    }
+
+    /// Bytes that count against the memory bound.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.store.memory_bytes() + self.reserved_bytes
+    }
+}
+
+impl Owner {
+    /// The transaction, if it is one.
+    #[must_use]
+    pub fn txn(self) -> Option<TxnId> {
+        match self {
+            Owner::Txn(txn) => Some(txn),
+            Owner::Read(..) => None,
+        }
+    }
+}
+
+impl Judged {
+    /// The vote that says so; `None` while it waits.
+    #[must_use]
+    pub fn vote(&self) -> Option<Vote> {
+        match self {
+            Judged::Prepared(prepared) => Some(Vote::Yes { versions: prepared.versions.clone() }),
+            Judged::Refused(reason) => Some(Vote::No(*reason)),
+            Judged::Waits => None,
+        }
+    }
+}
+
+/// What a transaction locks: what it writes exclusively, what it only checks shared.
+#[must_use]
+pub fn spans(operations: &[Operation]) -> Vec<Span> {
+    let span = |operation: &Operation| match operation.action {
+        Action::Put(_) | Action::Delete => Span::Exclusive(operation.key.clone()),
+        Action::Check => Span::Shared(operation.key.clone()),
+    };
+    operations.iter().map(span).collect()
+}
+
+/// Bytes that a transaction may add to the store.
+fn put_bytes(operations: &[Operation]) -> u64 {
+    let bytes = |operation: &Operation| match &operation.action {
+        Action::Put(value) => (operation.key.bytes.len() + value.len()) as u64 + RECORD_OVERHEAD_BYTES,
+        Action::Delete | Action::Check => 0,
+    };
+    operations.iter().map(bytes).sum()
+}

@@ -1,0 +1,429 @@
+//! A coordinator and workers, joined by queues that keep order, without loss: what clients hear when all goes well, and when
+//! one of the nodes stops and starts. What can go wrong in between is for the model checker and the simulator.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::{BTreeMap, VecDeque};
+
+use skein_protocol::id::{ClusterId, Incarnation, NodeId, RequestId, TxnId, Version, ViewNumber};
+use skein_protocol::membership::view::ViewRecord;
+use skein_protocol::message::{Message, Outcome};
+use skein_protocol::node::coordinator::{Coordinator, CoordinatorConfig};
+use skein_protocol::node::worker::{Worker, WorkerConfig};
+use skein_protocol::operation::{Action, Answer, Consistency, Expect, Key, Operation, Query, Range, Row, Shared, TableId};
+use skein_protocol::record::Snapshot;
+use skein_protocol::step::{
+    AbortReason, Halt, Input, KnownOutcome, Machine, Output, Peer, Refusal, Reply, Request, Role, Swapped, Timer,
+};
+
+const COORDINATOR: NodeId = NodeId(100);
+
+struct World {
+    coordinator: Coordinator,
+    incarnation: u64,
+    workers: BTreeMap<NodeId, (Worker, Snapshot)>,
+    down: BTreeMap<NodeId, Snapshot>,
+    control: Option<ViewRecord>,
+    queue: VecDeque<(NodeId, Input)>,
+    replies: BTreeMap<u64, Reply>,
+    requests: u64,
+    timers: Vec<Timer>,
+    halt: Option<Halt>,
+    /// Messages that this returns true for are lost.
+    lose: fn(&Message) -> bool,
+    sent: usize,
+}
+
+fn coordinator(incarnation: u64, workers: usize, record: Option<ViewRecord>) -> Coordinator {
+    let addresses = (1..=workers).map(|it| format!("w{it}")).collect();
+    Coordinator::new(CoordinatorConfig::new(COORDINATOR, Incarnation(incarnation), ClusterId(7), addresses, record))
+}
+
+impl World {
+    fn new(workers: usize) -> Self {
+        let mut world = World {
+            coordinator: coordinator(1, workers, None),
+            incarnation: 1,
+            workers: BTreeMap::new(),
+            down: BTreeMap::new(),
+            control: None,
+            queue: VecDeque::new(),
+            replies: BTreeMap::new(),
+            requests: 0,
+            timers: Vec::new(),
+            halt: None,
+            lose: |_| false,
+            sent: 0,
+        };
+        world.input(COORDINATOR, Input::Start);
+        for node in 1..=workers {
+            world.start(NodeId(node as u128), Snapshot::new(NodeId(node as u128)));
+        }
+        world.run();
+        world
+    }
+
+    fn start(&mut self, node: NodeId, snapshot: Snapshot) {
+        let cluster = snapshot.cluster;
+        self.workers.insert(node, (Worker::recover(WorkerConfig::default(), snapshot.clone()), snapshot));
+        self.input(node, Input::Start);
+        self.connect(node, cluster);
+    }
+
+    fn connect(&mut self, node: NodeId, cluster: Option<ClusterId>) {
+        let address = format!("w{}", node.0);
+        self.input(COORDINATOR, Input::Connected(Peer { node, role: Role::Worker, address, cluster }));
+        let peer = Peer { node: COORDINATOR, role: Role::Coordinator, address: String::new(), cluster: None };
+        self.input(node, Input::Connected(peer));
+    }
+
+    fn stop(&mut self, node: NodeId) {
+        let (_, disk) = self.workers.remove(&node).unwrap();
+        self.down.insert(node, disk);
+        self.input(COORDINATOR, Input::Disconnected { node });
+    }
+
+    fn restart(&mut self, node: NodeId) {
+        let snapshot = self.down.remove(&node).unwrap();
+        self.start(node, snapshot);
+    }
+
+    fn restart_coordinator(&mut self) {
+        self.queue.clear();
+        self.incarnation += 1;
+        self.coordinator = coordinator(self.incarnation, self.workers.len() + self.down.len(), self.control.clone());
+        self.input(COORDINATOR, Input::Start);
+        for node in self.workers.keys().copied().collect::<Vec<_>>() {
+            self.input(node, Input::Disconnected { node: COORDINATOR });
+            let cluster = self.workers[&node].0.cluster();
+            self.connect(node, cluster);
+        }
+    }
+
+    fn input(&mut self, node: NodeId, input: Input) {
+        self.queue.push_back((node, input));
+    }
+
+    fn run(&mut self) {
+        while let Some((node, input)) = self.queue.pop_front() {
+            let mut out = Vec::new();
+            if node == COORDINATOR {
+                self.coordinator.handle(input, &mut out);
+            } else if let Some((worker, _)) = self.workers.get_mut(&node) {
+                worker.handle(input, &mut out);
+            }
+            let mut records = 0;
+            for output in out {
+                match output {
+                    Output::Persist(record) => {
+                        self.workers.get_mut(&node).unwrap().1.fold(&record);
+                        records += 1;
+                    }
+                    Output::Send { message, .. } if (self.lose)(&message) => {}
+                    Output::Send { to, message } => {
+                        self.sent += 1;
+                        self.input(to, Input::Message { from: node, message });
+                    }
+                    Output::Reply { id, reply } => {
+                        assert!(self.replies.insert(id.0, reply).is_none(), "{id:?} was answered twice")
+                    }
+                    Output::SetTimer { timer, .. } if node == COORDINATOR => self.timers.push(timer),
+                    Output::Swap { expected, record } => {
+                        assert_eq!(expected, self.control);
+                        self.control = Some(record);
+                        self.input(COORDINATOR, Input::Swapped(Swapped::Done));
+                    }
+                    Output::Halt(halt) => self.halt = Some(halt),
+                    Output::SetTimer { .. } | Output::CancelTimer(_) | Output::Publish(_) => {}
+                }
+            }
+            if records > 0 {
+                self.input(node, Input::Persisted { records });
+            }
+        }
+        for (worker, disk) in self.workers.values() {
+            assert_eq!(worker.records(), &disk.records, "memory and log hold the same");
+            assert_eq!(worker.decided(), &disk.decided);
+        }
+    }
+
+    fn timeout(&mut self, timer: Timer) {
+        self.input(COORDINATOR, Input::Timeout(timer));
+        self.run();
+    }
+
+    fn ask(&mut self, request: Request) -> u64 {
+        self.requests += 1;
+        self.input(COORDINATOR, Input::Request { id: RequestId(self.requests), request });
+        self.run();
+        self.requests
+    }
+
+    fn begin(&mut self, operations: Vec<Operation>) -> u64 {
+        self.ask(Request::Commit { operations, clock: 10 * self.requests, trace: None })
+    }
+
+    fn commit(&mut self, operations: Vec<Operation>) -> Reply {
+        let id = self.begin(operations);
+        self.replies.remove(&id).expect("answered")
+    }
+
+    fn read(&mut self, query: Query, consistency: Consistency) -> Vec<(String, String)> {
+        let id = self.ask(Request::Read { query, consistency, clock: 0, trace: None });
+        rows(self.replies.remove(&id).expect("answered"))
+    }
+
+    fn digests_agree(&mut self) -> bool {
+        let id = self.ask(Request::Digests);
+        let Some(Reply::Digests { digests, .. }) = self.replies.remove(&id) else { panic!("no digests") };
+        assert_eq!(digests.len(), self.workers.len());
+        digests.iter().all(|(_, digest)| *digest == digests[0].1)
+    }
+}
+
+fn rows(reply: Reply) -> Vec<(String, String)> {
+    let Reply::Found(Answer::Rows { rows, .. }) = reply else { panic!("{reply:?}") };
+    let text = |bytes: &Shared| String::from_utf8(bytes.to_vec()).unwrap();
+    rows.iter().map(|Row { key, value, .. }| (text(&key.bytes), text(value))).collect()
+}
+
+fn key(name: &str) -> Key {
+    Key::new(TableId(1), name)
+}
+
+fn operation(name: &str, expect: Expect, action: Action) -> Operation {
+    Operation { key: key(name), expect, action }
+}
+
+fn put(name: &str, value: &str) -> Operation {
+    operation(name, Expect::Any, Action::Put(Shared::from(value)))
+}
+
+fn all(rows_max: u32, descending: bool) -> Query {
+    Query::Range(Range { table: TableId(1), from: None, until: None, descending, rows_max })
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+}
+
+fn version(reply: &Reply) -> Version {
+    let Reply::Committed { versions, .. } = reply else { panic!("{reply:?}") };
+    versions[0]
+}
+
+#[test]
+fn a_write_is_on_every_replica_and_read_back() {
+    let mut world = World::new(3);
+    assert!(matches!(world.commit(vec![put("a", "1"), put("b", "2")]), Reply::Committed { .. }));
+    for _ in 0..3 {
+        assert_eq!(world.read(Query::Keys(vec![key("a"), key("x")]), Consistency::Arrival), pairs(&[("a", "1")]));
+        assert_eq!(world.read(all(10, true), Consistency::Strict), pairs(&[("b", "2"), ("a", "1")]));
+    }
+    assert!(matches!(world.commit(vec![operation("a", Expect::Any, Action::Delete)]), Reply::Committed { .. }));
+    assert_eq!(world.read(all(10, false), Consistency::Arrival), pairs(&[("b", "2")]));
+    assert!(world.digests_agree());
+}
+
+#[test]
+fn an_expectation_that_does_not_hold_aborts_all_of_it_with_the_reason() {
+    let mut world = World::new(2);
+    let first = version(&world.commit(vec![put("a", "1")]));
+    let racer =
+        |version, value: &str| vec![operation("a", Expect::Version(version), Action::Put(Shared::from(value))), put("b", value)];
+    let second = version(&world.commit(racer(first, "won")));
+    assert_eq!(second, Version(first.0 + 1));
+    let Reply::Aborted { reason, .. } = world.commit(racer(first, "lost")) else { panic!("committed") };
+    assert_eq!(reason, AbortReason::Expectation { operation: 0, found: Some(second) });
+    assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "won"), ("b", "won")]));
+    let Reply::Aborted { reason, .. } = world.commit(vec![put("c", "1"), operation("d", Expect::Present, Action::Check)]) else {
+        panic!("committed")
+    };
+    assert_eq!(reason, AbortReason::Expectation { operation: 1, found: None });
+}
+
+#[test]
+fn requests_that_break_a_bound_are_refused_and_nothing_is_sent() {
+    let mut world = World::new(1);
+    let sent = world.sent;
+    let long = "k".repeat(600);
+    for operations in [vec![], vec![put("a", "1"), put("a", "2")], vec![put(&long, "1")], vec![put("a", &"v".repeat(70_000))]] {
+        assert_eq!(world.commit(operations), Reply::Refused(Refusal::Invalid));
+    }
+    assert_eq!(world.sent, sent);
+}
+
+#[test]
+fn reads_as_of_arrival_wait_for_what_is_prepared_and_strict_ones_for_their_turn() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "old"), put("z", "stays")]);
+    // Votes are held back: the write stays prepared.
+    world.lose = |message| matches!(message, Message::Vote { .. });
+    let write = world.begin(vec![put("a", "new"), put("b", "new"), operation("z", Expect::Any, Action::Delete)]);
+    let arrival = world.ask(Request::Read { query: all(10, false), consistency: Consistency::Arrival, clock: 0, trace: None });
+    let strict = world.ask(Request::Read { query: all(10, false), consistency: Consistency::Strict, clock: 0, trace: None });
+    let other = Query::Keys(vec![key("q")]);
+    assert_eq!(world.read(other, Consistency::Arrival), pairs(&[]));
+    assert!(!world.replies.contains_key(&write) && !world.replies.contains_key(&arrival) && !world.replies.contains_key(&strict));
+    // A doubt that lasts too long ends the view: all members have it prepared, so it commits, and the reads are asked anew.
+    world.lose = |_| false;
+    world.input(COORDINATOR, Input::Message { from: NodeId(1), message: Message::InDoubt { view: ViewNumber(1) } });
+    world.run();
+    world.timeout(Timer::Retry);
+    assert!(matches!(world.replies[&write], Reply::Committed { .. }));
+    let expected = pairs(&[("a", "new"), ("b", "new")]);
+    assert_eq!(rows(world.replies.remove(&arrival).unwrap()), expected);
+    assert_eq!(rows(world.replies.remove(&strict).unwrap()), expected);
+    assert_eq!(world.control.as_ref().unwrap().number(), ViewNumber(2));
+}
+
+#[test]
+fn a_lost_worker_is_left_out_and_what_was_under_way_ends() {
+    let mut world = World::new(3);
+    world.commit(vec![put("a", "1")]);
+    world.lose = |message| matches!(message, Message::Prepare(prepare) if prepare.txn.sequence == 2);
+    let write = world.begin(vec![put("a", "2")]);
+    world.lose = |_| false;
+    world.stop(NodeId(3));
+    world.run();
+    assert!(!world.coordinator.status().serving);
+    let queued = world.begin(vec![put("b", "1")]);
+    world.timeout(Timer::ViewChange);
+    assert!(world.coordinator.status().serving);
+    // Prepared nowhere: aborted, and as its own coordinator knows that, tried again.
+    assert!(matches!(world.replies[&write], Reply::Committed { txn, .. } if txn.sequence > 2), "{:?}", world.replies);
+    assert!(matches!(world.replies[&queued], Reply::Committed { .. }));
+    assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "2"), ("b", "1")]));
+    assert!(world.digests_agree());
+    // The one that was left out is not taken back by itself.
+    world.restart(NodeId(3));
+    world.run();
+    assert_eq!(world.control.as_ref().unwrap().active.as_ref().unwrap().view.members(), [NodeId(1), NodeId(2)]);
+}
+
+#[test]
+fn a_worker_that_comes_back_within_the_grace_stays_a_member() {
+    let mut world = World::new(3);
+    world.commit(vec![put("a", "1")]);
+    world.lose = |message| matches!(message, Message::Vote { .. });
+    let write = world.begin(vec![put("a", "2")]);
+    world.stop(NodeId(2));
+    world.run();
+    world.lose = |_| false;
+    world.restart(NodeId(2));
+    world.run();
+    assert!(matches!(world.replies[&write], Reply::Committed { txn, .. } if txn.sequence == 2));
+    assert_eq!(world.control.as_ref().unwrap().active.as_ref().unwrap().view.members().len(), 3);
+    assert!(world.digests_agree());
+}
+
+#[test]
+fn a_new_coordinator_settles_what_the_old_one_left_and_all_may_restart_at_once() {
+    let mut world = World::new(3);
+    world.commit(vec![put("a", "1")]);
+    world.lose = |message| matches!(message, Message::Vote { .. });
+    world.begin(vec![put("a", "2")]);
+    world.lose = |message| matches!(message, Message::Prepare(_));
+    world.begin(vec![put("b", "never sent")]);
+    world.lose = |_| false;
+    for node in 1..=3 {
+        world.stop(NodeId(node));
+    }
+    world.queue.clear();
+    world.restart_coordinator();
+    for node in 1..=3 {
+        world.restart(NodeId(node));
+    }
+    world.run();
+    assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "2")]));
+    let txn = TxnId { incarnation: Incarnation(1), sequence: 2 };
+    let id = world.ask(Request::Outcome { txn });
+    assert_eq!(world.replies[&id], Reply::Outcome(KnownOutcome::Known(Outcome::Committed)));
+    let id = world.ask(Request::Outcome { txn: TxnId { incarnation: Incarnation(9), sequence: 2 } });
+    assert_eq!(world.replies[&id], Reply::Outcome(KnownOutcome::NotKnown));
+    assert!(matches!(world.commit(vec![put("a", "3")]), Reply::Committed { .. }));
+    assert!(world.digests_agree());
+}
+
+#[test]
+fn workers_forget_what_all_have_synced() {
+    let mut world = World::new(2);
+    for _ in 0..10 {
+        world.commit(vec![put("a", "x")]);
+    }
+    assert_eq!(world.workers[&NodeId(1)].0.decided().len(), 10);
+    world.timeout(Timer::Sweep);
+    for (worker, disk) in world.workers.values() {
+        assert!(worker.decided().is_empty() && disk.decided.is_empty());
+    }
+    // After a view change what was remembered is forgotten as well.
+    world.commit(vec![put("a", "y")]);
+    world.stop(NodeId(2));
+    world.restart(NodeId(2));
+    world.run();
+    assert_eq!(world.control.as_ref().unwrap().number(), ViewNumber(2));
+    assert!(world.workers.values().all(|(worker, _)| worker.decided().is_empty()));
+}
+
+#[test]
+fn a_client_hears_unknown_at_its_deadline_and_the_transaction_is_not_tried_again() {
+    let mut world = World::new(2);
+    world.lose = |message| matches!(message, Message::Prepare(_));
+    let write = world.begin(vec![put("a", "1")]);
+    world.stop(NodeId(2));
+    world.run();
+    let late = world.begin(vec![put("b", "1")]);
+    for _ in 0..20 {
+        world.timeout(Timer::Sweep);
+    }
+    let Reply::Unknown { txn } = world.replies[&write] else { panic!("{:?}", world.replies) };
+    assert_eq!(world.replies[&late], Reply::Refused(Refusal::Unavailable));
+    world.lose = |_| false;
+    world.timeout(Timer::ViewChange);
+    world.timeout(Timer::Retry);
+    let id = world.ask(Request::Outcome { txn });
+    assert_eq!(world.replies[&id], Reply::Outcome(KnownOutcome::Known(Outcome::Aborted)));
+    assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[]));
+}
+
+#[test]
+fn an_empty_control_store_does_not_take_workers_that_hold_a_view() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1")]);
+    world.control = None;
+    world.restart_coordinator();
+    world.run();
+    assert_eq!(world.halt, Some(Halt::WorkerHoldsView { address: "w1".into(), cluster: ClusterId(7) }));
+}
+
+#[test]
+fn a_worker_that_is_full_refuses_writes_and_takes_deletes() {
+    let mut world = World::new(1);
+    let full = WorkerConfig { memory_bytes_max: 1_000, ..WorkerConfig::default() };
+    let (worker, disk) = world.workers.get_mut(&NodeId(1)).unwrap();
+    *worker = Worker::recover(full, disk.clone());
+    world.input(
+        NodeId(1),
+        Input::Message { from: COORDINATOR, message: Message::Activate { view: ViewNumber(1), outcomes: vec![] } },
+    );
+    assert!(matches!(world.commit(vec![put("a", &"x".repeat(700))]), Reply::Committed { .. }));
+    let Reply::Aborted { reason, .. } = world.commit(vec![put("b", &"x".repeat(700))]) else { panic!("committed") };
+    assert_eq!(reason, AbortReason::Memory);
+    assert!(matches!(world.commit(vec![operation("a", Expect::Any, Action::Delete)]), Reply::Committed { .. }));
+    assert!(matches!(world.commit(vec![put("b", &"x".repeat(700))]), Reply::Committed { .. }));
+}
+
+#[test]
+fn one_key_written_by_many_is_written_in_order_without_a_refusal() {
+    let mut world = World::new(3);
+    let mut ids = Vec::new();
+    for number in 0..64 {
+        world.requests += 1;
+        let request = Request::Commit { operations: vec![put("a", &number.to_string())], clock: 0, trace: None };
+        world.input(COORDINATOR, Input::Request { id: RequestId(world.requests), request });
+        ids.push(world.requests);
+    }
+    world.run();
+    let versions: Vec<u64> = ids.iter().map(|id| version(&world.replies[id]).0).collect();
+    assert!(versions.windows(2).all(|pair| pair[1] == pair[0] + 1), "{versions:?}");
+    assert!(!world.timers.contains(&Timer::Retry));
+}
