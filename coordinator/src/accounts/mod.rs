@@ -1,0 +1,262 @@
+//! Accounts: who people are. An account's row is keyed by the lower-cased username and is written expecting its absence, so
+//! that a name is given once, regardless of case, whatever happens at the same time.
+//!
+//! Logging in by name alone makes the account on the way; such an account has no password, and nobody can log in to it once
+//! passwords are asked for.
+
+pub mod field;
+mod password;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use skein_protocol::id::TxnId;
+use skein_protocol::operation::{Action, Expect, Key, Operation};
+use skein_protocol::step::AbortReason;
+
+use crate::clock::Timestamp;
+use crate::cluster::{self, Cluster};
+use crate::idempotency::{Claim, Fingerprint, IdempotencyKey, Past};
+use crate::tables::ACCOUNTS;
+use field::FieldError;
+use password::{Busy, Passwords};
+
+/// Tries of a sign-up that meets rows which come and go.
+const ATTEMPTS_MAX: u32 = 8;
+
+/// All that can be done with accounts.
+pub struct Accounts {
+    cluster: Cluster,
+    passwords: Passwords,
+    repeats_kept_for: Duration,
+}
+
+/// What others may know of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// As written when it was made; unique without regard to case.
+    pub username: String,
+    /// The name as shown.
+    pub name: String,
+    /// Where its owner gets mail; empty if it was made on the way.
+    pub email: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What the row holds.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    account: Account,
+    password_hash: Option<String>,
+}
+
+/// What someone signs up with.
+#[derive(Clone, Debug)]
+pub struct SignUp {
+    /// The username.
+    pub username: String,
+    /// The name.
+    pub name: String,
+    /// The email address.
+    pub email: String,
+    /// The password.
+    pub password: String,
+}
+
+/// An account that is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// The account.
+    pub account: Account,
+    /// Its transaction; a repeat's is the first one's.
+    pub txn: TxnId,
+}
+
+/// Why there is no account, or none that these words open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Fields that are empty or malformed, each once.
+    #[error("{}", .0.first().map_or("a field is malformed", |first| first.detail.as_str()))]
+    Fields(Vec<FieldError>),
+    /// The name is taken.
+    #[error("this username is taken, without regard to case")]
+    Exists {
+        /// The transaction that found out.
+        txn: Option<TxnId>,
+    },
+    /// There is no such user.
+    #[error("there is no such user")]
+    NoSuchUser,
+    /// The password is another.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// The key was used for another request.
+    #[error("this Idempotency-Key was used for another request")]
+    KeyReused,
+    /// Too many passwords wait to be hashed; nothing was done.
+    #[error("too many passwords are being checked")]
+    Busy,
+    /// The row is not one that this program can read.
+    #[error("the account's record can't be read")]
+    Unreadable,
+    /// The store did not do it.
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+}
+
+impl From<Busy> for Error {
+    fn from(_: Busy) -> Self {
+        Error::Busy
+    }
+}
+
+impl Accounts {
+    /// Accounts in this cluster; at most so many passwords are hashed at once.
+    #[must_use]
+    pub fn new(cluster: Cluster, hashes_at_once_max: usize, repeats_kept_for: Duration) -> Self {
+        Accounts { cluster, passwords: Passwords::new(hashes_at_once_max), repeats_kept_for }
+    }
+
+    /// Makes an account with a password.
+    ///
+    /// # Errors
+    /// Malformed fields, a taken name, a key used otherwise, or the store's.
+    pub async fn sign_up(&self, form: SignUp, once: Option<&IdempotencyKey>) -> Result<Created, Error> {
+        let errors: Vec<FieldError> = [
+            field::username(&form.username),
+            field::name(&form.name),
+            field::email(&form.email),
+            field::password(&form.password),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if !errors.is_empty() {
+            return Err(Error::Fields(errors));
+        }
+        let claim = once.map(|once| self.claim(&form, once));
+        if let Some(claim) = &claim {
+            // Before the costly hash, and because the name is taken by the first one of a repeat.
+            if let Some(created) = self.repeat(claim, &form).await? {
+                return Ok(created);
+            }
+        }
+        let password_hash = Some(self.passwords.hash(form.password.clone()).await?);
+        let account = Account {
+            username: form.username.clone(),
+            name: form.name.clone(),
+            email: form.email.clone(),
+            created_at: Timestamp::now(),
+        };
+        let mut replaces = None;
+        for _ in 0..ATTEMPTS_MAX {
+            let mut operations = vec![put(&account, password_hash.as_deref())];
+            operations.extend(claim.as_ref().map(|claim| claim.remember(&account, replaces)));
+            let (lost, txn) = match self.cluster.commit(operations).await {
+                Ok(committed) => return Ok(Created { account, txn: committed.txn }),
+                Err(cluster::Error::Aborted { txn, reason: AbortReason::Expectation { operation, .. } }) => (operation, txn),
+                Err(error) => return Err(error.into()),
+            };
+            let Some(claim) = &claim else { return Err(Error::Exists { txn: Some(txn) }) };
+            if let Some(created) = self.repeat(claim, &form).await? {
+                return Ok(created);
+            }
+            if lost == 0 {
+                return Err(Error::Exists { txn: Some(txn) });
+            }
+            replaces = match claim.past::<Account>(&self.cluster).await? {
+                Past::Free(version) => version,
+                Past::Repeat { .. } | Past::Reused => None,
+            };
+        }
+        Err(Error::Busy)
+    }
+
+    /// Checks a password; gives the account.
+    ///
+    /// # Errors
+    /// A malformed name, no such user, another password, or the store's.
+    pub async fn check(&self, username: &str, password: String) -> Result<Account, Error> {
+        if let Some(error) = field::username(username) {
+            return Err(Error::Fields(vec![error]));
+        }
+        if password.len() > field::PASSWORD_MAX {
+            return Err(Error::Fields(field::password(&password).into_iter().collect()));
+        }
+        let stored = self.find(username).await?;
+        let known = stored.as_ref().and_then(|stored| stored.password_hash.clone());
+        let right = self.passwords.verify(password, known).await?;
+        match stored {
+            None => Err(Error::NoSuchUser),
+            Some(_) if !right => Err(Error::WrongPassword),
+            Some(stored) => Ok(stored.account),
+        }
+    }
+
+    /// The account of this name, made now if there is none, without a password.
+    ///
+    /// # Errors
+    /// A malformed name, or the store's.
+    pub async fn enter(&self, username: &str) -> Result<Account, Error> {
+        if let Some(error) = field::username(username) {
+            return Err(Error::Fields(vec![error]));
+        }
+        for _ in 0..ATTEMPTS_MAX {
+            if let Some(stored) = self.find(username).await? {
+                return Ok(stored.account);
+            }
+            let account = Account::named(username);
+            match self.cluster.commit(vec![put(&account, None)]).await {
+                Ok(_) => return Ok(account),
+                Err(cluster::Error::Aborted { reason: AbortReason::Expectation { .. }, .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    async fn find(&self, username: &str) -> Result<Option<Stored>, Error> {
+        match self.cluster.read_one(key(username)).await? {
+            None => Ok(None),
+            Some(row) => serde_json::from_slice(&row.value).map(Some).map_err(|_| Error::Unreadable),
+        }
+    }
+
+    /// The password is left out of the fingerprint: a fast hash of it must not be stored. A repeat proves it below.
+    fn claim(&self, form: &SignUp, once: &IdempotencyKey) -> Claim {
+        let parts = [b"sign-up".as_slice(), form.username.as_bytes(), form.name.as_bytes(), form.email.as_bytes()];
+        Claim::new(&form.username.to_ascii_lowercase(), once, Fingerprint::of(&parts), self.repeats_kept_for)
+    }
+
+    async fn repeat(&self, claim: &Claim, form: &SignUp) -> Result<Option<Created>, Error> {
+        match claim.past::<Account>(&self.cluster).await? {
+            Past::Free(_) => Ok(None),
+            Past::Reused => Err(Error::KeyReused),
+            Past::Repeat { answer, txn } => {
+                let known = self.find(&form.username).await?.and_then(|stored| stored.password_hash);
+                let same = self.passwords.verify(form.password.clone(), known).await?;
+                if same { Ok(Some(Created { account: answer, txn })) } else { Err(Error::KeyReused) }
+            }
+        }
+    }
+}
+
+impl Account {
+    /// An account that is known by its username alone.
+    #[must_use]
+    pub fn named(username: &str) -> Self {
+        Account { username: username.to_owned(), name: username.to_owned(), email: String::new(), created_at: Timestamp::now() }
+    }
+}
+
+/// The operation that makes an account, if the name is free.
+pub(crate) fn put(account: &Account, password_hash: Option<&str>) -> Operation {
+    let stored = Stored { account: account.clone(), password_hash: password_hash.map(str::to_owned) };
+    let value = serde_json::to_vec(&stored).expect("an account is plain data with text keys");
+    Operation { key: key(&account.username), expect: Expect::Absent, action: Action::Put(value.into()) }
+}
+
+fn key(username: &str) -> Key {
+    Key::new(ACCOUNTS, username.to_ascii_lowercase().as_str())
+}

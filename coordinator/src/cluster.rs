@@ -1,0 +1,196 @@
+//! The one door between the domain and the replicated store: commit, read, scan, and what operators ask. It speaks the
+//! protocol's own words and turns its replies into results; whoever wants another store behind Skein implements [`Engine`].
+//!
+//! The rule it keeps: *unknown* is an error of its own. It is never tried again here and never turned into a failure,
+//! since the transaction may yet commit (the two generals' problem leaves no other honest answer).
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use skein_protocol::id::{NodeId, TraceContext, TxnId, Version, ViewNumber};
+use skein_protocol::operation::{Answer, Consistency, Digest, Key, Operation, Query, Range, Row};
+use skein_protocol::step::{AbortReason, CoordinatorStatus, KnownOutcome, Refusal, Reply, Request};
+
+use crate::clock::Timestamp;
+
+/// What answers the requests of a coordinator's clients: each request gets exactly one reply.
+pub trait Engine: Send + Sync + 'static {
+    /// Asks for one thing and waits for the reply.
+    fn request(&self, request: Request) -> Pin<Box<dyn Future<Output = Reply> + Send + '_>>;
+
+    /// The trace that the calling task belongs to, if there is one.
+    fn trace(&self) -> Option<TraceContext>;
+}
+
+/// The cluster as the domain sees it.
+#[derive(Clone)]
+pub struct Cluster {
+    engine: Arc<dyn Engine>,
+}
+
+/// A committed transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Its id.
+    pub txn: TxnId,
+    /// The version that each operation wrote.
+    pub versions: Vec<Version>,
+}
+
+/// Rows of one table, and whether there are more behind them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The rows, in the order asked for.
+    pub rows: Vec<Row>,
+    /// Whether the range goes on.
+    pub more: bool,
+}
+
+/// Why the cluster did not do what it was asked for. Reads only ever meet the last three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The transaction was aborted everywhere and never happened.
+    #[error("transaction {txn} was aborted: {}", Reason(.reason))]
+    Aborted {
+        /// The transaction.
+        txn: TxnId,
+        /// Why.
+        reason: AbortReason,
+    },
+    /// Whether the transaction committed is not known yet.
+    #[error("whether transaction {txn} committed is not known yet")]
+    Unknown {
+        /// The transaction.
+        txn: TxnId,
+    },
+    /// Too much is under way; nothing was done.
+    #[error("too many requests are under way")]
+    Overloaded,
+    /// No view serves at the moment; nothing was done.
+    #[error("the cluster does not serve at the moment")]
+    Unavailable,
+    /// The request breaks a bound of the protocol, or the reply was of another kind than asked for: a fault in this program.
+    #[error("the request breaks a bound of the store")]
+    Invalid,
+}
+
+struct Reason<'a>(&'a AbortReason);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            AbortReason::Expectation { .. } => "a record was not as expected",
+            AbortReason::Memory => "a worker's memory bound would have been passed",
+            AbortReason::Contention => "older transactions stood in its way each time",
+        })
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Overloaded => Error::Overloaded,
+            Refusal::Unavailable => Error::Unavailable,
+            Refusal::Invalid => Error::Invalid,
+        }
+    }
+}
+
+impl Cluster {
+    /// The cluster behind this engine.
+    pub fn new(engine: impl Engine) -> Self {
+        Cluster { engine: Arc::new(engine) }
+    }
+
+    /// Runs one transaction: all operations, or none.
+    ///
+    /// # Errors
+    /// All of [`Error`].
+    pub async fn commit(&self, operations: Vec<Operation>) -> Result<Committed, Error> {
+        let request = Request::Commit { operations, clock: Timestamp::now().0, trace: self.engine.trace() };
+        match self.engine.request(request).await {
+            Reply::Committed { txn, versions } => Ok(Committed { txn, versions }),
+            Reply::Aborted { txn, reason } => Err(Error::Aborted { txn, reason }),
+            Reply::Unknown { txn } => Err(Error::Unknown { txn }),
+            Reply::Refused(refusal) => Err(refusal.into()),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    /// Reads these records, each as of now; absent ones are left out.
+    ///
+    /// # Errors
+    /// Overloaded, unavailable or invalid.
+    pub async fn read(&self, keys: Vec<Key>) -> Result<Vec<Row>, Error> {
+        Ok(self.rows(Query::Keys(keys), Consistency::Arrival).await?.rows)
+    }
+
+    /// Reads one record as of now, strictly serializable.
+    ///
+    /// # Errors
+    /// Overloaded, unavailable or invalid.
+    pub async fn read_one(&self, key: Key) -> Result<Option<Row>, Error> {
+        Ok(self.read(vec![key]).await?.pop())
+    }
+
+    /// Reads a stretch of a table.
+    ///
+    /// # Errors
+    /// Overloaded, unavailable or invalid.
+    pub async fn scan(&self, range: Range, consistency: Consistency) -> Result<Page, Error> {
+        self.rows(Query::Range(range), consistency).await
+    }
+
+    async fn rows(&self, query: Query, consistency: Consistency) -> Result<Page, Error> {
+        let request = Request::Read { query, consistency, clock: Timestamp::now().0, trace: self.engine.trace() };
+        match self.engine.request(request).await {
+            Reply::Found(Answer::Rows { rows, more }) => Ok(Page { rows, more }),
+            Reply::Refused(refusal) => Err(refusal.into()),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    /// How a transaction ended, as far as this coordinator knows.
+    ///
+    /// # Errors
+    /// Overloaded, unavailable or invalid.
+    pub async fn outcome(&self, txn: TxnId) -> Result<KnownOutcome, Error> {
+        match self.engine.request(Request::Outcome { txn }).await {
+            Reply::Outcome(outcome) => Ok(outcome),
+            Reply::Refused(refusal) => Err(refusal.into()),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    /// How this coordinator stands.
+    ///
+    /// # Errors
+    /// Overloaded, unavailable or invalid.
+    pub async fn status(&self) -> Result<CoordinatorStatus, Error> {
+        match self.engine.request(Request::Status).await {
+            Reply::Coordinator(status) => Ok(status),
+            Reply::Refused(refusal) => Err(refusal.into()),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    /// The digest of every member at a common point; a member that did not answer in time is missing.
+    ///
+    /// # Errors
+    /// Overloaded, unavailable or invalid.
+    pub async fn digests(&self) -> Result<(ViewNumber, Vec<(NodeId, Digest)>), Error> {
+        match self.engine.request(Request::Digests).await {
+            Reply::Digests { view, digests } => Ok((view, digests)),
+            Reply::Refused(refusal) => Err(refusal.into()),
+            _ => Err(Error::Invalid),
+        }
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cluster")
+    }
+}

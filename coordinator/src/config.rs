@@ -1,0 +1,385 @@
+//! A coordinator's settings: what its command line and environment may say, the defaults and the bounds, and the checked
+//! form that the process runs with. Every field is checked before anything is opened, and all that is wrong is said at once.
+//! No other file of the coordinator reads the environment or knows a default.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use skein_protocol::limits::{MEMBERS_MAX, REQUESTS_MAX};
+use skein_runtime::transport::Secret;
+use utoipa::ToSchema;
+
+use crate::sessions::Allowance;
+
+/// Said when a worker is on another machine and nothing keeps strangers out.
+const SECRET_MISSING: &str =
+    "a worker that is not on loopback needs a secret: set SKEIN_CLUSTER_SECRET or SKEIN_CLUSTER_SECRET_FILE";
+
+/// How people log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// With the password of an account that was made before.
+    Password,
+    /// By name alone; the account is made on the way. For trying and for classes.
+    Name,
+}
+
+/// The command line of `skein coordinator`, as given and not yet checked.
+#[derive(Clone, Debug, Args)]
+pub struct CoordinatorArgs {
+    /// Where HTTP is served: a bare port means loopback, port 0 picks one
+    #[arg(value_name = "PORT|ADDR:PORT", env = "SKEIN_HTTP", hide_env_values = true)]
+    pub http: String,
+
+    /// The workers' cluster addresses, HOST:PORT or a bare port for loopback (1 to 32)
+    #[arg(value_name = "WORKER", env = "SKEIN_WORKERS", hide_env_values = true, value_delimiter = ',', required = true)]
+    pub workers: Vec<String>,
+
+    /// Directory of the control store, which keeps the view over restarts; without it the view is in memory alone
+    #[arg(long, value_name = "DIR", env = "SKEIN_DATA", hide_env_values = true)]
+    pub data: Option<PathBuf>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub surface: SurfaceArgs,
+}
+
+/// The flags of a coordinator's surface, which `skein up` takes too.
+#[derive(Clone, Debug, Args)]
+pub struct SurfaceArgs {
+    /// How people log in; `skein coordinator` asks for passwords, `skein up` for a name alone
+    #[arg(long, value_enum, env = "SKEIN_AUTH", hide_env_values = true)]
+    pub auth: Option<Auth>,
+
+    /// Preload two tweets by two people into an empty store
+    #[arg(long, env = "SKEIN_DEMO", hide_env_values = true)]
+    pub demo: bool,
+
+    /// Unicode scalar values of a tweet at the most (1 to 10000)
+    #[arg(long, value_name = "N", env = "SKEIN_TWEET_MAX", hide_env_values = true, default_value_t = 100)]
+    pub tweet_max: usize,
+
+    /// Days after which a session ends by itself (1 to 366)
+    #[arg(long, value_name = "DAYS", env = "SKEIN_SESSION_DAYS", hide_env_values = true, default_value_t = 30)]
+    pub session_days: u32,
+
+    /// Hours for which an Idempotency-Key is remembered (1 to 720)
+    #[arg(long, value_name = "HOURS", env = "SKEIN_IDEMPOTENCY_HOURS", hide_env_values = true, default_value_t = 24)]
+    pub idempotency_hours: u32,
+
+    /// Failed log-ins per name and address and minute before more are refused (1 to 10000)
+    #[arg(long, value_name = "N", env = "SKEIN_LOGIN_FAILURES", hide_env_values = true, default_value_t = 10)]
+    pub login_failures: u32,
+
+    /// Sign-ups per address and hour; 0 sets no limit (0 to 1000000)
+    #[arg(long, value_name = "N", env = "SKEIN_SIGN_UPS", hide_env_values = true, default_value_t = 0)]
+    pub sign_ups: u32,
+
+    /// Writes per user and minute; 0 sets no limit (0 to 1000000)
+    #[arg(long, value_name = "N", env = "SKEIN_WRITES", hide_env_values = true, default_value_t = 0)]
+    pub writes: u32,
+
+    /// Requests under way at once before more are refused with 503 (1 to 16384)
+    #[arg(long, value_name = "N", env = "SKEIN_REQUESTS_MAX", hide_env_values = true, default_value_t = 4096)]
+    pub requests_max: usize,
+
+    /// Connections at once before more are refused with 503 (1 to 65536)
+    #[arg(long, value_name = "N", env = "SKEIN_CONNECTIONS_MAX", hide_env_values = true, default_value_t = 8192)]
+    pub connections_max: usize,
+
+    /// Passwords hashed at once; each takes 19 MiB and some ten milliseconds of a core (1 to 64)
+    #[arg(long, value_name = "N", env = "SKEIN_HASHES_MAX", hide_env_values = true, default_value_t = 4)]
+    pub hashes_max: usize,
+
+    /// Believe X-Forwarded-For and X-Forwarded-Proto, because a proxy in front sets both
+    #[arg(long, env = "SKEIN_TRUST_PROXY", hide_env_values = true)]
+    pub trust_proxy: bool,
+
+    /// Mark cookies Secure, because all clients come by way of TLS
+    #[arg(long, env = "SKEIN_SECURE_COOKIES", hide_env_values = true)]
+    pub secure_cookies: bool,
+}
+
+/// A coordinator's settings, checked.
+#[derive(Clone, Debug)]
+pub struct CoordinatorConfig {
+    /// Where to listen for HTTP.
+    pub http: SocketAddr,
+    /// The workers' addresses, `host:port`.
+    pub workers: Vec<String>,
+    /// What both ends must know; may be missing on loopback only.
+    pub secret: Option<Secret>,
+    /// The control store's directory; `None` keeps the view in memory.
+    pub data: Option<PathBuf>,
+    /// How the surface behaves.
+    pub surface: SurfaceConfig,
+}
+
+/// The settings of a coordinator's surface, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SurfaceConfig {
+    /// How people log in.
+    pub auth: Auth,
+    /// Whether to preload an empty store.
+    pub demo: bool,
+    /// When a session ends by itself.
+    pub session_lifetime: Duration,
+    /// How long an `Idempotency-Key` is remembered.
+    pub idempotency_lifetime: Duration,
+    /// The bounds.
+    pub limits: Limits,
+    /// Whether a proxy in front is believed.
+    pub trust_proxy: bool,
+    /// Whether all cookies are Secure.
+    pub secure_cookies: bool,
+}
+
+/// The bounds of what clients may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Unicode scalar values of a tweet.
+    pub tweet_characters_max: usize,
+    /// Failed log-ins per name and address.
+    pub login_failures: Allowance,
+    /// Sign-ups per address, if limited.
+    pub sign_ups: Option<Allowance>,
+    /// Writes per user, if limited.
+    pub writes: Option<Allowance>,
+    /// Requests under way.
+    pub requests_max: usize,
+    /// Connections.
+    pub connections_max: usize,
+    /// Passwords hashed at once.
+    pub hashes_at_once_max: usize,
+    /// How long one request may take, its body and its answer included. Above the core's own deadline, so that whoever
+    /// waits for a transaction hears of its outcome, or that it is unknown, before this.
+    pub request_time_max: Duration,
+    /// How long the head of a request may take to arrive, and how long a connection may be idle.
+    pub header_time_max: Duration,
+    /// How long a client may not take what is sent to it.
+    pub write_time_max: Duration,
+    /// How long requests under way may take once the process is asked to end.
+    pub drain_time_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Limits {
+            tweet_characters_max: 100,
+            login_failures: Allowance { tries: 10, per: minute },
+            sign_ups: None,
+            writes: None,
+            requests_max: 4096,
+            connections_max: 8192,
+            hashes_at_once_max: 4,
+            request_time_max: Duration::from_secs(15),
+            header_time_max: Duration::from_secs(30),
+            write_time_max: Duration::from_secs(30),
+            drain_time_max: Duration::from_secs(8),
+        }
+    }
+}
+
+impl SurfaceConfig {
+    /// The defaults, with this way to log in.
+    #[must_use]
+    pub fn new(auth: Auth) -> Self {
+        SurfaceConfig {
+            auth,
+            demo: false,
+            session_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            idempotency_lifetime: Duration::from_secs(24 * 60 * 60),
+            limits: Limits::default(),
+            trust_proxy: false,
+            secure_cookies: false,
+        }
+    }
+}
+
+impl CoordinatorArgs {
+    /// Checks everything and says all that is wrong. The cluster's secret, which no flag may carry, comes beside them.
+    ///
+    /// # Errors
+    /// One sentence for each setting that can't be used, naming it and its bound.
+    pub fn check(&self, secret: Option<Secret>) -> Result<CoordinatorConfig, Vec<String>> {
+        let mut wrong = Vec::new();
+        let http = keep(parse_address("the HTTP address", &self.http), &mut wrong);
+        let workers: Vec<String> = self.workers.iter().filter_map(|worker| keep(parse_worker(worker), &mut wrong)).collect();
+        if !(1..=MEMBERS_MAX).contains(&self.workers.len()) {
+            wrong.push(format!("from 1 to {MEMBERS_MAX} workers must be named, not {}", self.workers.len()));
+        }
+        for (at, worker) in workers.iter().enumerate() {
+            if workers[..at].contains(worker) {
+                wrong.push(format!("the worker {worker} is named twice"));
+            }
+        }
+        if secret.is_none() && workers.iter().any(|worker| !is_loopback(worker)) {
+            wrong.push(SECRET_MISSING.to_owned());
+        }
+        if let Some(data) = &self.data {
+            if data.as_os_str().is_empty() {
+                wrong.push("--data must name a directory, not nothing".to_owned());
+            } else if data.exists() && !data.is_dir() {
+                wrong.push(format!("--data must be a directory, but {} is something else", data.display()));
+            }
+        }
+        let surface = match self.surface.check(Auth::Password) {
+            Ok(surface) => Some(surface),
+            Err(more) => {
+                wrong.extend(more);
+                None
+            }
+        };
+        match (http, surface) {
+            (Some(http), Some(surface)) if wrong.is_empty() => {
+                Ok(CoordinatorConfig { http, workers, secret, data: self.data.clone(), surface })
+            }
+            _ => Err(wrong),
+        }
+    }
+}
+
+impl SurfaceArgs {
+    /// Checks all flags; `auth` is what holds if none is given.
+    ///
+    /// # Errors
+    /// One sentence for each flag that can't be used.
+    pub fn check(&self, auth: Auth) -> Result<SurfaceConfig, Vec<String>> {
+        let mut wrong = Vec::new();
+        within("--tweet-max", self.tweet_max as u64, 1..=10_000, &mut wrong);
+        within("--session-days", self.session_days.into(), 1..=366, &mut wrong);
+        within("--idempotency-hours", self.idempotency_hours.into(), 1..=720, &mut wrong);
+        within("--login-failures", self.login_failures.into(), 1..=10_000, &mut wrong);
+        within("--sign-ups", self.sign_ups.into(), 0..=1_000_000, &mut wrong);
+        within("--writes", self.writes.into(), 0..=1_000_000, &mut wrong);
+        within("--requests-max", self.requests_max as u64, 1..=REQUESTS_MAX as u64, &mut wrong);
+        within("--connections-max", self.connections_max as u64, 1..=65_536, &mut wrong);
+        within("--hashes-max", self.hashes_max as u64, 1..=64, &mut wrong);
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let hour = Duration::from_secs(60 * 60);
+        let minute = Duration::from_secs(60);
+        let limited = |tries: u32, per| (tries > 0).then_some(Allowance { tries, per });
+        Ok(SurfaceConfig {
+            auth: self.auth.unwrap_or(auth),
+            demo: self.demo,
+            session_lifetime: hour * 24 * self.session_days,
+            idempotency_lifetime: hour * self.idempotency_hours,
+            limits: Limits {
+                tweet_characters_max: self.tweet_max,
+                login_failures: Allowance { tries: self.login_failures, per: minute },
+                sign_ups: limited(self.sign_ups, hour),
+                writes: limited(self.writes, minute),
+                requests_max: self.requests_max,
+                connections_max: self.connections_max,
+                hashes_at_once_max: self.hashes_max,
+                ..Limits::default()
+            },
+            trust_proxy: self.trust_proxy,
+            secure_cookies: self.secure_cookies,
+        })
+    }
+}
+
+/// Keeps the value, or the error for later.
+fn keep<T>(parsed: Result<T, String>, wrong: &mut Vec<String>) -> Option<T> {
+    parsed.map_err(|error| wrong.push(error)).ok()
+}
+
+fn within(name: &str, value: u64, bounds: RangeInclusive<u64>, wrong: &mut Vec<String>) {
+    if !bounds.contains(&value) {
+        wrong.push(format!("{name} must be a number from {} to {}, not {value}", bounds.start(), bounds.end()));
+    }
+}
+
+/// Reads `PORT` (on loopback) or `ADDR:PORT`.
+fn parse_address(name: &str, text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    text.parse().map_err(|_| format!("{name} must be a port from 0 to 65535 or an IP address and a port, not {text:?}"))
+}
+
+/// Reads where a worker is: `HOST:PORT`, or `PORT` on loopback. Names are looked up when they are dialled.
+fn parse_worker(text: &str) -> Result<String, String> {
+    let wrong = || format!("a worker must be HOST:PORT or a port from 1 to 65535, not {text:?}");
+    let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
+    let port: u16 = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let fits = match bare {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => (1..=253).contains(&host.len()) && host.chars().all(named),
+    };
+    if fits { Ok(format!("{host}:{port}")) } else { Err(wrong()) }
+}
+
+fn is_loopback(worker: &str) -> bool {
+    let host = worker.rsplit_once(':').map_or(worker, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: CoordinatorArgs,
+    }
+
+    fn parse(line: &str) -> CoordinatorArgs {
+        Line::try_parse_from(["skein"].into_iter().chain(line.split_whitespace())).unwrap().args
+    }
+
+    #[test]
+    fn a_line_with_ports_alone_is_enough() {
+        let config = parse("8080 7001 localhost:7002 [::1]:7003").check(None).unwrap();
+        assert_eq!(config.http, SocketAddr::from(([127, 0, 0, 1], 8080)));
+        assert_eq!(config.workers, ["127.0.0.1:7001", "localhost:7002", "[::1]:7003"]);
+        assert_eq!(config.surface, SurfaceConfig::new(Auth::Password));
+    }
+
+    #[test]
+    fn the_default_of_auth_is_the_callers() {
+        assert_eq!(parse("0 1").surface.check(Auth::Name).unwrap().auth, Auth::Name);
+        assert_eq!(parse("0 1 --auth password").surface.check(Auth::Name).unwrap().auth, Auth::Password);
+    }
+
+    #[test]
+    fn only_loopback_goes_without_a_secret() {
+        let far = parse("0 worker.example:7001");
+        assert_eq!(far.check(None).unwrap_err(), [SECRET_MISSING]);
+        assert!(far.check(Some(Secret::parse("sixteen bytes or more").unwrap())).is_ok());
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        let line = "70000 7001 7001 host: --data /dev/null --tweet-max 0 --session-days 0 --requests-max 99999 --hashes-max 0";
+        let said = parse(line).check(None).unwrap_err();
+        for name in [
+            "the HTTP address",
+            "a worker must",
+            "the worker 127.0.0.1:7001",
+            "--data",
+            "--tweet-max",
+            "--session-days",
+            "--requests-max",
+            "--hashes-max",
+        ] {
+            assert!(said.iter().any(|error| error.starts_with(name)), "{name} is missing in {said:?}");
+        }
+        assert_eq!(said.len(), 8, "{said:?}");
+    }
+}

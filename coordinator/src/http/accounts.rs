@@ -1,0 +1,87 @@
+//! `/api/account`: sign up. Where passwords are asked for this is the one way to an account.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::App;
+use super::address::Client;
+use super::body::JsonBody;
+use super::error::{Problem, ProblemDocument, TRANSACTION};
+use super::precondition;
+use crate::accounts::{self, SignUp};
+
+/// Who wants an account.
+#[derive(Deserialize, ToSchema)]
+pub struct NewAccount {
+    /// 1 to 32 of the characters a-z A-Z 0-9 _ . -, unique without regard to case.
+    #[schema(example = "ann", min_length = 1, max_length = 32, pattern = "^[a-zA-Z0-9_.-]+$")]
+    username: String,
+    /// The name as shown: 1 to 64 characters.
+    #[schema(example = "Ann Example", min_length = 1, max_length = 64)]
+    name: String,
+    /// An address of the form local@domain, at most 254 bytes.
+    #[schema(example = "ann@example.org", format = Email, max_length = 254)]
+    email: String,
+    /// 8 to 256 bytes.
+    #[schema(format = Password, min_length = 8, max_length = 256)]
+    password: String,
+}
+
+/// An account, without its secrets.
+#[derive(Serialize, ToSchema)]
+pub struct Account {
+    /// The username.
+    #[schema(example = "ann")]
+    username: String,
+    /// The name as shown.
+    #[schema(example = "Ann Example")]
+    name: String,
+    /// The email address.
+    #[schema(example = "ann@example.org")]
+    email: String,
+    /// When it was made (RFC 3339).
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+impl From<accounts::Account> for Account {
+    fn from(account: accounts::Account) -> Self {
+        Account {
+            username: account.username,
+            name: account.name,
+            email: account.email,
+            created_at: account.created_at.to_string(),
+        }
+    }
+}
+
+/// Create an account
+#[utoipa::path(
+    post, path = "/api/account", tag = "accounts", operation_id = "createAccount",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters: a repeat with the same key and fields gets the first answer", min_length = 1, max_length = 255)),
+    request_body = NewAccount,
+    responses(
+        (status = 201, description = "The account", body = Account, headers(("Skein-Transaction" = String, description = "The transaction that wrote it"))),
+        (status = 400, description = "606, 708 or 709: a field, the body or the key is malformed", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "607: the username exists already", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "713: the Idempotency-Key was used for another request", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "720: too many sign-ups, where they are limited", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn create(
+    State(app): State<App>,
+    client: Client,
+    headers: HeaderMap,
+    body: JsonBody<NewAccount>,
+) -> Result<Response, Problem> {
+    let once = precondition::idempotency_key(&headers)?;
+    app.limits.sign_up(&client.address)?;
+    let NewAccount { username, name, email, password } = body.value;
+    let created = app.accounts.sign_up(SignUp { username, name, email, password }, once.as_ref()).await?;
+    let transaction = [(TRANSACTION, super::text_header(created.txn.to_string()))];
+    Ok((StatusCode::CREATED, transaction, Json(Account::from(created.account))).into_response())
+}

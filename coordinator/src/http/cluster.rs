@@ -1,0 +1,166 @@
+//! `/api/cluster`: how the cluster stands, for people. The digests of the replicas are taken at a common point, so that equal
+//! digests show equal replicas; they are kept for a second, so that any number of pages may watch without asking the workers
+//! each time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use skein_protocol::id::{NodeId, ViewNumber};
+use skein_protocol::operation::Digest;
+use skein_protocol::step::CoordinatorStatus;
+use tokio::sync::Mutex;
+use utoipa::ToSchema;
+
+use super::App;
+use super::error::{Problem, ProblemDocument};
+use crate::cluster::{self, Cluster};
+
+/// How long the digests are good for.
+const DIGESTS_KEPT_FOR: Duration = Duration::from_secs(1);
+
+/// How the cluster stands.
+#[derive(Serialize, ToSchema)]
+pub struct ClusterStatus {
+    /// The cluster's identity; null before the first view.
+    #[schema(required)]
+    cluster: Option<String>,
+    /// The number of the active view; null before the first.
+    #[schema(required)]
+    view: Option<u64>,
+    /// The number of the view that is being changed to; null if none is.
+    #[schema(required)]
+    pending_view: Option<u64>,
+    /// Whether a write would be accepted now.
+    serving: bool,
+    /// What an acknowledged write is worth.
+    durability: Durability,
+    /// Copies of each record: the members of the active view.
+    copies: usize,
+    /// The members of the active view.
+    members: Vec<ClusterMember>,
+    /// Whether all members' replicas are the same at a common point; null if not all have answered.
+    #[schema(required)]
+    replicas_agree: Option<bool>,
+    /// Transactions of this coordinator that are under way.
+    in_flight: u64,
+    /// Transactions whose outcome waits for a view change.
+    in_doubt: u64,
+    /// Requests that wait for a key or a view.
+    queued: u64,
+    /// Reads that are under way.
+    reads: u64,
+}
+
+/// A replica.
+#[derive(Serialize, ToSchema)]
+pub struct ClusterMember {
+    /// Its identity.
+    node: String,
+    /// Where it was last reached.
+    #[schema(example = "127.0.0.1:7001")]
+    address: String,
+    /// Whether it is connected now.
+    connected: bool,
+    /// Records that it holds; null if it has not answered.
+    #[schema(required)]
+    records: Option<u64>,
+    /// Bytes of their keys and values; null if it has not answered.
+    #[schema(required)]
+    bytes: Option<u64>,
+    /// The sum of its records: equal sums mean equal replicas. Null if it has not answered.
+    #[schema(required)]
+    digest: Option<String>,
+}
+
+/// What an acknowledged write is worth, from the members' live settings: the weakest of them counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+pub enum Durability {
+    /// Kept in the members' memory: lost when all of them stop.
+    #[serde(rename = "memory")]
+    Memory,
+    /// Logged, and synced a moment later: the last moments are lost when all members crash at once.
+    #[serde(rename = "logged")]
+    Logged,
+    /// Logged and synced before it is acknowledged.
+    #[serde(rename = "logged and synced")]
+    LoggedAndSynced,
+}
+
+type Digests = (ViewNumber, BTreeMap<NodeId, Digest>);
+
+/// The digests as of a moment ago.
+#[derive(Default)]
+pub struct DigestCache {
+    last: Mutex<Option<(Instant, Arc<Digests>)>>,
+}
+
+impl DigestCache {
+    /// The digests, asked for anew when they are too old. Whoever comes meanwhile waits for the same answer.
+    async fn get(&self, cluster: &Cluster) -> Result<Arc<Digests>, cluster::Error> {
+        let mut last = self.last.lock().await;
+        if let Some((at, digests)) = &*last
+            && at.elapsed() < DIGESTS_KEPT_FOR
+        {
+            return Ok(Arc::clone(digests));
+        }
+        let (view, digests) = cluster.digests().await?;
+        let digests = Arc::new((view, digests.into_iter().collect()));
+        *last = Some((Instant::now(), Arc::clone(&digests)));
+        Ok(digests)
+    }
+}
+
+/// How the cluster stands
+///
+/// The view and its members, the digest of every replica at a common point, and what is under way.
+#[utoipa::path(
+    get, path = "/api/cluster", tag = "cluster", operation_id = "getCluster",
+    responses(
+        (status = 200, description = "How it stands", body = ClusterStatus),
+        (status = 503, description = "715 or 716: this coordinator can't tell", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn get(State(app): State<App>) -> Result<Json<ClusterStatus>, Problem> {
+    let status = app.cluster.status().await?;
+    // Without digests the rest is still worth knowing; it is what people look at when no view serves.
+    let digests = if status.serving { app.digests.get(&app.cluster).await.ok() } else { None };
+    Ok(Json(describe(&status, digests.as_deref())))
+}
+
+fn describe(status: &CoordinatorStatus, digests: Option<&Digests>) -> ClusterStatus {
+    let record = status.record.as_ref();
+    let active = record.and_then(|record| record.active.as_ref());
+    let mut members = BTreeMap::new();
+    for member in active.into_iter().flat_map(|active| active.view.shards.iter().flatten()) {
+        members.insert(member.node, member.address.clone());
+    }
+    let digests = digests.filter(|(view, _)| active.is_some_and(|active| active.view.number == *view));
+    let of = |node: &NodeId| digests.and_then(|(_, digests)| digests.get(node));
+    let sums: Option<Vec<u128>> = members.keys().map(|node| of(node).map(|digest| digest.sum)).collect();
+    let described = members.iter().map(|(node, address)| ClusterMember {
+        node: node.to_string(),
+        address: address.clone(),
+        connected: status.connected.iter().any(|peer| peer.node == *node),
+        records: of(node).map(|digest| digest.records),
+        bytes: of(node).map(|digest| digest.bytes),
+        digest: of(node).map(|digest| format!("{:032x}", digest.sum)),
+    });
+    ClusterStatus {
+        cluster: record.map(|record| record.cluster.to_string()),
+        view: active.map(|active| active.view.number.0),
+        pending_view: record.and_then(|record| record.pending.as_ref()).map(|pending| pending.number.0),
+        serving: status.serving,
+        durability: Durability::Memory,
+        copies: members.len(),
+        members: described.collect(),
+        replicas_agree: sums.filter(|sums| !sums.is_empty()).map(|sums| sums.iter().all(|sum| *sum == sums[0])),
+        in_flight: status.in_flight,
+        in_doubt: status.in_doubt,
+        queued: status.queued,
+        reads: status.reads,
+    }
+}

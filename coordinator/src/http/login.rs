@@ -1,0 +1,139 @@
+//! `/api/login`: log in, who is logged in, log out. Failed tries are counted per name and address before the costly part, and
+//! given back when they were none. A session is a transaction like every other.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::App;
+use super::address::Client;
+use super::body::JsonBody;
+use super::code::Code;
+use super::error::{Problem, ProblemDocument, TRANSACTION};
+use super::precondition;
+use super::session::{self, LoggedIn};
+use crate::config::Auth;
+use crate::sessions::Session;
+
+/// Who wants to log in.
+#[derive(Deserialize, ToSchema)]
+pub struct Credentials {
+    /// The username, in any case.
+    #[schema(example = "ann", min_length = 1, max_length = 32)]
+    username: String,
+    /// The password; not needed, and ignored, where people log in by name alone.
+    password: Option<String>,
+}
+
+/// Who is logged in.
+#[derive(Serialize, ToSchema)]
+pub struct Login {
+    /// The username, as written when the account was made.
+    #[schema(example = "ann")]
+    username: String,
+    /// When the session began (RFC 3339).
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it ends by itself (RFC 3339).
+    #[schema(format = DateTime)]
+    expires_at: String,
+}
+
+impl From<Session> for Login {
+    fn from(session: Session) -> Self {
+        Login {
+            username: session.username,
+            created_at: session.created_at.to_string(),
+            expires_at: session.expires_at.to_string(),
+        }
+    }
+}
+
+/// Log in
+///
+/// Sets the cookie `skein_session`. Where people log in by name alone (`/api/settings` tells) the account is made on the way.
+/// A wrong username takes as long as a wrong password. An `Idempotency-Key` is taken but changes nothing: a repeat begins
+/// another session.
+#[utoipa::path(
+    post, path = "/api/login", tag = "login", operation_id = "logIn",
+    request_body = Credentials,
+    responses(
+        (status = 200, description = "Logged in", body = Login, headers(
+            ("Set-Cookie" = String, description = "The session; HttpOnly, SameSite=Lax, Secure when TLS is in front"),
+            ("Skein-Transaction" = String, description = "The transaction that began the session"))),
+        (status = 400, description = "606 or 708: a field or the body is malformed", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "601 or 602: no such user, or another password", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "719: too many failed tries; `Retry-After` says how long to wait", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn log_in(
+    State(app): State<App>,
+    client: Client,
+    headers: HeaderMap,
+    body: JsonBody<Credentials>,
+) -> Result<Response, Problem> {
+    precondition::idempotency_key(&headers)?;
+    let Credentials { username, password } = body.value;
+    let account = match app.settings.auth {
+        Auth::Name => app.accounts.enter(&username).await?,
+        Auth::Password => {
+            let password = password.ok_or_else(|| Problem::field(Code::MalformedField, "password", "is missing", None))?;
+            let attempt = app.limits.login(&username, &client.address)?;
+            let checked = app.accounts.check(&username, password).await;
+            let problem = match checked {
+                Ok(account) => {
+                    attempt.give_back();
+                    Ok(account)
+                }
+                Err(error) => {
+                    let problem = Problem::from(error).at_login();
+                    if !matches!(problem.code(), Code::NoSuchUser | Code::WrongPassword) {
+                        attempt.give_back();
+                    }
+                    Err(problem)
+                }
+            };
+            problem?
+        }
+    };
+    let (token, session, txn) = app.sessions.begin(&account.username).await?;
+    let cookie = session::set(&token, app.sessions.lifetime(), client.secure);
+    let answer = [(header::SET_COOKIE, cookie), (TRANSACTION, super::text_header(txn.to_string()))];
+    Ok((answer, Json(Login::from(session))).into_response())
+}
+
+/// Who is logged in
+#[utoipa::path(
+    get, path = "/api/login", tag = "login", operation_id = "getLogin",
+    responses(
+        (status = 200, description = "Somebody is", body = Login),
+        (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    security(("session" = []))
+)]
+pub async fn who(LoggedIn(session): LoggedIn) -> Json<Login> {
+    Json(session.into())
+}
+
+/// Log out
+///
+/// Ends the session at every coordinator and takes the cookie away. Nobody to log out is no error.
+#[utoipa::path(
+    delete, path = "/api/login", tag = "login", operation_id = "logOut",
+    responses((status = 204, description = "Logged out", headers(
+        ("Set-Cookie" = String, description = "Takes the cookie away"),
+        ("Skein-Transaction" = Option<String>, description = "The transaction that ended the session, if there was one")))),
+    security(("session" = []), ())
+)]
+pub async fn log_out(State(app): State<App>, client: Client, headers: HeaderMap) -> Result<Response, Problem> {
+    let cleared = [(header::SET_COOKIE, session::clear(client.secure))];
+    let Some(token) = session::token(&headers) else {
+        return Ok((StatusCode::NO_CONTENT, cleared).into_response());
+    };
+    let txn = app.sessions.end(&token).await?;
+    let transaction = [(TRANSACTION, super::text_header(txn.to_string()))];
+    Ok((StatusCode::NO_CONTENT, cleared, transaction).into_response())
+}

@@ -1,0 +1,146 @@
+//! The contract as a document: OpenAPI 3.1, made from the handlers' own types, at `/api/openapi.json`, and a page that shows
+//! it at `/api/docs`. The document in the repository (`coordinator/openapi.json`) is a snapshot that a test compares, so that
+//! no change of the contract goes unseen.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Redirect, Response};
+use utoipa::OpenApi;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa_swagger_ui::Config;
+
+use super::code::Code;
+use super::error::Problem;
+use super::{App, session, text_header};
+
+/// What the handlers don't say themselves.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Skein",
+        description = "A self-hosted microblog on a replicated, transactional in-memory store.\n\n\
+            Every write is one two-phase commit across all replicas. Its answer carries the transaction's id in \
+            `Skein-Transaction`. Errors are problem documents (RFC 9457) with a stable integer `code`.\n\n\
+            **Unknown.** 503 with `transaction` in the document says that the outcome is not known yet: ask \
+            `/api/transactions/{id}`. 503 with `Retry-After` and no `transaction` says that nothing was done. 504 says that \
+            the answer took too long and nothing more is known; with an `Idempotency-Key` it is safe to send again.\n\n\
+            **Repeats.** A write with an `Idempotency-Key` happens once: a repeat by the same user within the time that keys \
+            are remembered (24 hours by default) gets the first answer, `Skein-Transaction` included. Only committed answers \
+            are remembered.\n\n\
+            **Reads.** One tweet is read strictly serializable. A list is read as of the request's arrival unless \
+            `consistent=strict` is asked for.\n\n\
+            **Bounds.** Bodies 16 KiB; heads of 16 KiB and 64 headers; paths and queries 8 KiB; requests 15 s."
+    ),
+    tags(
+        (name = "login", description = "Log in and out"),
+        (name = "accounts", description = "Sign up"),
+        (name = "tweets", description = "List, post, read, edit, delete; all need a login"),
+        (name = "cluster", description = "How it stands; none needs a login"),
+    )
+)]
+struct Frame;
+
+/// The document without any path.
+pub fn frame() -> utoipa::openapi::OpenApi {
+    Frame::openapi()
+}
+
+/// Adds to the handlers' document what holds for all of them.
+pub fn complete(document: &mut utoipa::openapi::OpenApi) {
+    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    let components = document.components.get_or_insert_default();
+    let cookie = ApiKeyValue::with_description(session::COOKIE, "set by POST /api/login");
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    for item in document.paths.paths.values_mut() {
+        let operations: [&mut Option<Operation>; 5] =
+            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemDocument"))).build();
+            let response = ResponseBuilder::new()
+                .description("Anything else: a problem document; `ProblemCode` lists all codes with their statuses")
+                .content("application/problem+json", problem)
+                .build();
+            operation.responses.responses.insert("default".to_owned(), response.into());
+        }
+    }
+}
+
+/// The document as served: made once.
+pub fn json() -> &'static str {
+    static JSON: LazyLock<String> = LazyLock::new(|| {
+        let (_, document) = super::routes();
+        document.to_pretty_json().expect("a document of plain data becomes JSON")
+    });
+    &JSON
+}
+
+/// Serves the document.
+pub async fn document() -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, json()).into_response()
+}
+
+/// Leads to the page, under which its parts lie.
+pub async fn to_docs() -> Redirect {
+    Redirect::permanent("/api/docs/")
+}
+
+/// A file of the page that shows the document.
+pub struct DocsFile(String);
+
+impl FromRequestParts<App> for DocsFile {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, app).await;
+        Ok(DocsFile(path.map_or_else(|_| String::new(), |path| path.0)))
+    }
+}
+
+/// Serves the page that shows the document.
+pub async fn docs(DocsFile(path): DocsFile) -> Response {
+    static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("/api/openapi.json")));
+    match utoipa_swagger_ui::serve(&path, Arc::clone(&CONFIG)) {
+        Ok(Some(file)) => ([(header::CONTENT_TYPE, text_header(file.content_type))], file.bytes.into_owned()).into_response(),
+        Ok(None) => Problem::new(Code::NoSuchPath, "the documentation has no such file").into_response(),
+        Err(error) => Problem::new(Code::Internal, error.to_string()).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// The snapshot is what the app's client is generated from. To accept a change: `SKEIN_ACCEPT=1 cargo test -p
+    /// skein-coordinator openapi`, then read the difference before committing it.
+    #[test]
+    fn the_openapi_document_is_the_one_in_the_repository() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let now = format!("{}\n", super::json());
+        if option_env!("SKEIN_ACCEPT").is_some() || std::env::var_os("SKEIN_ACCEPT").is_some() {
+            std::fs::write(path, &now).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(kept == now, "the contract has changed; see how to accept it in coordinator/src/http/openapi.rs");
+    }
+
+    #[test]
+    fn every_operation_says_what_a_problem_looks_like() {
+        let document: serde_json::Value = serde_json::from_str(super::json()).unwrap();
+        assert_eq!(document["openapi"], "3.1.0");
+        let mut operations = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let schema = &operation["responses"]["default"]["content"]["application/problem+json"]["schema"]["$ref"];
+                assert_eq!(schema, "#/components/schemas/ProblemDocument", "{method} {path}");
+                operations += 1;
+            }
+        }
+        assert!(operations >= 12, "only {operations} operations");
+        let codes = document["components"]["schemas"]["ProblemCode"]["enum"].as_array().unwrap();
+        assert!([512, 601, 602, 606, 607, 714].iter().all(|code| codes.contains(&(*code).into())));
+    }
+}

@@ -1,0 +1,77 @@
+//! The cookie, and who is behind it. [`LoggedIn`] stands before everything else in the handlers that need it, so that a
+//! request without a login is answered 401 before its path, parameters or body are looked at.
+
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use super::App;
+use super::code::Code;
+use super::error::Problem;
+use crate::sessions::{Session, Token};
+
+/// The cookie's name.
+pub const COOKIE: &str = "skein_session";
+
+/// Somebody is logged in, and this is who.
+pub struct LoggedIn(pub Session);
+
+impl FromRequestParts<App> for LoggedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let nobody = || Problem::new(Code::NotLoggedIn, "log in with POST /api/login first");
+        let token = token(&parts.headers).ok_or_else(nobody)?;
+        let session = app.sessions.find(&token).await?.ok_or_else(nobody)?;
+        Ok(LoggedIn(session))
+    }
+}
+
+/// The token that the browser sent, if it sent one.
+pub fn token(headers: &HeaderMap) -> Option<Token> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find_map(|(name, value)| (name == COOKIE).then(|| Token::parse(value)).flatten())
+}
+
+/// The cookie that begins a session.
+pub fn set(token: &Token, lifetime: Duration, secure: bool) -> HeaderValue {
+    cookie(&token.reveal(), lifetime.as_secs(), secure)
+}
+
+/// The cookie that takes the cookie away.
+pub fn clear(secure: bool) -> HeaderValue {
+    cookie("", 0, secure)
+}
+
+fn cookie(value: &str, seconds: u64, secure: bool) -> HeaderValue {
+    let secure = if secure { "; Secure" } else { "" };
+    let text = format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::try_from(text).expect("base64url and numbers are visible ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_found_among_other_cookies() {
+        let mut headers = HeaderMap::new();
+        assert!(token(&headers).is_none());
+        headers.append(header::COOKIE, "theme=dark; skein_session=AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap());
+        assert!(token(&headers).is_some());
+        headers.insert(header::COOKIE, "skein_session=".parse().unwrap());
+        assert!(token(&headers).is_none());
+    }
+
+    #[test]
+    fn the_cookie_is_out_of_reach_of_scripts_and_other_sites() {
+        let token = Token::parse("AAAAAAAAAAAAAAAAAAAAAA").unwrap();
+        let plain = set(&token, Duration::from_secs(60), false);
+        assert_eq!(plain, "skein_session=AAAAAAAAAAAAAAAAAAAAAA; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
+        assert!(set(&token, Duration::from_secs(60), true).to_str().unwrap().ends_with("; Secure"));
+        assert!(clear(false).to_str().unwrap().starts_with("skein_session=; Path=/; Max-Age=0"));
+    }
+}

@@ -1,0 +1,16 @@
+//! The tables of the store, numbered once for good: a number that has been used is never given to other rows, since stores
+//! on disk outlive the program. All values are JSON objects that carry what they need to be read by later programs.
+
+use skein_protocol::operation::TableId;
+
+/// Accounts by lower-cased username.
+pub const ACCOUNTS: TableId = TableId(1);
+
+/// Sessions by the SHA-256 hash of their token.
+pub const SESSIONS: TableId = TableId(2);
+
+/// Tweets by the bytes of their UUID (version 7), so that the order of keys is the order of time.
+pub const TWEETS: TableId = TableId(3);
+
+/// First outcomes of requests that named an `Idempotency-Key`, by user and key.
+pub const IDEMPOTENCY: TableId = TableId(4);

@@ -1,0 +1,129 @@
+//! A tweet: what the store keeps of it, what clients see of it, and the bounds of its text. The key of its row is its id, a
+//! UUID of version 7, so that the table's order is the order of time (RFC 9562, section 5.7).
+
+use serde::{Deserialize, Serialize};
+use skein_protocol::id::Version;
+use skein_protocol::operation::{Key, Row};
+use uuid::Uuid;
+
+use super::Error;
+use crate::clock::Timestamp;
+use crate::tables::TWEETS;
+
+/// A tweet as the domain knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tweet {
+    /// Its name, never used twice.
+    pub id: Uuid,
+    /// Who wrote it, as written when the account was made.
+    pub author: String,
+    /// What it says.
+    pub text: String,
+    /// When it was posted.
+    pub created_at: Timestamp,
+    /// When it was edited last.
+    pub edited_at: Option<Timestamp>,
+    /// Counts its texts from 1; what clients compare. The store's own version of the row decides races.
+    pub version: u64,
+}
+
+/// What the row holds: all but the id, which is its key.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    author: String,
+    text: String,
+    created_at: Timestamp,
+    edited_at: Option<Timestamp>,
+    version: u64,
+}
+
+/// A tweet with the store's version of its row.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub tweet: Tweet,
+    pub row: Version,
+}
+
+impl Tweet {
+    /// A first version.
+    #[must_use]
+    pub fn new(id: Uuid, author: &str, text: &str) -> Self {
+        let created_at = Timestamp::now();
+        Tweet { id, author: author.to_owned(), text: text.to_owned(), created_at, edited_at: None, version: 1 }
+    }
+
+    /// The next version, with another text.
+    #[must_use]
+    pub fn edited(&self, text: &str) -> Self {
+        let mut next = self.clone();
+        next.text = text.to_owned();
+        next.edited_at = Some(Timestamp::now());
+        next.version += 1;
+        next
+    }
+
+    /// The bytes of its row.
+    #[must_use]
+    pub fn value(&self) -> Vec<u8> {
+        let stored = Stored {
+            author: self.author.clone(),
+            text: self.text.clone(),
+            created_at: self.created_at,
+            edited_at: self.edited_at,
+            version: self.version,
+        };
+        serde_json::to_vec(&stored).expect("a tweet is plain data with text keys")
+    }
+}
+
+impl Found {
+    /// Reads a row back. One that this program can't read is an error, not an absence.
+    pub fn read(row: &Row) -> Result<Self, Error> {
+        let id = Uuid::from_slice(&row.key.bytes).map_err(|_| Error::Unreadable)?;
+        let Stored { author, text, created_at, edited_at, version } =
+            serde_json::from_slice(&row.value).map_err(|_| Error::Unreadable)?;
+        Ok(Found { tweet: Tweet { id, author, text, created_at, edited_at, version }, row: row.version })
+    }
+}
+
+/// The key of a tweet's row.
+#[must_use]
+pub fn key(id: Uuid) -> Key {
+    Key::new(TWEETS, id.as_bytes().as_slice())
+}
+
+/// Checks a text against the bound.
+///
+/// # Errors
+/// Empty, or too long.
+pub fn check_text(text: &str, characters_max: usize) -> Result<(), Error> {
+    let characters = text.chars().count();
+    if text.trim().is_empty() {
+        Err(Error::EmptyText { max: characters_max })
+    } else if characters > characters_max {
+        Err(Error::TooLong { characters, max: characters_max })
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_counts_unicode_scalar_values() {
+        assert!(check_text(&"\u{1f9f6}".repeat(100), 100).is_ok());
+        assert!(matches!(check_text(&"x".repeat(101), 100), Err(Error::TooLong { characters: 101, max: 100 })));
+        assert!(matches!(check_text("", 100), Err(Error::EmptyText { .. })));
+        assert!(matches!(check_text(" \n", 100), Err(Error::EmptyText { .. })));
+    }
+
+    #[test]
+    fn an_edit_counts_on_and_keeps_the_rest() {
+        let first = Tweet::new(Uuid::now_v7(), "Ann", "one");
+        let second = first.edited("two");
+        assert_eq!((second.version, second.text.as_str(), second.created_at), (2, "two", first.created_at));
+        assert!(second.edited_at.is_some());
+    }
+}
