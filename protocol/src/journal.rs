@@ -53,6 +53,12 @@ impl Journal {
         debug_assert_eq!(left, 0, "more records were synced than handed over");
     }
 
+    /// Whether every message that is held back has a record before it to wait for.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        !matches!(self.held.front(), Some(Held::Message { .. }))
+    }
+
     /// Records that are not known to be synced.
     #[must_use]
     pub fn unsynced(&self) -> usize {

@@ -12,6 +12,7 @@ extern crate alloc;
 
 pub mod commit;
 pub mod id;
+pub mod invariant;
 pub mod journal;
 pub mod limits;
 pub mod membership;

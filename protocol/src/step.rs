@@ -27,6 +27,12 @@ use crate::record::Record;
 pub trait Machine {
     /// Takes one input and appends what is to be done to `out`, in order.
     fn handle(&mut self, input: Input, out: &mut Vec<Output>);
+
+    /// The names of the rules that its state breaks: none, unless there is a bug. Looks at everything that is under way, so
+    /// it is for now and then, not for each input.
+    fn violations(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// What happens to a node.

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use skein_protocol::id::{ClusterId, Incarnation, NodeId, RequestId, TxnId, Version, ViewNumber};
+use skein_protocol::invariant;
 use skein_protocol::membership::view::ViewRecord;
 use skein_protocol::message::{Message, Outcome};
 use skein_protocol::node::coordinator::{Coordinator, CoordinatorConfig};
@@ -111,6 +112,8 @@ impl World {
             } else if let Some((worker, _)) = self.workers.get_mut(&node) {
                 worker.handle(input, &mut out);
             }
+            let broken = if node == COORDINATOR { self.coordinator.violations() } else { self.violations(node) };
+            assert!(broken.is_empty(), "{node:?} breaks {broken:?}");
             let mut records = 0;
             for output in out {
                 match output {
@@ -144,6 +147,11 @@ impl World {
             assert_eq!(worker.records(), &disk.records, "memory and log hold the same");
             assert_eq!(worker.decided(), &disk.decided);
         }
+    }
+
+    fn violations(&self, node: NodeId) -> Vec<&'static str> {
+        let of_all = invariant::of_members(self.workers.values().map(|(worker, _)| worker));
+        self.workers.get(&node).map(|(worker, _)| worker.violations()).into_iter().flatten().chain(of_all).collect()
     }
 
     fn timeout(&mut self, timer: Timer) {

@@ -428,6 +428,20 @@ impl Transactions {
         }
     }
 
+    /// Whether each client whose transaction is being aborted still waits for its answer, as long as a participant has not
+    /// acknowledged the abort (R1).
+    #[must_use]
+    pub fn aborts_are_unanswered(&self) -> bool {
+        let aborting = |transaction: &&Transaction| matches!(transaction.phase, Phase::Aborting(_)) && transaction.awaited != 0;
+        self.running.values().filter(aborting).all(|transaction| self.submissions.contains_key(&transaction.request))
+    }
+
+    /// Whether what is under way keeps its bound.
+    #[must_use]
+    pub fn is_within_window(&self) -> bool {
+        self.next_sequence - self.forgotten_below <= limits::IN_FLIGHT_MAX as u64
+    }
+
     /// Attempts that are not yet acknowledged by all their participants.
     #[must_use]
     pub fn in_flight(&self) -> usize {

@@ -296,6 +296,18 @@ impl Participant {
         &self.decided
     }
 
+    /// Low-water marks of the current view: sequences below are forgotten.
+    #[must_use]
+    pub fn marks(&self) -> &BTreeMap<Incarnation, u64> {
+        &self.forgotten
+    }
+
+    /// Whether exactly what is prepared is locked: nothing else holds a lock between two inputs.
+    #[must_use]
+    pub fn locks_what_is_prepared(&self) -> bool {
+        self.locks.holders().filter_map(Owner::txn).eq(self.prepared.keys().copied())
+    }
+
     /// Bytes that count against the memory bound.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {

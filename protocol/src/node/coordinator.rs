@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use crate::commit::coordinator::Transactions;
 use crate::id::{ClusterId, Incarnation, NodeId, RequestId};
+use crate::invariant;
 use crate::membership::view::ViewRecord;
 use crate::membership::view_change::{Activated, LeaderConfig, ViewChange};
 use crate::message::Message;
@@ -209,6 +210,10 @@ impl Coordinator {
 }
 
 impl Machine for Coordinator {
+    fn violations(&self) -> Vec<&'static str> {
+        invariant::of_coordinator(self)
+    }
+
     fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Request { id, request } => self.request(id, request, out),

@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 
 use crate::commit::participant::{Change, Judged, Owner, Participant, Settled};
 use crate::id::{ClusterId, NodeId, TxnId, ViewNumber};
+use crate::invariant;
 use crate::journal::Journal;
 use crate::membership::view::Outcomes;
 use crate::message::{Message, NoReason, Outcome, Prepare, Read, ReadResult, Report, Seal, Vote};
@@ -129,6 +130,12 @@ impl Worker {
     #[must_use]
     pub fn participant(&self) -> &Participant {
         &self.participant
+    }
+
+    /// What it has handed to its log and what waits for that.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Records handed to the log that are not known to be synced.
@@ -345,6 +352,10 @@ impl Worker {
 }
 
 impl Machine for Worker {
+    fn violations(&self) -> Vec<&'static str> {
+        invariant::of_worker(self)
+    }
+
     fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
         match input {
             Input::Start => out.push(Output::SetTimer { timer: Timer::Sweep, after_ms: self.config.sweep_ms }),

@@ -45,7 +45,6 @@ struct Digests {
 
 impl Reads {
     /// Takes a client's read.
-    #[expect(clippy::too_many_arguments, reason = "they are the fields of the request, each once")]
     pub fn submit(
         &mut self,
         id: RequestId,

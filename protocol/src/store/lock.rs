@@ -117,9 +117,9 @@ impl<O: Ord + Copy> LockTable<O> {
         let mut blocked = false;
         self.visit_conflicts(&spans, None, &mut |table, other, waits| {
             blocked = true;
-            let judged = !(waits && table.omissions.has(Omission::IgnoreWaiting)) && !table.omissions.has(Omission::WaitForOlder);
+            let left_out = table.omissions.has(Omission::WaitForOlder) || waits && table.omissions.has(Omission::IgnoreWaiting);
             let other_age = table.claims[&other].age;
-            if table.policy == Policy::WaitDie && judged && other_age < age {
+            if table.policy == Policy::WaitDie && !left_out && other_age < age {
                 older = Some(other_age);
             }
             // In a queue one conflict is enough to wait; wait-die has to see them all until one is older.
