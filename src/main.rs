@@ -1,2 +1,52 @@
-//! The executable of Skein.
-fn main() {}
+//! The executable of Skein, thin on purpose: it reads the command line and hands over to the process that was asked for.
+//! Standard output carries one line, said once the process serves; logs go to standard error. The exit code is 0 after an
+//! orderly end, 1 when the process can't go on, and 2 for bad settings, with every error said and nothing bound.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use skein_worker::config::WorkerArgs;
+
+use crate::status::StatusArgs;
+
+mod alone;
+mod process;
+mod settings;
+mod status;
+
+/// A self-hosted microblog and data service on a replicated, transactional in-memory store.
+#[derive(Debug, Parser)]
+#[command(name = "skein", version, max_term_width = 110)]
+struct CommandLine {
+    /// Which events are logged: a level (error, warn, info, debug, trace), or levels per module as in info,skein_runtime=debug
+    #[arg(long, global = true, value_name = "FILTER", env = "SKEIN_LOG", hide_env_values = true, default_value = "info")]
+    log: String,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Hold a replica: take part in transactions, with or without a write-ahead log
+    ///
+    /// The cluster's secret is read from SKEIN_CLUSTER_SECRET, or from the file that SKEIN_CLUSTER_SECRET_FILE names; it has
+    /// at least 16 bytes and is required as soon as the cluster address is not loopback.
+    Worker(WorkerArgs),
+    /// Say how a running process stands: exit code 0 ready, 1 not ready, 2 bad settings
+    Status(StatusArgs),
+}
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    match line.command {
+        Command::Worker(args) => {
+            let settings = settings::with_secret(|secret| args.check(secret));
+            process::serve("skein-worker", line.log, settings, alone::worker)
+        }
+        Command::Status(args) => match args.check() {
+            Ok(authority) => process::ask(async move { status::status(&args, &authority).await }),
+            Err(errors) => settings::refuse(&errors),
+        },
+    }
+}

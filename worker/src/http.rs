@@ -94,8 +94,8 @@ fn parts(status: &WorkerStatus, durability: &str, memory_bytes_max: u64) -> Stri
     let memory = if status.memory_bytes < memory_bytes_max { "ok" } else { "degraded" };
     format!(
         "core: ok, node {}\nlog: ok, {durability}\ncluster: ok, {cluster}\nview: ok, {} {view}\nstore: ok, {} records\n\
-         memory: {memory}, {} of {memory_bytes_max} bytes\n",
-        status.node, status.view, status.digest.records, status.memory_bytes,
+         doubt: ok, {} transactions in doubt\nmemory: {memory}, {} of {memory_bytes_max} bytes\n",
+        status.node, status.view, status.digest.records, status.prepared, status.memory_bytes,
     )
 }
 

@@ -37,8 +37,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub struct Listeners {
     /// For coordinators.
     pub cluster: TcpListener,
-    /// For people and their tools.
-    pub http: TcpListener,
+    /// For people and their tools; a worker inside a larger process has none of its own.
+    pub http: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -51,7 +51,7 @@ impl Listeners {
         let bind = async |address: std::net::SocketAddr| {
             TcpListener::bind(address).await.with_context(|| format!("can't listen on {address}"))
         };
-        Ok(Listeners { cluster: bind(config.cluster).await?, http: bind(config.http).await? })
+        Ok(Listeners { cluster: bind(config.cluster).await?, http: Some(bind(config.http).await?) })
     }
 }
 
@@ -94,7 +94,7 @@ pub async fn run(
     let gauges = instruments.worker.node(&name);
     let poll = tokio::spawn(metrics::poll(running.handle(), gauges, shutdown.clone()));
     let surface = Surface::new(running.handle(), instruments.registry, &config);
-    let http = tokio::spawn(http::serve(listeners.http, surface, shutdown.clone()));
+    let http = listeners.http.map(|listener| tokio::spawn(http::serve(listener, surface, shutdown.clone())));
     ready();
 
     let halted = tokio::select! {
@@ -109,7 +109,7 @@ pub async fn run(
         }
     };
     poll.abort();
-    http.abort();
+    http.inspect(tokio::task::JoinHandle::abort);
     match stopped {
         Stopped::Shutdown => {
             info!(node.name = name, "the worker has ended in order");

@@ -1,0 +1,23 @@
+//! One worker or one coordinator in a process of its own: binds its addresses, runs it, says when it serves.
+
+use skein_runtime::shutdown::Trigger;
+use skein_worker::config::WorkerConfig;
+use skein_worker::metrics::WorkerMetrics;
+use skein_worker::{Instruments, Listeners};
+
+use crate::process::{Counters, say_ready};
+
+/// `skein worker`.
+pub async fn worker(config: WorkerConfig, counters: Counters, trigger: Trigger) -> anyhow::Result<()> {
+    let listeners = Listeners::bind(&config).await?;
+    let http = listeners.http.as_ref().map(tokio::net::TcpListener::local_addr).transpose()?;
+    let cluster = listeners.cluster.local_addr()?;
+    let worker = WorkerMetrics::register(&counters.registry)?;
+    let instruments = Instruments { registry: counters.registry, runtime: counters.runtime, worker };
+    skein_worker::run(config, listeners, instruments, trigger.watch(), || {
+        if let Some(http) = http {
+            say_ready(&format!("http://{http} cluster {cluster}"));
+        }
+    })
+    .await
+}

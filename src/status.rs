@@ -1,0 +1,169 @@
+//! `skein status`: asks a coordinator or worker how it stands and says it in a form for people or, with `--json`, for
+//! programs. It trusts nothing that it reads: every wait and every body has a bound. The exit code is the answer: 0 ready,
+//! 1 not ready or not reachable, 2 bad settings.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::handshake;
+use hyper::header::HOST;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+/// How long one answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a body may be: far more than the status of the largest cluster.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// The command line of `skein status`.
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    /// Whom to ask: a coordinator or a worker, http://HOST:PORT
+    #[arg(env = "SKEIN_URL", hide_env_values = true, default_value = "http://127.0.0.1:8080")]
+    url: String,
+
+    /// Print one JSON document
+    #[arg(long, env = "SKEIN_JSON", hide_env_values = true)]
+    json: bool,
+}
+
+impl StatusArgs {
+    /// `HOST:PORT` of the address to ask.
+    pub fn check(&self) -> Result<String, Vec<String>> {
+        let wrong = || vec![format!("the URL must be http://HOST:PORT, not {:?}", self.url)];
+        let rest = self.url.strip_prefix("http://").ok_or_else(wrong)?;
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        let (host, port) = authority.rsplit_once(':').ok_or_else(wrong)?;
+        let host_is_plain = !host.is_empty() && !host.contains(['/', '@', '?', '#']) && host.is_ascii();
+        if host_is_plain && port.parse::<u16>().is_ok_and(|port| port > 0) { Ok(authority.to_owned()) } else { Err(wrong()) }
+    }
+}
+
+/// Asks, prints the answer, and says whether the process is ready.
+pub async fn status(args: &StatusArgs, authority: &str) -> bool {
+    let standing = standing(authority).await;
+    let ready = standing.as_ref().is_ok_and(|standing| standing.ready);
+    if args.json {
+        let document = match &standing {
+            Ok(standing) => json!({ "ready": ready, "parts": standing.parts, "cluster": standing.cluster }),
+            Err(error) => json!({ "ready": false, "error": format!("{error:#}") }),
+        };
+        println!("{document:#}");
+        return ready;
+    }
+    println!("{} http://{authority}", if ready { "ready" } else { "not ready" });
+    match standing {
+        Ok(standing) => {
+            standing.parts.iter().for_each(|part| println!("  {part}"));
+            if let Some(cluster) = &standing.cluster {
+                print_indented(cluster, 1);
+            }
+        }
+        Err(error) => println!("  {error:#}"),
+    }
+    ready
+}
+
+struct Standing {
+    ready: bool,
+    /// The lines of `/readyz`.
+    parts: Vec<String>,
+    /// `/api/cluster`; a worker has none.
+    cluster: Option<Value>,
+}
+
+async fn standing(authority: &str) -> anyhow::Result<Standing> {
+    let (status, readyz) = get(authority, "/readyz").await?;
+    let parts = String::from_utf8_lossy(&readyz).lines().map(printable).collect();
+    let (found, document) = get(authority, "/api/cluster").await?;
+    let cluster = match found {
+        StatusCode::OK => Some(serde_json::from_slice(&document).context("/api/cluster is no JSON")?),
+        _ => None,
+    };
+    Ok(Standing { ready: status == StatusCode::OK, parts, cluster })
+}
+
+async fn get(authority: &str, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
+    let exchange = async {
+        let stream = TcpStream::connect(authority).await.context("can't connect")?;
+        let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
+        // Ends with the connection; what went wrong shows at the request.
+        tokio::spawn(connection);
+        let request = Request::get(path).header(HOST, authority).body(Empty::<Bytes>::new())?;
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), BODY_BYTES_MAX);
+        let body = body.collect().await.map_err(|error| anyhow::anyhow!("{path}: {error}"))?.to_bytes();
+        Ok((status, body))
+    };
+    tokio::time::timeout(ANSWER_WITHIN, exchange).await.with_context(|| format!("no answer within {ANSWER_WITHIN:?}"))?
+}
+
+/// Prints a document as indented lines, a field each.
+fn print_indented(value: &Value, depth: usize) {
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::Object(_) | Value::Array(_) => {
+                        println!("{indent}{}:", printable(name));
+                        print_indented(value, depth + 1);
+                    }
+                    plain => println!("{indent}{}: {}", printable(name), plain_text(plain)),
+                }
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                match item {
+                    Value::Object(fields) => {
+                        let fields: Vec<String> =
+                            fields.iter().map(|(name, value)| format!("{} {}", printable(name), plain_text(value))).collect();
+                        println!("{indent}- {}", fields.join(", "));
+                    }
+                    plain => println!("{indent}- {}", plain_text(plain)),
+                }
+            }
+        }
+        plain => println!("{indent}{}", plain_text(plain)),
+    }
+}
+
+fn plain_text(value: &Value) -> String {
+    printable(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+/// Text from elsewhere, fit for a terminal: without control characters.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(url: &str) -> Option<String> {
+        StatusArgs { url: url.to_owned(), json: false }.check().ok()
+    }
+
+    #[test]
+    fn a_url_is_a_host_and_a_port() {
+        assert_eq!(check("http://127.0.0.1:8080").as_deref(), Some("127.0.0.1:8080"));
+        assert_eq!(check("http://[::1]:80/").as_deref(), Some("[::1]:80"));
+        for wrong in ["", "127.0.0.1:8080", "https://a:1", "http://a", "http://a:0", "http://a:99999", "http://a:1/x", "http://u@a:1"] {
+            assert_eq!(check(wrong), None, "{wrong:?} was taken");
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_can_not_steer_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb\r\n"), "a[31mb");
+    }
+}

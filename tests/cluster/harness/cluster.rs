@@ -1,0 +1,206 @@
+//! A whole cluster of processes: workers and one coordinator, with logs in a directory of the test's own or in memory. Each
+//! process keeps its address over restarts, as machines do.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::client::Client;
+use super::process::Process;
+use super::wait::until;
+
+/// The secret of all clusters under test.
+pub const SECRET: &str = "a secret for tests only";
+
+/// The ports of processes that are started again lie below those that the system gives to outgoing connections, so that
+/// none of these can take a port while its process is down.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// How long replicas may take until their digests are the same, once nobody writes any more.
+const AGREE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How a cluster is made.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub workers: usize,
+    pub logged: bool,
+    pub worker_flags: Vec<&'static str>,
+    pub coordinator_flags: Vec<&'static str>,
+    pub environment: Vec<(&'static str, String)>,
+}
+
+/// A running cluster.
+pub struct Cluster {
+    pub plan: Plan,
+    directory: TempDir,
+    worker_ports: Vec<u16>,
+    /// What the coordinator is told of where its workers are.
+    worker_addresses: Vec<String>,
+    coordinator_port: u16,
+    pub workers: Vec<Option<Process>>,
+    pub coordinator: Option<Process>,
+}
+
+impl Plan {
+    /// Three workers and a coordinator, all with logs.
+    pub fn logged() -> Self {
+        Plan { logged: true, ..Plan::in_memory() }
+    }
+
+    /// Three workers and a coordinator, all in memory.
+    pub fn in_memory() -> Self {
+        Plan {
+            workers: 3,
+            logged: false,
+            worker_flags: Vec::new(),
+            coordinator_flags: vec!["--auth", "name"],
+            environment: vec![("SKEIN_CLUSTER_SECRET", SECRET.to_owned())],
+        }
+    }
+}
+
+/// A port that nobody has at the moment.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let span = PORTS.end - PORTS.start;
+    let start = u16::try_from(std::process::id() % u32::from(span)).expect("within a u16");
+    loop {
+        let offset = (u32::from(start) + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % u32::from(span);
+        let port = PORTS.start + u16::try_from(offset).expect("within a u16");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl Cluster {
+    /// Starts all processes and waits until the coordinator would accept a write.
+    pub fn start(plan: Plan) -> Self {
+        let worker_ports: Vec<u16> = (0..plan.workers).map(|_| free_port()).collect();
+        let mut cluster = Cluster {
+            worker_addresses: worker_ports.iter().map(|port| format!("127.0.0.1:{port}")).collect(),
+            worker_ports,
+            coordinator_port: free_port(),
+            workers: (0..plan.workers).map(|_| None).collect(),
+            coordinator: None,
+            directory: tempfile::tempdir().expect("a directory for the test"),
+            plan,
+        };
+        cluster.start_all();
+        cluster
+    }
+
+    /// Starts every process that is not running and waits until they are ready.
+    pub fn start_all(&mut self) {
+        for index in 0..self.workers.len() {
+            if self.workers[index].is_none() {
+                self.workers[index] = Some(self.spawn_worker(index));
+            }
+        }
+        if self.coordinator.is_none() {
+            self.coordinator = Some(self.spawn_coordinator());
+        }
+        self.workers.iter_mut().flatten().chain(&mut self.coordinator).for_each(Process::await_ready);
+    }
+
+    fn spawn_worker(&self, index: usize) -> Process {
+        let port = self.worker_ports[index].to_string();
+        let data = self.worker_directory(index);
+        let mut arguments = vec!["worker", &port];
+        if self.plan.logged {
+            arguments.extend(["--data", data.to_str().expect("a path of ours")]);
+        }
+        arguments.extend(&self.plan.worker_flags);
+        Process::spawn(&format!("worker {index}"), &arguments, &self.environment())
+    }
+
+    fn spawn_coordinator(&self) -> Process {
+        let port = self.coordinator_port.to_string();
+        let data = self.coordinator_directory();
+        let mut arguments = vec!["coordinator", &port];
+        arguments.extend(self.worker_addresses.iter().map(String::as_str));
+        if self.plan.logged {
+            arguments.extend(["--data", data.to_str().expect("a path of ours")]);
+        }
+        arguments.extend(&self.plan.coordinator_flags);
+        Process::spawn("coordinator", &arguments, &self.environment())
+    }
+
+    fn environment(&self) -> Vec<(&str, &str)> {
+        self.plan.environment.iter().map(|(name, value)| (*name, value.as_str())).collect()
+    }
+
+    /// Where a worker keeps its log.
+    pub fn worker_directory(&self, index: usize) -> PathBuf {
+        self.path(&format!("worker-{index}"))
+    }
+
+    /// Where the coordinator keeps its control store.
+    pub fn coordinator_directory(&self) -> PathBuf {
+        self.path("coordinator")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        Path::join(self.directory.path(), name)
+    }
+
+    /// `HOST:PORT` where a worker speaks the cluster's protocol.
+    pub fn worker_address(&self, index: usize) -> String {
+        format!("127.0.0.1:{}", self.worker_ports[index])
+    }
+
+    /// Names another worker to the coordinator, from its next start on, in the place of this one.
+    pub fn rename_worker(&mut self, index: usize, address: String) {
+        self.worker_addresses[index] = address;
+    }
+
+    /// Where clients go; the same over restarts.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.coordinator_port)
+    }
+
+    /// The coordinator, which must be running.
+    pub fn coordinator(&mut self) -> &mut Process {
+        self.coordinator.as_mut().expect("the coordinator runs")
+    }
+
+    /// A worker, which must be running.
+    pub fn worker(&mut self, index: usize) -> &mut Process {
+        self.workers[index].as_mut().expect("the worker runs")
+    }
+
+    /// Kills a worker with `kill -9`.
+    pub fn kill_worker(&mut self, index: usize) {
+        self.workers[index].take().expect("the worker runs").kill_and_wait();
+    }
+
+    /// Kills the coordinator with `kill -9`.
+    pub fn kill_coordinator(&mut self) {
+        self.coordinator.take().expect("the coordinator runs").kill_and_wait();
+    }
+
+    /// Kills everything at once: all signals are sent before the first end is waited for.
+    pub fn kill_all(&mut self) {
+        let mut all: Vec<Process> = self.workers.iter_mut().filter_map(Option::take).chain(self.coordinator.take()).collect();
+        all.iter_mut().for_each(Process::kill);
+        all.iter_mut().for_each(Process::kill_and_wait);
+    }
+
+    /// Waits until every member's digest at a common point is there and the same, and returns what `/api/cluster` said.
+    pub async fn agreed(&self, members: usize) -> Value {
+        let mut client = Client::new(&self.url());
+        let mut last = Value::Null;
+        let what = format!("{members} replicas agree");
+        let looked = until(&what, AGREE_WITHIN, async || {
+            last = client.get("/api/cluster").await.json();
+            let digests: Vec<&Value> = last["members"].as_array()?.iter().map(|member| &member["digest"]).collect();
+            let whole = digests.len() == members && digests.iter().all(|digest| !digest.is_null());
+            (whole && digests.windows(2).all(|pair| pair[0] == pair[1])).then(|| last.clone())
+        });
+        looked.await.0
+    }
+}

@@ -1,0 +1,201 @@
+//! One process of the real executable: started with its ready line awaited, killed, interrupted, its log kept. A log line
+//! of level ERROR that the test has not announced fails the test, and no process outlives it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::wait::until_blocking;
+
+/// The executable under test.
+pub const SKEIN: &str = env!("CARGO_BIN_EXE_skein");
+
+/// How long a process may take until it is ready: on a busy machine with two cores, far longer than it ever needs.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a process may take to end once it was asked to, or has reason to.
+const ENDS_WITHIN: Duration = Duration::from_secs(15);
+
+/// A running process.
+pub struct Process {
+    name: String,
+    child: Child,
+    /// The ready line, without its first word.
+    ready: String,
+    log: Arc<Mutex<Vec<String>>>,
+    announced: Vec<&'static str>,
+    reader: Option<std::thread::JoinHandle<()>>,
+}
+
+/// How a process ended that was not expected to become ready.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub output: String,
+    pub log: String,
+}
+
+fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(SKEIN);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("SKEIN_") || text.starts_with("OTEL_") {
+            command.env_remove(name);
+        }
+    }
+    command.envs(environment.iter().copied());
+    command
+}
+
+/// Runs the executable to its end.
+pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+    let mut child = command(arguments, environment).spawn().expect("the executable starts");
+    let (mut output, mut log) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+    let output = std::thread::spawn(move || read_all(&mut output));
+    let log = std::thread::spawn(move || read_all(&mut log));
+    let status = wait_for(&mut child, &format!("skein {} ends", arguments.join(" ")));
+    Ended { code: status.code(), output: output.join().expect("read"), log: log.join().expect("read") }
+}
+
+fn read_all(from: &mut impl Read) -> String {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).expect("a pipe can be read");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn wait_for(child: &mut Child, what: &str) -> ExitStatus {
+    let waited = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        until_blocking(what, ENDS_WITHIN, || child.try_wait().expect("a child of ours"))
+    }));
+    waited.unwrap_or_else(|panic| {
+        child.kill().ok();
+        child.wait().ok();
+        std::panic::resume_unwind(panic)
+    })
+}
+
+impl Process {
+    /// Starts the executable and waits for its ready line.
+    pub fn start(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut process = Process::spawn(name, arguments, environment);
+        process.await_ready();
+        process
+    }
+
+    /// Starts the executable and does not wait.
+    pub fn spawn(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = command(arguments, environment).spawn().expect("the executable starts");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let lines = Arc::clone(&log);
+        let reader = std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                lines.lock().expect("no reader panics").push(line);
+            }
+        });
+        Process { name: name.to_owned(), child, ready: String::new(), log, announced: Vec::new(), reader: Some(reader) }
+    }
+
+    /// Waits for the ready line of a process that was only spawned.
+    pub fn await_ready(&mut self) {
+        let mut stdout = BufReader::new(self.child.stdout.take().expect("ready is awaited once"));
+        let (send, receive) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            stdout.read_line(&mut line).ok();
+            send.send(line).ok();
+            // Nothing else belongs on standard output, but a full pipe must not stop a process either.
+            std::io::copy(&mut stdout, &mut std::io::sink()).ok();
+        });
+        let line = match receive.recv_timeout(READY_WITHIN) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => panic!("{} is not ready after {READY_WITHIN:?}:\n{}", self.name, self.log_text()),
+            Err(RecvTimeoutError::Disconnected) => String::new(),
+        };
+        match line.trim_end().strip_prefix("ready ") {
+            Some(ready) => self.ready = ready.to_owned(),
+            None => panic!("{} did not become ready but said {line:?}:\n{}", self.name, self.log_text()),
+        }
+    }
+
+    /// `http://HOST:PORT` from the ready line.
+    pub fn url(&self) -> &str {
+        self.ready.split(' ').next().expect("split gives at least one part")
+    }
+
+    /// A worker's cluster address from the ready line.
+    pub fn cluster_address(&self) -> &str {
+        self.ready.split_once(" cluster ").expect("a worker's ready line names its cluster address").1
+    }
+
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Says that log lines of level ERROR that contain this text are part of the test.
+    pub fn announce(&mut self, text: &'static str) {
+        self.announced.push(text);
+    }
+
+    /// All that it has logged so far.
+    pub fn log_text(&self) -> String {
+        self.log.lock().expect("no reader panics").join("\n")
+    }
+
+    /// Waits until a log line contains the text.
+    pub fn await_log(&self, text: &str) {
+        until_blocking(&format!("{} logs {text:?}", self.name), ENDS_WITHIN, || self.log_text().contains(text).then_some(()));
+    }
+
+    /// Kills it at once, as `kill -9` does, without waiting for the end.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a process of ours can be killed");
+    }
+
+    /// Kills it and waits until it is gone.
+    pub fn kill_and_wait(&mut self) {
+        self.kill();
+        self.child.wait().expect("a killed process ends");
+    }
+
+    /// Sends it a signal by name, `INT` or `TERM`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill(1) is there").success(), "{} can't be sent {name}", self.name);
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait_for(&mut self.child, &format!("{} ends", self.name))
+    }
+
+    fn unannounced_errors(&self) -> Vec<String> {
+        let log = self.log.lock().expect("no reader panics");
+        let is_error = |line: &&String| line.contains("\"level\":\"ERROR\"") || line.contains("panicked at");
+        let unannounced = |line: &&String| !self.announced.iter().any(|text| line.contains(text));
+        log.iter().filter(is_error).filter(unannounced).cloned().collect()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if let Some(reader) = self.reader.take() {
+            reader.join().ok();
+        }
+        if std::thread::panicking() {
+            let log = self.log_text();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("--- the last lines of {}:", self.name);
+            tail.iter().rev().for_each(|line| eprintln!("{line}"));
+            return;
+        }
+        let errors = self.unannounced_errors();
+        assert!(errors.is_empty(), "{} logged errors that the test did not announce:\n{}", self.name, errors.join("\n"));
+    }
+}

@@ -1,0 +1,15 @@
+//! Whole-cluster tests: the real executable as processes of the operating system, real sockets, a real disk and real kills.
+//! They ask whether what the core promises still holds when everything around it is real; the simulator and the model
+//! checker ask the same of the core alone, in many more interleavings.
+
+#![allow(clippy::unwrap_used)]
+
+mod contention;
+mod crowd;
+mod harness;
+mod hostile;
+mod identity;
+mod memory;
+mod settings;
+mod shutdown;
+mod survival;

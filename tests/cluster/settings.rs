@@ -1,0 +1,96 @@
+//! The command line as a person meets it: every bad setting is said at once with exit code 2 and before anything is bound,
+//! the help shows defaults, bounds and variables, and the cluster's secret shows nowhere.
+
+use std::net::TcpListener;
+
+use crate::harness::cluster::{SECRET, free_port};
+use crate::harness::process::{Process, run};
+
+#[test]
+fn every_bad_setting_of_a_worker_is_said_at_once_and_nothing_is_bound() {
+    let port = free_port();
+    let cluster = format!("0.0.0.0:{port}");
+    let ended = run(
+        &["worker", &cluster, "--http", "nowhere", "--sync", "sometimes", "--memory-max", "1", "--data", "/dev/null", "--log", "=="],
+        &[],
+    );
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    for name in ["needs a secret", "--http", "--sync", "--memory-max", "--data", "log filter"] {
+        assert!(ended.log.contains(name), "{name} is not said in {}", ended.log);
+    }
+    assert_eq!(ended.output, "");
+    TcpListener::bind(("0.0.0.0", port)).expect("nothing was bound");
+}
+
+#[test]
+fn a_bad_secret_is_said_beside_the_rest_and_never_shown() {
+    for (name, value, said) in [
+        ("SKEIN_CLUSTER_SECRET", "short-secret", "SKEIN_CLUSTER_SECRET"),
+        ("SKEIN_CLUSTER_SECRET_FILE", "/nowhere/at/all", "SKEIN_CLUSTER_SECRET_FILE"),
+    ] {
+        let ended = run(&["worker", "0", "--sync", "never"], &[(name, value)]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.log.contains(said) && ended.log.contains("--sync"), "{}", ended.log);
+        assert!(!ended.log.contains("short-secret"), "the secret is shown: {}", ended.log);
+    }
+    let ended = run(&["worker", "0"], &[("SKEIN_CLUSTER_SECRET", SECRET), ("SKEIN_CLUSTER_SECRET_FILE", "/dev/null")]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+}
+
+#[test]
+fn the_secret_shows_in_no_help_log_or_process_list() {
+    let help = run(&["worker", "--help"], &[("SKEIN_CLUSTER_SECRET", SECRET)]);
+    assert_eq!(help.code, Some(0));
+    assert!(!help.output.contains(SECRET) && help.output.contains("SKEIN_CLUSTER_SECRET"), "{}", help.output);
+    let mut worker = Process::start("worker", &["worker", "0", "--log", "trace"], &[("SKEIN_CLUSTER_SECRET", SECRET)]);
+    let command_line = std::fs::read(format!("/proc/{}/cmdline", worker.id())).expect("the process runs");
+    assert!(!String::from_utf8_lossy(&command_line).contains(SECRET));
+    worker.signal("TERM");
+    assert_eq!(worker.wait().code(), Some(0));
+    assert!(!worker.log_text().contains(SECRET), "{}", worker.log_text());
+}
+
+#[test]
+fn the_help_shows_the_default_the_bound_and_the_variable_of_each_flag() {
+    for (command, flags) in [
+        (
+            "worker",
+            vec![
+                ("--http", "127.0.0.1:0", "SKEIN_HTTP"),
+                ("--data", "in memory", "SKEIN_DATA"),
+                ("--sync", "1 to 60000 ms", "SKEIN_SYNC"),
+                ("--memory-max", "1MiB to 1TiB", "SKEIN_MEMORY_MAX"),
+            ],
+        ),
+        ("status", vec![("--json", "JSON", "SKEIN_JSON")]),
+    ] {
+        let help = run(&[command, "--help"], &[("COLUMNS", "110")]);
+        let text: String = help.output.split_whitespace().collect::<Vec<_>>().join(" ");
+        for (flag, bound, variable) in flags {
+            let after = text.split(&format!(" {flag}")).nth(1).unwrap_or_else(|| panic!("{command}: no {flag} in {text}"));
+            assert!(after.contains(bound) && after.contains(variable), "{command} {flag}: {after}");
+        }
+    }
+}
+
+#[test]
+fn status_answers_with_its_exit_code() {
+    let worker = Process::start("worker", &["worker", "0"], &[]);
+    let ready = run(&["status", worker.url()], &[]);
+    assert_eq!(ready.code, Some(0), "{ready:?}");
+    assert!(ready.output.starts_with("ready http://"), "{}", ready.output);
+    let json = run(&["status", worker.url(), "--json"], &[]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json.output).expect("JSON")["ready"], true);
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    assert_eq!(run(&["status", &nobody], &[]).code, Some(1));
+    assert_eq!(run(&["status", "ftp://127.0.0.1:1"], &[]).code, Some(2));
+}
+
+#[test]
+fn an_address_in_use_ends_with_a_reason() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let ended = run(&["worker", &address], &[]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.log.contains(&address), "{}", ended.log);
+}

@@ -1,0 +1,115 @@
+//! Processes die with `kill -9` while 64 people post: whatever was acknowledged is there afterwards, whatever was refused is
+//! not, and the replicas hold the same. Rules R1 to R7 seen from outside.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::crowd::{Crowd, Told};
+use crate::harness::client::{Client, Failure};
+use crate::harness::cluster::{Cluster, Plan};
+use crate::harness::wait::until;
+
+const PEOPLE: usize = 64;
+
+/// How soon writes must go on after something died, or was started again.
+const RESUME_WITHIN: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_dies_and_nothing_acknowledged_is_lost() {
+    let mut cluster = Cluster::start(Plan::logged());
+    let crowd = Crowd::start(&cluster.url(), PEOPLE).await;
+    crowd.posts(500).await;
+    let killed = Instant::now();
+    cluster.kill_worker(1);
+    crowd.posts(1000).await;
+    let verdict = crowd.stop().await;
+    let resumed = verdict.resumed_after(killed);
+    assert!(resumed < RESUME_WITHIN, "writes resumed only after {resumed:?}");
+    assert_eq!(verdict.count(|told| matches!(told, Told::Lost { .. })), 0, "the coordinator lived and answers everybody");
+    verdict.hold(true).await;
+    let standing = cluster.agreed(2).await;
+    assert!(standing["view"]["number"].as_u64() > Some(1), "{standing}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_coordinator_dies_and_comes_back_and_nothing_acknowledged_is_lost() {
+    let mut cluster = Cluster::start(Plan::logged());
+    let crowd = Crowd::start(&cluster.url(), PEOPLE).await;
+    crowd.posts(500).await;
+    cluster.kill_coordinator();
+    let restarted = Instant::now();
+    cluster.start_all();
+    crowd.posts(500).await;
+    let mut verdict = crowd.stop().await;
+    let resumed = verdict.resumed_after(restarted);
+    assert!(resumed < RESUME_WITHIN, "writes resumed only after {resumed:?}");
+    assert!(verdict.count(|told| matches!(told, Told::Lost { .. })) > 0, "nothing was under way when the coordinator died");
+    verdict.ask_lost_again().await;
+    verdict.hold(false).await;
+    cluster.agreed(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_dies_at_once_and_comes_back_with_all_that_was_acknowledged() {
+    let mut cluster = Cluster::start(Plan::logged());
+    let crowd = Crowd::start(&cluster.url(), PEOPLE).await;
+    crowd.posts(500).await;
+    cluster.kill_all();
+    cluster.start_all();
+    crowd.posts(500).await;
+    let mut verdict = crowd.stop().await;
+    verdict.ask_lost_again().await;
+    verdict.hold(false).await;
+    cluster.agreed(3).await;
+    assert!(cluster.worker(0).log_text().contains("log opened"), "a worker says what it recovered");
+}
+
+/// The coordinator stops itself when all have voted yes and before any decision leaves it: the moment at which nobody but
+/// the participants together can tell how the transaction ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_coordinator_dies_between_the_votes_and_the_commits() {
+    let mut cluster = Cluster::start(Plan::logged());
+    let url = cluster.url();
+    let mut client = Client::logged_in(&url, "ada").await;
+    for round in 0..5 {
+        let before = client.tweet(&format!("before round {round}")).await;
+        cluster.kill_coordinator();
+        cluster.plan.environment.push(("SKEIN_FAIL_POINT", "after-votes".to_owned()));
+        cluster.start_all();
+        cluster.plan.environment.pop();
+        let text = format!("in doubt in round {round}");
+        let mut lost = Client::new(&url);
+        // The session is in the store, so the login of before counts; a new one would be a transaction of its own.
+        lost.share_session(&client);
+        let sent = lost.send(hyper::Method::POST, "/api/tweet", &[], Some(&json!({ "text": text }))).await;
+        assert_eq!(sent.err(), Some(Failure::Lost), "the coordinator was to die under this request");
+        cluster.coordinator().wait();
+        cluster.coordinator = None;
+
+        let restarted = Instant::now();
+        cluster.start_all();
+        let tweets = client.all_tweets().await;
+        let there = tweets.iter().filter(|tweet| tweet["text"] == text.as_str()).count();
+        assert!(there <= 1, "{text:?} is there {there} times");
+        assert!(tweets.iter().any(|tweet| tweet["id"] == before["id"]));
+        let what = "no worker holds anything in doubt";
+        until(what, RESUME_WITHIN, async || nothing_in_doubt(&mut cluster).await.then_some(())).await;
+        let took = restarted.elapsed();
+        assert!(took < RESUME_WITHIN, "it was settled only after {took:?}");
+        cluster.agreed(3).await;
+        let again: Vec<_> = client.all_tweets().await;
+        assert_eq!(again.len(), tweets.len(), "what was there once the cluster served stays, and nothing is added");
+    }
+}
+
+async fn nothing_in_doubt(cluster: &mut Cluster) -> bool {
+    for index in 0..3 {
+        let mut client = Client::new(cluster.worker(index).url());
+        let readyz = client.get("/readyz").await.text();
+        if !readyz.lines().any(|line| line == "doubt: ok, 0 transactions in doubt") {
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,122 @@
+//! Habits that no compiler checks: every Rust file says what it is, files are named after things of the domain, nothing is
+//! left unfinished or switched off, and no file has grown beyond reading.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+/// File and folder names that say nothing about the domain.
+const EMPTY_NAMES: [&str; 14] = [
+    "util", "utils", "helper", "helpers", "common", "misc", "manager", "service", "services", "types", "models", "constants",
+    "base", "impl",
+];
+
+/// Folders that hold what was built, fetched or recorded.
+const NOT_OURS: [&str; 6] = [".git", "target", "node_modules", "dist", "test-results", "playwright-report"];
+
+/// Lines of a Rust file beyond which it has become two things.
+const LINES_MAX: usize = 700;
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        if NOT_OURS.iter().any(|not_ours| name == *not_ours) {
+            continue;
+        }
+        if entry.file_type().unwrap().is_dir() {
+            files(&entry.path(), found);
+        } else {
+            found.push(entry.path());
+        }
+    }
+}
+
+fn all_files() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    files(Path::new(env!("CARGO_MANIFEST_DIR")), &mut found);
+    found.sort();
+    assert!(found.len() > 50, "the tree was found");
+    found
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string()
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| extensions.contains(&extension))
+}
+
+#[test]
+fn every_rust_file_says_what_it_is() {
+    let silent: Vec<String> = all_files()
+        .iter()
+        .filter(|path| has_extension(path, &["rs"]))
+        .filter(|path| !std::fs::read_to_string(path).unwrap().starts_with("//! "))
+        .map(|path| shown(path))
+        .collect();
+    assert!(silent.is_empty(), "these begin without a word on what they are: {silent:?}");
+}
+
+#[test]
+fn files_are_named_after_things_of_the_domain() {
+    let empty: Vec<String> = all_files()
+        .iter()
+        .filter(|path| has_extension(path, &["rs", "ts", "tsx"]))
+        .map(|path| shown(path))
+        .filter(|path| path.split(['/', '.']).any(|part| EMPTY_NAMES.contains(&part)))
+        .collect();
+    assert!(empty.is_empty(), "these names say nothing: {empty:?}");
+}
+
+#[test]
+fn nothing_is_left_unfinished_or_switched_off() {
+    // In pieces, so that this file does not find itself.
+    let words = [
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("#[ig", "nore"),
+        concat!("dbg", "!("),
+        concat!("it.", "only("),
+        concat!("test.", "only("),
+        concat!("it.", "skip("),
+        concat!("test.", "skip("),
+    ];
+    let mut found = Vec::new();
+    for path in all_files().iter().filter(|path| has_extension(path, &["rs", "ts", "tsx", "mjs", "sh", "md", "toml", "yaml"])) {
+        let text = std::fs::read_to_string(path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            if words.iter().any(|word| line.contains(word)) {
+                found.push(format!("{}:{}: {}", shown(path), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn no_rust_file_has_grown_beyond_reading() {
+    let long: Vec<String> = all_files()
+        .iter()
+        .filter(|path| has_extension(path, &["rs"]))
+        .map(|path| (std::fs::read_to_string(path).unwrap().lines().count(), shown(path)))
+        .filter(|(lines, _)| *lines > LINES_MAX)
+        .map(|(lines, path)| format!("{path} has {lines} lines"))
+        .collect();
+    assert!(long.is_empty(), "{long:?}");
+}
+
+#[test]
+fn the_core_depends_on_no_other_member_and_the_two_processes_not_on_each_other() {
+    let manifest = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name).join("Cargo.toml")).unwrap();
+    let names = |text: &str, member: &str| text.lines().any(|line| line.starts_with(member));
+    for member in ["skein-runtime", "skein-worker", "skein-coordinator", "skein-sim"] {
+        assert!(!names(&manifest("protocol"), member), "protocol depends on {member}");
+    }
+    assert!(!names(&manifest("coordinator"), "skein-worker"), "coordinator depends on worker");
+    assert!(!names(&manifest("worker"), "skein-coordinator"), "worker depends on coordinator");
+    assert!(!names(&manifest("sim"), "skein-runtime"), "sim depends on runtime");
+}
