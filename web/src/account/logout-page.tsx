@@ -1,0 +1,53 @@
+/** Logging out takes a press of a button: an address alone, followed from anywhere, must not end a session. */
+import { useState } from "react";
+import { Link } from "react-aria-components";
+import { explain } from "../api/problem.ts";
+import { paths } from "../shell/paths.ts";
+import { Button } from "../ui/button.tsx";
+import { Heading } from "../ui/heading.tsx";
+import { useStore } from "../ui/use-store.ts";
+import { session } from "./session.ts";
+
+export function LogoutPage() {
+  const who = useStore(session);
+  const [pending, setPending] = useState(false);
+  const [refusal, setRefusal] = useState<string | null>(null);
+
+  async function logOut() {
+    setPending(true);
+    setRefusal(null);
+    const problem = await session.logOut();
+    setPending(false);
+    if (problem === "unreachable") setRefusal("The server does not answer, so you may still be logged in. Try again.");
+    else if (problem !== null) setRefusal(`You are still logged in. ${explain(problem)}`);
+  }
+
+  if (who.kind !== "somebody") {
+    return (
+      <section className="account" role="status">
+        <Heading>You are logged out</Heading>
+        <p>
+          <Link className="link" href={paths.login}>
+            Log in again
+          </Link>
+        </p>
+      </section>
+    );
+  }
+  return (
+    <section className="account">
+      <Heading>Log out?</Heading>
+      <p>
+        You are logged in as <strong>{who.username}</strong>. Logging out ends this session everywhere it is known.
+      </p>
+      {refusal !== null && (
+        <p role="alert" className="account-refusal">
+          {refusal}
+        </p>
+      )}
+      <Button look="strong" isPending={pending} onPress={() => void logOut()} autoFocus>
+        {pending ? "Logging out …" : "Log out"}
+      </Button>
+    </section>
+  );
+}

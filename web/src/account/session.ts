@@ -1,0 +1,74 @@
+/**
+ * Who is logged in. The cookie is out of this code's sight, so the server is asked once at start, again with
+ * back-off while it does not answer, and whenever a request is told 401.
+ */
+import { api } from "../api/client.ts";
+import { problemFrom, type Problem } from "../api/problem.ts";
+import { Store } from "../api/store.ts";
+import { backoffMs } from "../api/write.ts";
+
+export type SessionState =
+  | { kind: "asking"; unanswered: number }
+  | { kind: "nobody"; wasLost: boolean }
+  | { kind: "somebody"; username: string };
+
+/** Null when it went well. */
+export type Refusal = Problem | "unreachable" | null;
+
+class Session extends Store<SessionState> {
+  constructor() {
+    super({ kind: "asking", unanswered: 0 });
+    void this.ask();
+  }
+
+  async logIn(username: string, password: string | null): Promise<Refusal> {
+    return this.enter(() => api.POST("/api/login", { body: password === null ? { username } : { username, password } }));
+  }
+
+  /** Null when the session is ended at the server; the app keeps it otherwise, since it would still be open there. */
+  async logOut(): Promise<Refusal> {
+    try {
+      const { error, response } = await api.DELETE("/api/login");
+      if (!response.ok && response.status !== 401) return problemFrom(response.status, error);
+      this.set({ kind: "nobody", wasLost: false });
+      return null;
+    } catch {
+      return "unreachable";
+    }
+  }
+
+  /** A request was told that nobody is logged in. */
+  lost(): void {
+    if (this.state.kind === "somebody") this.set({ kind: "nobody", wasLost: true });
+  }
+
+  private async enter(
+    request: () => Promise<{ data?: { username: string }; error?: unknown; response: Response }>,
+  ): Promise<Refusal> {
+    try {
+      const { data, error, response } = await request();
+      if (data === undefined) return problemFrom(response.status, error);
+      this.set({ kind: "somebody", username: data.username });
+      return null;
+    } catch {
+      return "unreachable";
+    }
+  }
+
+  private async ask(): Promise<void> {
+    for (let unanswered = 0; this.state.kind === "asking"; unanswered++) {
+      try {
+        const { data, response } = await api.GET("/api/login");
+        if (this.state.kind !== "asking") return;
+        if (data !== undefined) return this.set({ kind: "somebody", username: data.username });
+        if (response.status === 401) return this.set({ kind: "nobody", wasLost: false });
+      } catch {
+        // Counted below.
+      }
+      this.set({ kind: "asking", unanswered: unanswered + 1 });
+      await new Promise((resolve) => setTimeout(resolve, backoffMs(unanswered)));
+    }
+  }
+}
+
+export const session = new Session();

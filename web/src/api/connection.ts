@@ -1,0 +1,44 @@
+/**
+ * Whether the server can be reached, as the last requests saw it.
+ * One failed request is no news worth a banner (a laptop wakes, a server restarts): two in a row are.
+ */
+import { Store } from "./store.ts";
+
+export type Reachability = "reachable" | "unreachable" | "offline";
+
+const missesBeforeUnreachable = 2;
+
+export class Connection extends Store<Reachability> {
+  private misses = 0;
+
+  constructor() {
+    super("reachable");
+  }
+
+  reached(): void {
+    this.misses = 0;
+    this.set("reachable");
+  }
+
+  missed(): void {
+    this.misses += 1;
+    if (this.state !== "offline" && this.misses >= missesBeforeUnreachable) this.set("unreachable");
+  }
+
+  /** The browser says that there is, or is not, a network at all. */
+  network(online: boolean): void {
+    if (!online) this.set("offline");
+    else if (this.state === "offline") {
+      this.misses = 0;
+      this.set("reachable");
+    }
+  }
+}
+
+export const connection = new Connection();
+
+if (typeof window !== "undefined") {
+  connection.network(navigator.onLine);
+  window.addEventListener("online", () => connection.network(true));
+  window.addEventListener("offline", () => connection.network(false));
+}

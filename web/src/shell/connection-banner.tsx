@@ -1,0 +1,20 @@
+import { connection } from "../api/connection.ts";
+import { Icon } from "../ui/icon.tsx";
+import { useStore } from "../ui/use-store.ts";
+
+/** Says that the server is out of reach. What was read stays readable; what was written waits in the outbox. */
+export function ConnectionBanner() {
+  const reachability = useStore(connection);
+  return (
+    <div role="status" className="banner-place">
+      {reachability !== "reachable" && (
+        <p className="banner">
+          <Icon name="offline" />
+          {reachability === "offline"
+            ? "You are offline. What you have read stays here, and writes go out when you are back."
+            : "The server does not answer. Trying again; nothing you wrote is lost."}
+        </p>
+      )}
+    </div>
+  );
+}

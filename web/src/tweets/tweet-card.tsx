@@ -1,0 +1,122 @@
+import { memo, useEffect, useRef, useState } from "react";
+import type { Tweet } from "../api/client.ts";
+import { announce } from "../ui/announcer.ts";
+import { Button } from "../ui/button.tsx";
+import { Icon } from "../ui/icon.tsx";
+import { Moment } from "../ui/moment.tsx";
+import { Avatar } from "./avatar.tsx";
+import { Draft } from "./draft.ts";
+import { Editor } from "./editor.tsx";
+import { undoWindowMs, type Entry } from "./outbox.ts";
+import type { Reader } from "./reader.ts";
+import { WriteStatus } from "./write-status.tsx";
+
+export interface TweetCardProps {
+  reader: Reader;
+  tweet: Tweet;
+  /** The reader's own write on this tweet, if one is under way. */
+  entry: Entry | undefined;
+}
+
+export const TweetCard = memo(function TweetCard({ reader, tweet, entry }: TweetCardProps) {
+  const own = tweet.author.toLowerCase() === reader.username.toLowerCase();
+  const [draft] = useState(() => new Draft(reader.username, tweet.id));
+  const [editing, setEditing] = useState(() => own && draft.read() !== null);
+  const card = useRef<HTMLElement>(null);
+  useFocusKept(card, entry?.intent.kind === "delete" && entry.state.kind === "held");
+
+  function remove() {
+    if (reader.outbox.add({ kind: "delete", tweet })) {
+      announce(`Deleting in ${undoWindowMs / 1000} seconds. Undo is available.`);
+    } else announce("Too many writes are under way. Wait until some are through.", "assertive");
+  }
+
+  function closeEditor() {
+    setEditing(false);
+    requestAnimationFrame(() => card.current?.querySelector<HTMLElement>("[data-action=edit]")?.focus());
+  }
+
+  if (entry?.intent.kind === "delete" && entry.state.kind === "held") {
+    const { key } = entry;
+    return (
+      <article className="tweet tweet-leaving" ref={card} aria-label="Your tweet, about to be deleted">
+        <p className="tweet-leaving-text">
+          <Icon name="trash" size={16} /> Deleted: <q>{tweet.text}</q>
+        </p>
+        <Button look="quiet" onPress={() => reader.outbox.undo(key)} data-action="undo">
+          Undo
+        </Button>
+        <span className="tweet-leaving-time" aria-hidden="true" />
+      </article>
+    );
+  }
+
+  const underway = entry !== undefined && entry.state.kind !== "committed" && entry.state.kind !== "refused";
+  const text = entry?.intent.kind === "edit" && underway ? entry.intent.text : tweet.text;
+  const refusedEdit = entry?.intent.kind === "edit" && entry.state.kind === "refused" ? entry.intent.text : null;
+  const fading = entry?.intent.kind === "delete" && entry.state.kind !== "refused";
+  const name = `tweet-${tweet.id}`;
+
+  return (
+    <article className={fading ? "tweet tweet-fading" : "tweet"} ref={card} aria-labelledby={name}>
+      <Avatar username={tweet.author} />
+      <div className="tweet-body">
+        <p className="tweet-head" id={name}>
+          <strong className="tweet-author">{tweet.author}</strong>
+          <span className="tweet-time">
+            <Moment time={tweet.created_at} />
+            {tweet.edited_at !== null && (
+              <span title={`Edited ${new Date(tweet.edited_at).toLocaleString()}`}> · edited</span>
+            )}
+          </span>
+        </p>
+        {editing ? (
+          <Editor
+            tweet={tweet}
+            draft={draft}
+            onSave={(next) => reader.outbox.add({ kind: "edit", tweet, text: next })}
+            onClose={closeEditor}
+          />
+        ) : (
+          <p className="tweet-text">{text}</p>
+        )}
+        {entry !== undefined && (
+          <WriteStatus
+            reader={reader}
+            entry={entry}
+            onAgain={
+              refusedEdit === null
+                ? undefined
+                : () => {
+                    draft.write(refusedEdit);
+                    setEditing(true);
+                  }
+            }
+          />
+        )}
+        {own && !editing && !underway && (
+          <div className="tweet-actions">
+            <Button look="quiet" onPress={() => setEditing(true)} data-action="edit" aria-describedby={name}>
+              <Icon name="edit" size={16} /> Edit
+            </Button>
+            <Button look="quiet" onPress={remove} data-action="delete" aria-describedby={name}>
+              <Icon name="trash" size={16} /> Delete
+            </Button>
+          </div>
+        )}
+      </div>
+    </article>
+  );
+});
+
+/** When a press replaces the button that was pressed, the focus goes to its counterpart instead of getting lost. */
+function useFocusKept(card: React.RefObject<HTMLElement | null>, held: boolean) {
+  const before = useRef(held);
+  useEffect(() => {
+    if (before.current === held) return;
+    before.current = held;
+    const lost = document.activeElement === document.body || document.activeElement === null;
+    const target = held ? "[data-action=undo]" : "[data-action=delete]";
+    if (lost) card.current?.querySelector<HTMLElement>(target)?.focus();
+  }, [held, card]);
+}

@@ -1,0 +1,83 @@
+/** Says in which state one of the reader's own writes is: under the tweet it concerns, with what can be done about it. */
+import type { ReactNode } from "react";
+import { explain } from "../api/problem.ts";
+import { Button } from "../ui/button.tsx";
+import { Icon, type IconName } from "../ui/icon.tsx";
+import type { Entry } from "./outbox.ts";
+import type { Reader } from "./reader.ts";
+
+export interface WriteStatusProps {
+  reader: Reader;
+  entry: Entry;
+  /** Takes the refused text up again. */
+  onAgain?: (() => void) | undefined;
+}
+
+export function WriteStatus({ reader, entry, onAgain }: WriteStatusProps) {
+  const { state, key, intent } = entry;
+  const noun = { post: "post", edit: "edit", delete: "deletion" }[intent.kind];
+  switch (state.kind) {
+    case "held":
+      return null;
+    case "sending":
+      return <Status tone="busy" icon="clock" text={state.attempt === 0 ? "Sending …" : `Sending, try ${state.attempt + 1} …`} />;
+    case "waiting":
+      return (
+        <Status
+          tone="busy"
+          icon="clock"
+          text={`${explain(state.problem)} Trying again in ${Math.max(1, Math.round(state.delayMs / 1000))} s.`}
+        />
+      );
+    case "unknown":
+      return (
+        <Status tone="unknown" icon="question" text={state.paused ? "Unknown whether this took effect." : "Unknown: asking …"}>
+          {state.transaction !== null && <code className="status-transaction">{state.transaction}</code>}
+          {state.paused && (
+            <Button look="quiet" onPress={() => reader.outbox.ask(key)}>
+              Ask again
+            </Button>
+          )}
+        </Status>
+      );
+    case "committed":
+      return <Status tone="committed" icon="check" text="Committed" />;
+    case "refused":
+      return (
+        <Status tone="refused" icon="alert" text={`Your ${noun} was refused. ${explain(state.problem)}`}>
+          {onAgain !== undefined && (
+            <Button
+              look="quiet"
+              onPress={() => {
+                onAgain();
+                reader.outbox.dismiss(key);
+              }}
+            >
+              Edit again
+            </Button>
+          )}
+          <Button look="quiet" onPress={() => reader.outbox.dismiss(key)}>
+            Dismiss
+          </Button>
+        </Status>
+      );
+  }
+}
+
+interface StatusProps {
+  tone: "busy" | "unknown" | "committed" | "refused";
+  icon: IconName;
+  text: string;
+  children?: ReactNode;
+}
+
+/** Not a live region: reader.ts says aloud what matters, once. */
+function Status({ tone, icon, text, children }: StatusProps) {
+  return (
+    <div className={`status status-${tone}`}>
+      <Icon name={icon} size={16} />
+      <span className="status-text">{text}</span>
+      {children}
+    </div>
+  );
+}

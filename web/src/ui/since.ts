@@ -1,0 +1,18 @@
+/** Times as people say them: near ones by distance, far ones by date. */
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const dayMs = 24 * hourMs;
+
+export function sinceText(timeMs: number, nowMs: number): string {
+  const ageMs = nowMs - timeMs;
+  if (ageMs < minuteMs) return "now";
+  if (ageMs < hourMs) return `${Math.floor(ageMs / minuteMs)} min`;
+  if (ageMs < dayMs) return `${Math.floor(ageMs / hourMs)} h`;
+  if (ageMs < 7 * dayMs) return `${Math.floor(ageMs / dayMs)} d`;
+  const sameYear = new Date(timeMs).getFullYear() === new Date(nowMs).getFullYear();
+  return new Date(timeMs).toLocaleDateString(undefined, {
+    day: "numeric",
+    month: "short",
+    ...(sameYear ? {} : { year: "numeric" }),
+  });
+}

@@ -1,0 +1,7 @@
+/** Lets a component follow a store. */
+import { useSyncExternalStore } from "react";
+import type { Store } from "../api/store.ts";
+
+export function useStore<S>(store: Store<S>): S {
+  return useSyncExternalStore(store.subscribe, store.snapshot);
+}
