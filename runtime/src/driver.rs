@@ -1,15 +1,30 @@
-//! Drives a machine: owns it alone, gives it one input after the other and performs what it decides.
+//! Drives a machine: owns it alone, gives it one input after the other and performs what it decides, in order, as
+//! `skein_protocol::step` asks of the caller. All that has queued is taken as one batch; after the batch the records go to
+//! the log and the messages to their peers at once. Nothing that is slow ever runs here: the log and the control store have
+//! threads of their own, a peer that doesn't take its messages is cut off, and a client that doesn't take its reply is
+//! nobody's concern.
+
+mod run;
+mod swap;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use skein_protocol::step::{Event, Halt, Machine, Reply, Request};
-use tokio::sync::broadcast;
+use prometheus::IntCounter;
+use skein_protocol::step::{Event, Halt, Machine, Refusal, Reply, Request};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::control::Control;
 use crate::metrics::RuntimeMetrics;
 use crate::transport::Endpoint;
 use crate::wal::Log;
+
+/// Requests that may wait for the machine; further ones are refused at once.
+const REQUESTS_WAITING_MAX: usize = 8 * 1024;
+
+/// Events that a slow watcher may fall behind before it misses some.
+const EVENTS_KEPT_MAX: usize = 8 * 1024;
 
 /// What a driver needs beside its machine.
 pub struct Parts<M> {
@@ -23,7 +38,7 @@ pub struct Parts<M> {
     pub control: Option<Box<dyn Control>>,
     /// Where to count.
     pub metrics: Arc<RuntimeMetrics>,
-    /// What must always hold of the machine, checked now and then.
+    /// What must always hold of the machine: checked every second, and in debug builds after each batch.
     pub invariants: Option<Invariants<M>>,
 }
 
@@ -35,20 +50,40 @@ pub struct Invariants<M> {
     pub check: fn(&M) -> Vec<&'static str>,
 }
 
-/// A machine that runs.
+/// A machine that runs. When this is dropped the machine stops as in a crash: nothing is drained and what was not synced is
+/// lost.
 pub struct Running {
     handle: Handle,
+    task: JoinHandle<Stopped>,
+    commands: mpsc::Sender<Command>,
+    stopped: Option<Stopped>,
 }
 
 /// Asks a running machine. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
+    requests: mpsc::Sender<Asked>,
+    rejected: IntCounter,
     events: broadcast::Sender<Event>,
 }
 
-/// The machine no longer runs.
+/// How a driver is asked to end.
+enum Command {
+    /// Take no more requests, finish those under way but not for longer than this, close the log.
+    Drain(Duration),
+    /// As in a crash.
+    Kill,
+}
+
+/// A request on its way to the machine.
+struct Asked {
+    request: Request,
+    reply: oneshot::Sender<Reply>,
+}
+
+/// The machine no longer runs, or is about to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the node has stopped")]
+#[error("the node is stopping or has stopped")]
 pub struct Gone;
 
 /// Why a machine no longer runs.
@@ -58,7 +93,7 @@ pub enum Stopped {
     #[error("shut down")]
     Shutdown,
     /// It can't go on.
-    #[error("{0:?}")]
+    #[error("it can't go on: {0:?}")]
     Halted(Halt),
     /// Its log failed; what is on disk is not known any more.
     #[error("the log failed: {0}")]
@@ -67,13 +102,20 @@ pub enum Stopped {
     #[error("the control store failed: {0}")]
     Control(String),
     /// It panicked: an invariant is broken.
-    #[error("panicked: {0}")]
+    #[error("it panicked: {0}")]
     Panicked(String),
 }
 
-/// Starts a machine on the current tokio runtime.
-pub fn spawn<M: Machine + Send + 'static>(_machine: M, _parts: Parts<M>) -> Running {
-    Running { handle: Handle { events: broadcast::channel(1).0 } }
+/// Starts a machine. Must be called within a tokio runtime, which then carries it and its connections.
+pub fn spawn<M: Machine + Send + 'static>(machine: M, parts: Parts<M>) -> Running {
+    let (requests, asked) = mpsc::channel(REQUESTS_WAITING_MAX);
+    let (events, _) = broadcast::channel(EVENTS_KEPT_MAX);
+    let (commands, commanded) = mpsc::channel(1);
+    let metrics = parts.metrics.node(&parts.name);
+    let handle = Handle { requests, rejected: metrics.queue_rejected.clone(), events: events.clone() };
+    let driver = run::Driver::new(machine, parts, metrics, run::Channels { asked, events, commands: commanded });
+    let task = tokio::spawn(driver.run());
+    Running { handle, task, commands, stopped: None }
 }
 
 impl Running {
@@ -85,20 +127,51 @@ impl Running {
 
     /// Returns when the machine runs no more, with the reason; may be dropped and called again.
     pub async fn stopped(&mut self) -> Stopped {
-        Stopped::Shutdown
+        if let Some(stopped) = &self.stopped {
+            return stopped.clone();
+        }
+        let stopped = (&mut self.task).await.unwrap_or_else(panicked);
+        self.stopped.insert(stopped).clone()
     }
 
-    /// Takes no more requests, waits for those under way but not longer than `drain`, syncs and closes the log.
-    pub async fn shutdown(self, _drain: Duration) -> Stopped {
-        Stopped::Shutdown
+    /// Takes no more requests, waits for those under way but not longer than `drain`, then syncs and closes the log.
+    pub async fn shutdown(mut self, drain: Duration) -> Stopped {
+        let _stopped_already = self.commands.send(Command::Drain(drain)).await;
+        self.stopped().await
     }
+
+    /// Stops the machine as in a crash, and returns when it holds nothing any more: no lock, no port.
+    pub async fn kill(mut self) {
+        let _stopped_already = self.commands.send(Command::Kill).await;
+        self.stopped().await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn panicked(error: JoinError) -> Stopped {
+    let Ok(panic) = error.try_into_panic() else { return Stopped::Shutdown };
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    Stopped::Panicked(text.unwrap_or("without a message").into())
 }
 
 impl Handle {
     /// Asks, and waits for the answer. When too much waits already, the answer is
-    /// [`Refused(Overloaded)`](skein_protocol::step::Refusal::Overloaded) at once.
-    pub async fn request(&self, _request: Request) -> Result<Reply, Gone> {
-        Err(Gone)
+    /// [`Refused(Overloaded)`](Refusal::Overloaded) at once. A caller that stops waiting loses only the answer.
+    pub async fn request(&self, request: Request) -> Result<Reply, Gone> {
+        let (reply, answer) = oneshot::channel();
+        match self.requests.try_send(Asked { request, reply }) {
+            Ok(()) => answer.await.map_err(|_| Gone),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.rejected.inc();
+                Ok(Reply::Refused(Refusal::Overloaded))
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Gone),
+        }
     }
 
     /// What happens from now on, for people; who does not keep up misses some of it.

@@ -18,7 +18,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod control;
+pub mod disk;
 pub mod driver;
+#[cfg(debug_assertions)]
+pub mod fail_point;
 pub mod metrics;
 pub mod shutdown;
 pub mod telemetry;

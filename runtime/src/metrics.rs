@@ -162,6 +162,12 @@ impl NodeMetrics {
         self.bytes[direction as usize].inc_by(bytes as u64);
     }
 
+    /// So many frames with messages went by, of so many bytes together, headers included.
+    pub fn frames(&self, direction: Direction, count: usize, bytes: usize) {
+        self.frames[direction as usize][FrameKind::Messages as usize].inc_by(count as u64);
+        self.bytes[direction as usize].inc_by(bytes as u64);
+    }
+
     /// So many messages went by.
     pub fn messages(&self, direction: Direction, count: usize) {
         self.messages[direction as usize].inc_by(count as u64);
@@ -208,8 +214,8 @@ mod tests {
         let registry = Registry::new();
         let metrics = RuntimeMetrics::register(&registry, "1.2.3", "abc").unwrap();
         let node = metrics.node("w1");
-        node.reconnects("127.0.0.1:1");
-        node.violations("R1");
+        node.reconnects("127.0.0.1:1").inc_by(0);
+        node.violations("R1").inc_by(0);
         let text = encode(&registry);
         for series in [
             "skein_build_info{revision=\"abc\",version=\"1.2.3\"} 1",

@@ -1,1 +1,124 @@
-//! Skeleton.
+//! The spans of sampled transactions at a worker, so that one trace shows the request at the coordinator and what each
+//! replica did for it: `prepare` from the message to the vote, `commit` or `abort` from the decision to the
+//! acknowledgement, and within both `wal.sync` from the record's hand-over to its return as persisted. Nothing is kept for a
+//! transaction whose trace is not sampled, and no more than a bounded number of others.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use opentelemetry::global::BoxedTracer;
+use opentelemetry::trace::{SpanKind, TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue, global};
+use skein_protocol::id::{NodeId, TraceContext, TxnId};
+use skein_protocol::message::{Message, Outcome, Vote};
+use skein_protocol::record::Record;
+
+use crate::telemetry::remote_context;
+
+/// Transactions that are followed at once; beyond that the oldest is let go.
+const FOLLOWED_MAX: usize = 4 * 1024;
+
+/// The transactions that are followed.
+pub(crate) struct Spans {
+    tracer: BoxedTracer,
+    node: String,
+    followed: BTreeMap<TxnId, Followed>,
+    /// Syncs under way: the number of the record, and the span.
+    syncing: VecDeque<(u64, Context)>,
+}
+
+struct Followed {
+    /// The coordinator's span, which came with the prepare.
+    parent: Context,
+    /// The span under way: `prepare`, `commit` or `abort`.
+    current: Option<Context>,
+}
+
+impl Spans {
+    pub(crate) fn new(node: NodeId) -> Self {
+        Spans { tracer: global::tracer("skein"), node: node.to_string(), followed: BTreeMap::new(), syncing: VecDeque::new() }
+    }
+
+    /// A message is about to be handled.
+    pub(crate) fn received(&mut self, message: &Message) {
+        match message {
+            Message::Prepare(prepare) => {
+                if let Some(trace) = prepare.trace.filter(|trace| trace.flags & 1 == 1) {
+                    self.follow(prepare.txn, trace);
+                }
+            }
+            Message::Decide { txn, outcome, .. } if !self.followed.is_empty() => {
+                let name = match outcome {
+                    Outcome::Committed => "commit",
+                    Outcome::Aborted => "abort",
+                };
+                if let Some(parent) = self.followed.get(txn).map(|followed| followed.parent.clone()) {
+                    let span = self.start(name, SpanKind::Server, *txn, &parent);
+                    self.followed.entry(*txn).and_modify(|followed| followed.current = Some(span));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A record, the so-manieth, is about to be handed to the log.
+    pub(crate) fn persisting(&mut self, record: &Record, number: u64) {
+        if self.followed.is_empty() {
+            return;
+        }
+        let txn = match record {
+            Record::Prepared(prepared) => prepared.txn,
+            Record::Committed { txn, .. } | Record::Aborted { txn, .. } => *txn,
+            // A view change settles what was under way.
+            Record::Sealed { .. } => return self.followed.clear(),
+            Record::Bound { .. } | Record::Forgot { .. } | Record::ForgotViews { .. } => return,
+        };
+        if let Some(current) = self.followed.get(&txn).and_then(|followed| followed.current.clone()) {
+            let span = self.start("wal.sync", SpanKind::Internal, txn, &current);
+            self.syncing.push_back((number, span));
+        }
+    }
+
+    /// So many records are persisted by now.
+    pub(crate) fn persisted(&mut self, number: u64) {
+        while self.syncing.front().is_some_and(|(waiting, _)| *waiting <= number) {
+            if let Some((_, span)) = self.syncing.pop_front() {
+                span.span().end();
+            }
+        }
+    }
+
+    /// A message was sent.
+    pub(crate) fn sent(&mut self, message: &Message) {
+        if self.followed.is_empty() {
+            return;
+        }
+        match message {
+            Message::Vote { txn, vote: Vote::Yes { .. }, .. } => {
+                if let Some(span) = self.followed.get_mut(txn).and_then(|followed| followed.current.take()) {
+                    span.span().end();
+                }
+            }
+            Message::Vote { txn, .. } | Message::Acknowledged { txn, .. } => {
+                if let Some(span) = self.followed.remove(txn).and_then(|followed| followed.current) {
+                    span.span().end();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn follow(&mut self, txn: TxnId, trace: TraceContext) {
+        let parent = remote_context(trace);
+        let current = Some(self.start("prepare", SpanKind::Server, txn, &parent));
+        if self.followed.len() >= FOLLOWED_MAX {
+            self.followed.pop_first();
+        }
+        self.followed.insert(txn, Followed { parent, current });
+    }
+
+    fn start(&self, name: &'static str, kind: SpanKind, txn: TxnId, parent: &Context) -> Context {
+        let attributes = [KeyValue::new("node.id", self.node.clone()), KeyValue::new("txn.id", txn.to_string())];
+        let span = self.tracer.span_builder(name).with_kind(kind).with_attributes(attributes);
+        parent.with_span(span.start_with_context(&self.tracer, parent))
+    }
+}

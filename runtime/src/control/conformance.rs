@@ -1,1 +1,1 @@
-//! Skeleton.
+//! The suite that every engine passes.

@@ -7,7 +7,8 @@ use skein_protocol::id::Incarnation;
 use skein_protocol::membership::view::ViewRecord;
 use skein_protocol::step::Swapped;
 
-use super::{Control, ControlError};
+use super::Control;
+use crate::disk::DiskError;
 
 /// The store.
 #[derive(Clone, Debug, Default)]
@@ -30,11 +31,11 @@ impl Memory {
 }
 
 impl Control for Memory {
-    fn load(&mut self) -> Result<Option<ViewRecord>, ControlError> {
+    fn load(&mut self) -> Result<Option<ViewRecord>, DiskError> {
         Ok(self.state.lock().expect("no holder of this lock panics").record.clone())
     }
 
-    fn swap(&mut self, expected: Option<&ViewRecord>, record: &ViewRecord) -> Result<Swapped, ControlError> {
+    fn swap(&mut self, expected: Option<&ViewRecord>, record: &ViewRecord) -> Result<Swapped, DiskError> {
         let mut state = self.state.lock().expect("no holder of this lock panics");
         if state.record.as_ref() != expected {
             return Ok(Swapped::Current(state.record.clone()));
@@ -43,7 +44,7 @@ impl Control for Memory {
         Ok(Swapped::Done)
     }
 
-    fn next_incarnation(&mut self) -> Result<Incarnation, ControlError> {
+    fn next_incarnation(&mut self) -> Result<Incarnation, DiskError> {
         let mut state = self.state.lock().expect("no holder of this lock panics");
         state.incarnation = Incarnation(state.incarnation.0 + 1);
         Ok(state.incarnation)

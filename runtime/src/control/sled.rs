@@ -1,10 +1,83 @@
-//! The control store on disk, kept by sled.
+//! The control store on disk, kept by sled in the data directory of the one coordinator. Every change is synced before it
+//! is reported (R6). The record is kept as one value in postcard's encoding, which has one form for each record, so that
+//! comparing what is read is comparing records.
 
 use std::path::Path;
 
-use super::{Control, ControlError};
+use skein_protocol::id::Incarnation;
+use skein_protocol::membership::view::ViewRecord;
+use skein_protocol::step::Swapped;
+use sled::Batch;
+use tracing::error;
 
-/// Opens the store in `directory`, or makes it.
-pub fn open(directory: &Path) -> Result<Box<dyn Control>, ControlError> {
-    Err(ControlError::Locked(directory.into()))
+use super::Control;
+use crate::disk::{Database, DiskError};
+
+/// The format that is written, and the newest that is read.
+const FORMAT: u32 = 1;
+
+const FORMAT_KEY: &[u8] = b"format";
+const RECORD_KEY: &[u8] = b"record";
+const INCARNATION_KEY: &[u8] = b"incarnation";
+
+struct Sled {
+    database: Database,
+}
+
+/// Opens the store in the directory `control` of `data`, or makes it.
+pub fn open(data: &Path) -> Result<Box<dyn Control>, DiskError> {
+    let mut database = Database::open(&data.join("control"))?;
+    if database.format(FORMAT_KEY, FORMAT)?.is_none() {
+        let mut batch = Batch::default();
+        batch.insert(FORMAT_KEY, &FORMAT.to_be_bytes());
+        database.apply(batch)?;
+        database.sync()?;
+    }
+    Ok(Box::new(Sled { database }))
+}
+
+impl Sled {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), DiskError> {
+        let mut batch = Batch::default();
+        batch.insert(key, value);
+        self.database.apply(batch)?;
+        self.database.sync()
+    }
+}
+
+impl Control for Sled {
+    fn load(&mut self) -> Result<Option<ViewRecord>, DiskError> {
+        let Some(bytes) = self.database.get(RECORD_KEY)? else { return Ok(None) };
+        match postcard::take_from_bytes(&bytes) {
+            Ok((record, [])) => Ok(Some(record)),
+            _ => Err(self.database.damaged("the view's record can't be decoded")),
+        }
+    }
+
+    fn swap(&mut self, expected: Option<&ViewRecord>, record: &ViewRecord) -> Result<Swapped, DiskError> {
+        let current = self.load()?;
+        if current.as_ref() != expected {
+            return Ok(Swapped::Current(current));
+        }
+        let bytes = postcard::to_allocvec(record).expect("a view's record is plain data and memory grows");
+        if let Err(error) = self.put(RECORD_KEY, &bytes) {
+            error!(%error, "the control store may or may not hold the new record");
+            // What is read may still not be synced. It counts only once it is: without that, nothing can be said.
+            self.database.sync()?;
+            return Ok(Swapped::Current(self.load()?));
+        }
+        Ok(Swapped::Done)
+    }
+
+    fn next_incarnation(&mut self) -> Result<Incarnation, DiskError> {
+        let last = match self.database.get(INCARNATION_KEY)? {
+            None => 0,
+            Some(bytes) => {
+                let bytes = bytes.as_ref().try_into().map_err(|_| self.database.damaged("the incarnation is no number"))?;
+                u64::from_be_bytes(bytes)
+            }
+        };
+        self.put(INCARNATION_KEY, &(last + 1).to_be_bytes())?;
+        Ok(Incarnation(last + 1))
+    }
 }

@@ -1,1 +1,262 @@
-//! One connection.
+//! Connections over TCP: a listener that lets in who proves to belong to the cluster, dialers that connect again and again
+//! with a jittered back-off, and the loops that read and write frames on a connection that stands. The end of a connection,
+//! however it comes, is told to the driver at once; what a peer did wrong is logged and counted, and ends its own connection
+//! only.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use skein_protocol::id::NodeId;
+use skein_protocol::step::{Peer, Role};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::frame::{Decoded, FrameKind, Frames, HEADER_BYTES, decode, frame_header, messages};
+use super::handshake::{self, HandshakeError, Hello};
+use super::peers::{ConnectionId, Inbound, Outbox};
+use super::{Bound, Direction, Endpoint, Fault, Limits, Secret};
+use crate::metrics::NodeMetrics;
+
+/// Bytes that one read asks for at the least.
+const READ_BYTES: usize = 64 * 1024;
+
+/// All that a connection of this node needs to know.
+struct Context {
+    node: NodeId,
+    role: Role,
+    bound: Bound,
+    secret: Option<Secret>,
+    limits: Limits,
+    metrics: NodeMetrics,
+    inbox: mpsc::Sender<Inbound>,
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+enum End {
+    /// The other end closed it between two frames.
+    Closed,
+    /// This node's driver wants it closed, or is gone.
+    Dropped,
+    /// The other end did something wrong.
+    Fault(Fault),
+    /// The network failed.
+    Io(std::io::Error),
+}
+
+/// Listens and dials as the endpoint says, until the tasks are dropped.
+pub(crate) fn start(endpoint: Endpoint, metrics: NodeMetrics, inbox: mpsc::Sender<Inbound>) -> JoinSet<()> {
+    let Endpoint { node, role, bound, secret, listener, dial, limits } = endpoint;
+    let context = Arc::new(Context { node, role, bound, secret, limits, metrics, inbox });
+    let mut tasks = JoinSet::new();
+    if let Some(listener) = listener {
+        tasks.spawn(accept(listener, context.clone()));
+    }
+    for address in dial {
+        tasks.spawn(keep_dialing(address, context.clone()));
+    }
+    tasks
+}
+
+/// Lets connections in, each in a task of its own.
+async fn accept(listener: TcpListener, context: Arc<Context>) {
+    let handshakes = Arc::new(Semaphore::new(context.limits.handshakes_max));
+    let connections = Arc::new(Semaphore::new(context.limits.connections_max));
+    let mut tasks = JoinSet::new();
+    loop {
+        while tasks.try_join_next().is_some() {}
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                warn!(node.name = context.metrics.name(), %error, "cannot accept a connection");
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let permits = (handshakes.clone().try_acquire_owned(), connections.clone().try_acquire_owned());
+        let (Ok(handshake_permit), Ok(connection_permit)) = permits else {
+            context.fault(&from.to_string(), Fault::Crowded);
+            continue;
+        };
+        let context = context.clone();
+        tasks.spawn(async move {
+            let _connection_permit = connection_permit;
+            let from = from.to_string();
+            match context.shake_hands(stream, false).await {
+                Ok((stream, hello)) => {
+                    drop(handshake_permit);
+                    context.run(stream, hello, String::new(), &from).await;
+                }
+                Err(HandshakeError::Fault(fault)) => context.fault(&from, fault),
+                Err(error) => debug!(node.name = context.metrics.name(), peer.address = from, %error, "handshake failed"),
+            }
+        });
+    }
+}
+
+/// Connects, and again whenever the connection is lost.
+async fn keep_dialing(address: String, context: Arc<Context>) {
+    let reconnects = context.metrics.reconnects(&address);
+    let mut back_off = context.limits.reconnect_min;
+    let mut connected_before = false;
+    let mut told = String::new();
+    loop {
+        let attempt = async {
+            let stream = TcpStream::connect(&address).await.map_err(HandshakeError::Io)?;
+            context.shake_hands(stream, true).await
+        };
+        let within = timeout(context.limits.handshake, attempt).await;
+        match within.unwrap_or(Err(HandshakeError::Fault(Fault::HandshakeTimeout))) {
+            Ok((stream, hello)) => {
+                if std::mem::replace(&mut connected_before, true) {
+                    reconnects.inc();
+                }
+                back_off = context.limits.reconnect_min;
+                told.clear();
+                context.run(stream, hello, address.clone(), &address).await;
+            }
+            Err(error) => {
+                if let HandshakeError::Fault(fault) = &error {
+                    context.metrics.fault(*fault);
+                }
+                // A peer that is down is tried twice a second; that is said once for each new reason.
+                let reason = error.to_string();
+                if told != reason {
+                    warn!(node.name = context.metrics.name(), peer.address = address, %error, "cannot connect; will try on");
+                    told = reason;
+                }
+            }
+        }
+        sleep(back_off.mul_f64(rand::random_range(0.5..1.0))).await;
+        back_off = (back_off * 2).min(context.limits.reconnect_max);
+    }
+}
+
+impl Context {
+    async fn shake_hands(&self, mut stream: TcpStream, dialed: bool) -> Result<(TcpStream, Hello), HandshakeError> {
+        stream.set_nodelay(true).map_err(HandshakeError::Io)?;
+        let ours = Hello::new(self.role, self.node, self.bound.get());
+        let secret = self.secret.as_ref();
+        let shake = async {
+            if dialed {
+                handshake::dial(&mut stream, &ours, secret).await
+            } else {
+                handshake::listen(&mut stream, &ours, secret).await
+            }
+        };
+        let shaken = timeout(self.limits.handshake, shake).await;
+        let hello = shaken.unwrap_or(Err(HandshakeError::Fault(Fault::HandshakeTimeout)))?;
+        Ok((stream, hello))
+    }
+
+    /// Reads and writes until one of it ends, and tells the driver of the beginning and the end.
+    async fn run(&self, mut stream: TcpStream, hello: Hello, address: String, named: &str) {
+        let connection = ConnectionId::next();
+        let outbox = Outbox::new(self.limits.send_queue_bytes_max);
+        let Hello { node, role, cluster, .. } = hello;
+        let peer = Peer { node, role, address, cluster };
+        let opened = Inbound::Opened { connection, peer, outbox: outbox.clone() };
+        if self.inbox.send(opened).await.is_err() {
+            return;
+        }
+        info!(node.name = self.metrics.name(), peer.id = %node, peer.role = ?role, peer.address = named, "connected");
+        let end = {
+            let (reader, writer) = stream.split();
+            let mut reading = pin!(self.read(reader, connection, node));
+            let mut writing = pin!(self.write(writer, &outbox));
+            std::future::poll_fn(|cx| match writing.as_mut().poll(cx) {
+                std::task::Poll::Ready(end) => std::task::Poll::Ready(end),
+                std::task::Poll::Pending => reading.as_mut().poll(cx),
+            })
+            .await
+        };
+        drop(stream);
+        match end {
+            End::Fault(fault) => self.fault(named, fault),
+            End::Closed => info!(node.name = self.metrics.name(), peer.id = %node, peer.address = named, "connection closed"),
+            End::Dropped => info!(node.name = self.metrics.name(), peer.id = %node, peer.address = named, "connection dropped"),
+            End::Io(error) => {
+                info!(node.name = self.metrics.name(), peer.id = %node, peer.address = named, %error, "connection lost");
+            }
+        }
+        let _driver_gone = self.inbox.send(Inbound::Closed { connection, node }).await;
+    }
+
+    async fn read(&self, mut socket: ReadHalf<'_>, connection: ConnectionId, from: NodeId) -> End {
+        let mut buffer = BytesMut::with_capacity(READ_BYTES);
+        loop {
+            let needed = loop {
+                let (kind, length, messages) = match decode(&buffer) {
+                    Ok(Decoded::Incomplete(needed)) => break needed,
+                    Err(fault) => return End::Fault(fault),
+                    Ok(Decoded::Frame { kind, body }) => match messages(body) {
+                        Ok(messages) => (kind, HEADER_BYTES + body.len(), messages),
+                        Err(fault) => return End::Fault(fault),
+                    },
+                };
+                buffer.advance(length);
+                self.metrics.frame(Direction::In, kind, length);
+                self.metrics.messages(Direction::In, messages.len());
+                if !messages.is_empty() {
+                    let inbound = Inbound::Messages { connection, from, messages };
+                    if self.inbox.send(inbound).await.is_err() {
+                        return End::Dropped;
+                    }
+                }
+            };
+            buffer.reserve((needed - buffer.len()).max(READ_BYTES));
+            match timeout(self.limits.silence, socket.read_buf(&mut buffer)).await {
+                Ok(Ok(0)) if buffer.is_empty() => return End::Closed,
+                Ok(Ok(0)) => return End::Fault(Fault::Truncated),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return End::Io(error),
+                Err(_) => return End::Fault(Fault::Silent),
+            }
+        }
+    }
+
+    async fn write(&self, mut socket: WriteHalf<'_>, outbox: &Outbox) -> End {
+        let mut frames = Frames::default();
+        let heartbeat = frame_header(FrameKind::Heartbeat, &[]);
+        loop {
+            if !outbox.take(&mut frames) {
+                return End::Dropped;
+            }
+            if frames.is_empty() {
+                if timeout(self.limits.heartbeat, outbox.ready()).await.is_err() {
+                    if let Err(error) = socket.write_all(&heartbeat).await {
+                        return End::Io(error);
+                    }
+                    self.metrics.frame(Direction::Out, FrameKind::Heartbeat, heartbeat.len());
+                }
+                continue;
+            }
+            frames.seal();
+            if let Err(error) = socket.write_all(frames.bytes()).await {
+                return End::Io(error);
+            }
+            self.metrics.frames(Direction::Out, frames.frames(), frames.bytes().len());
+            self.metrics.messages(Direction::Out, frames.messages());
+            frames.clear();
+        }
+    }
+
+    /// Counts and logs what somebody did wrong.
+    fn fault(&self, peer: &str, fault: Fault) {
+        self.metrics.fault(fault);
+        warn!(
+            node.name = self.metrics.name(),
+            peer.address = peer,
+            fault = fault.label(),
+            "connection to {peer} closed: {fault}"
+        );
+    }
+}

@@ -1,15 +1,68 @@
-//! Frames.
+//! Frames: what one write to a socket carries. A frame is a header of ten bytes and a body, which is a sequence of
+//! messages in postcard's encoding; everything that waited for a peer goes out at once. The decoder takes bytes from
+//! anybody: it never panics, and allocates in proportion to what has really arrived.
+//!
+//! ```text
+//! 0        4         5      6            10
+//! | length | version | kind | crc32c     | body ... |      numbers are little-endian; length and crc32c are the body's
+//! ```
 
-/// Bytes of a frame's body at the most.
+use postcard::ser_flavors::Flavor;
+use skein_protocol::message::Message;
+
+use super::Fault;
+
+/// The version of the protocol between nodes: frames, handshake and messages together.
+pub const PROTOCOL_VERSION: u8 = 1;
+
+/// Bytes of a frame's header.
+pub const HEADER_BYTES: usize = 10;
+
+/// Bytes of a frame's body at the most. The largest single message, a view change's outcomes or an answer of many rows, is
+/// well below.
 pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A frame that has come to this size is closed and the next begun, so that the other end can start on it.
+const FRAME_BYTES_ENOUGH: usize = 256 * 1024;
+
+/// Bytes that a buffer keeps for its next use.
+const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
-    /// Messages.
+    /// Messages, one or more.
     Messages = 0,
     /// Nothing; it shows that the connection is alive.
     Heartbeat = 1,
+}
+
+/// The message is longer than a frame may be and can't be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message of {0} bytes does not fit into a frame of {FRAME_BYTES_MAX}")]
+pub struct MessageTooLong(pub usize);
+
+/// Frames that are being filled: messages are encoded right behind each other, headers are written last.
+#[derive(Debug, Default)]
+pub struct Frames {
+    bytes: Vec<u8>,
+    /// Where each frame begins.
+    starts: Vec<usize>,
+    messages: usize,
+}
+
+/// What stands at the beginning of received bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded<'a> {
+    /// Not a whole frame yet; there must be so many bytes before it is worth another look.
+    Incomplete(usize),
+    /// A frame.
+    Frame {
+        /// What it carries.
+        kind: FrameKind,
+        /// Its body, checked against the checksum.
+        body: &'a [u8],
+    },
 }
 
 impl FrameKind {
@@ -20,5 +73,247 @@ impl FrameKind {
             FrameKind::Messages => "messages",
             FrameKind::Heartbeat => "heartbeat",
         }
+    }
+}
+
+impl Frames {
+    /// Adds a message, to the frame under way or to a new one.
+    pub fn push(&mut self, message: &Message) -> Result<(), MessageTooLong> {
+        match self.starts.last() {
+            Some(start) if self.bytes.len() - start < FRAME_BYTES_ENOUGH => {}
+            _ => self.begin(),
+        }
+        let before = self.bytes.len();
+        self.encode(message);
+        let start = *self.starts.last().expect("a frame was begun above");
+        if self.bytes.len() - start - HEADER_BYTES > FRAME_BYTES_MAX {
+            let length = self.bytes.len() - before;
+            if length > FRAME_BYTES_MAX {
+                self.bytes.truncate(before);
+                if before == start + HEADER_BYTES {
+                    self.bytes.truncate(start);
+                    self.starts.pop();
+                }
+                return Err(MessageTooLong(length));
+            }
+            self.starts.push(before);
+            self.bytes.splice(before..before, [0; HEADER_BYTES]);
+        }
+        self.messages += 1;
+        Ok(())
+    }
+
+    /// Writes the headers; then [`bytes`](Self::bytes) is what goes to the socket.
+    pub fn seal(&mut self) {
+        let mut end = self.bytes.len();
+        for start in self.starts.iter().rev() {
+            let (header, body) = self.bytes[*start..end].split_at_mut(HEADER_BYTES);
+            header.copy_from_slice(&frame_header(FrameKind::Messages, body));
+            end = *start;
+        }
+    }
+
+    /// All frames.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many frames there are.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// How many messages are in them.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    /// Forgets all, but keeps a moderate part of the memory for the next time.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(BUFFER_BYTES_KEPT);
+        self.starts.clear();
+        self.messages = 0;
+    }
+
+    fn begin(&mut self) {
+        self.starts.push(self.bytes.len());
+        self.bytes.extend_from_slice(&[0; HEADER_BYTES]);
+    }
+
+    fn encode(&mut self, message: &Message) {
+        postcard::serialize_with_flavor(message, Growing(&mut self.bytes)).expect("messages are plain data and memory grows");
+    }
+}
+
+/// Lets postcard write to the end of a buffer that is kept.
+pub(crate) struct Growing<'a>(pub(crate) &'a mut Vec<u8>);
+
+impl Flavor for Growing<'_> {
+    type Output = ();
+
+    fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn try_push(&mut self, data: u8) -> postcard::Result<()> {
+        self.0.push(data);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+/// The header of a frame with this body.
+#[must_use]
+pub fn frame_header(kind: FrameKind, body: &[u8]) -> [u8; HEADER_BYTES] {
+    let length = u32::try_from(body.len()).expect("a body is at most FRAME_BYTES_MAX long");
+    let mut header = [0; HEADER_BYTES];
+    header[0..4].copy_from_slice(&length.to_le_bytes());
+    header[4] = PROTOCOL_VERSION;
+    header[5] = kind as u8;
+    header[6..10].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
+    header
+}
+
+/// Looks at the beginning of what was received.
+pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Fault> {
+    let Some((header, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+        return Ok(Decoded::Incomplete(HEADER_BYTES));
+    };
+    let [l0, l1, l2, l3, version, kind, c0, c1, c2, c3] = *header;
+    if version != PROTOCOL_VERSION {
+        return Err(Fault::Version);
+    }
+    let kind = match kind {
+        0 => FrameKind::Messages,
+        1 => FrameKind::Heartbeat,
+        _ => return Err(Fault::Undecodable),
+    };
+    let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    if length > FRAME_BYTES_MAX {
+        return Err(Fault::FrameTooLong);
+    }
+    let Some(body) = rest.get(..length) else {
+        return Ok(Decoded::Incomplete(HEADER_BYTES + length));
+    };
+    if crc32c::crc32c(body) != u32::from_le_bytes([c0, c1, c2, c3]) {
+        return Err(Fault::Checksum);
+    }
+    Ok(Decoded::Frame { kind, body })
+}
+
+/// The messages of a body.
+pub fn messages(mut body: &[u8]) -> Result<Vec<Message>, Fault> {
+    let mut messages = Vec::new();
+    while !body.is_empty() {
+        let (message, rest) = postcard::take_from_bytes(body).map_err(|_| Fault::Undecodable)?;
+        messages.push(message);
+        body = rest;
+    }
+    Ok(messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use skein_protocol::id::{Incarnation, TxnId, ViewNumber};
+    use skein_protocol::message::{Outcome, Prepare};
+    use skein_protocol::operation::{Action, Expect, Key, Operation, TableId};
+
+    use super::*;
+
+    fn decide(sequence: u64) -> Message {
+        let txn = TxnId { incarnation: Incarnation(1), sequence };
+        Message::Decide { txn, view: ViewNumber(2), outcome: Outcome::Committed }
+    }
+
+    fn prepare(value_bytes: usize) -> Message {
+        let txn = TxnId { incarnation: Incarnation(1), sequence: 1 };
+        let age = skein_protocol::id::Age { stamp: 5, incarnation: Incarnation(1) };
+        let action = Action::Put(vec![7; value_bytes].into());
+        let operations = vec![Operation { key: Key::new(TableId(1), "k"), expect: Expect::Any, action }];
+        Message::Prepare(Prepare { txn, age, view: ViewNumber(2), operations, trace: None })
+    }
+
+    fn read_all(mut bytes: &[u8]) -> Vec<Vec<Message>> {
+        let mut frames = Vec::new();
+        while !bytes.is_empty() {
+            let Decoded::Frame { kind: FrameKind::Messages, body } = decode(bytes).unwrap() else { panic!("no frame") };
+            frames.push(messages(body).unwrap());
+            bytes = &bytes[HEADER_BYTES + body.len()..];
+        }
+        frames
+    }
+
+    #[test]
+    fn what_was_queued_goes_out_as_one_frame_and_comes_back() {
+        let mut frames = Frames::default();
+        for round in 0..2 {
+            let sent: Vec<Message> = (round..100).map(decide).collect();
+            sent.iter().for_each(|message| frames.push(message).unwrap());
+            assert_eq!((frames.frames(), frames.messages()), (1, sent.len()));
+            frames.seal();
+            assert_eq!(read_all(frames.bytes()), [sent]);
+            frames.clear();
+            assert!(frames.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_long_queue_is_split_and_a_message_too_long_leaves_no_trace() {
+        let overhead = postcard::to_allocvec(&prepare(FRAME_BYTES_MAX)).unwrap().len() - FRAME_BYTES_MAX;
+        let longest = prepare(FRAME_BYTES_MAX - overhead);
+        let mut frames = Frames::default();
+        frames.push(&decide(1)).unwrap();
+        frames.push(&longest).unwrap();
+        assert!(matches!(frames.push(&prepare(FRAME_BYTES_MAX)), Err(MessageTooLong(_))));
+        frames.push(&decide(2)).unwrap();
+        assert!(matches!(Frames::default().push(&prepare(FRAME_BYTES_MAX)), Err(MessageTooLong(_))));
+        frames.seal();
+        let read = read_all(frames.bytes());
+        assert_eq!(read, [vec![decide(1)], vec![longest], vec![decide(2)]]);
+
+        let mut first = Frames::default();
+        first.push(&prepare(FRAME_BYTES_MAX)).unwrap_err();
+        assert!(first.is_empty() && first.bytes().is_empty());
+        (0..64).for_each(|_| first.push(&prepare(64 * 1024)).unwrap());
+        assert!(first.frames() > 10, "{} frames", first.frames());
+        first.seal();
+        assert_eq!(read_all(first.bytes()).concat().len(), 64);
+    }
+
+    #[test]
+    fn every_kind_of_broken_frame_is_told_apart() {
+        let mut frames = Frames::default();
+        frames.push(&decide(1)).unwrap();
+        frames.seal();
+        let good = frames.bytes().to_vec();
+        let broken = |at: usize, byte: u8| {
+            let mut bytes = good.clone();
+            bytes[at] = byte;
+            bytes
+        };
+        assert_eq!(decode(&broken(3, 0xff)), Err(Fault::FrameTooLong));
+        assert_eq!(decode(&broken(4, 9)), Err(Fault::Version));
+        assert_eq!(decode(&broken(5, 7)), Err(Fault::Undecodable));
+        assert_eq!(decode(&broken(6, !good[6])), Err(Fault::Checksum));
+        assert_eq!(decode(&broken(12, !good[12])), Err(Fault::Checksum));
+        for cut in 0..good.len() {
+            assert!(matches!(decode(&good[..cut]), Ok(Decoded::Incomplete(needed)) if needed > cut));
+        }
+        assert_eq!(messages(&[0xff; 8]), Err(Fault::Undecodable));
+        assert_eq!(messages(&good[HEADER_BYTES..good.len() - 1]), Err(Fault::Undecodable));
     }
 }

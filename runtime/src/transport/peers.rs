@@ -1,1 +1,212 @@
-//! Skeleton.
+//! The peers of a node as its driver sees them: who is connected, over which connection, and what waits to be sent. A
+//! connection of any kind reports [`Inbound`] to the driver and takes what is to be sent from its [`Outbox`]; this file
+//! knows nothing of sockets. It keeps the rule that there is one connection per pair: a newer one replaces the older, the
+//! machine hears that the peer is gone before it hears that it is back, and what the old one still brings is dropped.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use skein_protocol::id::NodeId;
+use skein_protocol::message::Message;
+use skein_protocol::step::Peer;
+use tokio::sync::Notify;
+
+use super::frame::Frames;
+
+/// Names one connection, for as long as the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectionId(u64);
+
+/// What a connection reports to the driver, in this order: opened, frames, closed.
+#[derive(Debug)]
+pub(crate) enum Inbound {
+    /// It stands, and both ends have proved who they are.
+    Opened { connection: ConnectionId, peer: Peer, outbox: Arc<Outbox> },
+    /// These messages came in one frame.
+    Messages { connection: ConnectionId, from: NodeId, messages: Vec<Message> },
+    /// It is gone.
+    Closed { connection: ConnectionId, node: NodeId },
+}
+
+/// What waits to be sent over one connection: the driver fills it, the connection empties it.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    state: Mutex<OutboxState>,
+    /// Wakes the connection when there is something to send or it is to close.
+    ready: Notify,
+    /// Bytes that may wait.
+    bytes_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct OutboxState {
+    frames: Frames,
+    closed: bool,
+}
+
+/// Why a message could not be queued; the connection must be closed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotQueued {
+    #[error("it does not take what is sent to it")]
+    Full,
+    #[error(transparent)]
+    TooLong(#[from] super::frame::MessageTooLong),
+}
+
+impl ConnectionId {
+    /// One that was never given out before.
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Outbox {
+    pub(crate) fn new(bytes_max: usize) -> Arc<Self> {
+        Arc::new(Outbox { state: Mutex::default(), ready: Notify::new(), bytes_max })
+    }
+
+    fn push(&self, message: &Message) -> Result<(), NotQueued> {
+        let mut state = self.lock();
+        if state.frames.bytes().len() > self.bytes_max {
+            return Err(NotQueued::Full);
+        }
+        Ok(state.frames.push(message)?)
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.ready.notify_one();
+    }
+
+    /// Exchanges what waits for these empty frames; false if the connection is to close.
+    pub(crate) fn take(&self, empty: &mut Frames) -> bool {
+        let mut state = self.lock();
+        std::mem::swap(&mut state.frames, empty);
+        !state.closed
+    }
+
+    /// Returns once there may be something to take.
+    pub(crate) async fn ready(&self) {
+        self.ready.notified().await;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, OutboxState> {
+        self.state.lock().expect("no holder of this lock panics")
+    }
+}
+
+/// The peers of one node.
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    links: HashMap<NodeId, Link>,
+    /// Those that have something new in their outbox.
+    filled: Vec<NodeId>,
+}
+
+#[derive(Debug)]
+struct Link {
+    connection: ConnectionId,
+    outbox: Arc<Outbox>,
+    filled: bool,
+}
+
+impl Peers {
+    /// Takes a new connection up. True if it replaces one: then the peer must be reported gone first.
+    pub(crate) fn opened(&mut self, connection: ConnectionId, node: NodeId, outbox: Arc<Outbox>) -> bool {
+        match self.links.insert(node, Link { connection, outbox, filled: false }) {
+            Some(old) => {
+                old.outbox.close();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A connection is gone. True if it was the peer's current one: then the peer must be reported gone.
+    pub(crate) fn closed(&mut self, connection: ConnectionId, node: NodeId) -> bool {
+        let current = self.is_current(connection, node);
+        if current {
+            self.links.remove(&node);
+        }
+        current
+    }
+
+    /// Whether what comes over this connection counts.
+    pub(crate) fn is_current(&self, connection: ConnectionId, node: NodeId) -> bool {
+        self.links.get(&node).is_some_and(|link| link.connection == connection)
+    }
+
+    /// Queues a message; it goes out with the next [`flush`](Self::flush). To somebody who is not connected nothing is
+    /// sent. On an error the connection has been closed, and the peer must be reported gone.
+    pub(crate) fn send(&mut self, to: NodeId, message: &Message) -> Result<(), NotQueued> {
+        let Some(link) = self.links.get_mut(&to) else { return Ok(()) };
+        if let Err(error) = link.outbox.push(message) {
+            link.outbox.close();
+            self.links.remove(&to);
+            return Err(error);
+        }
+        if !link.filled {
+            link.filled = true;
+            self.filled.push(to);
+        }
+        Ok(())
+    }
+
+    /// Wakes the connections that have something to send.
+    pub(crate) fn flush(&mut self) {
+        for node in self.filled.drain(..) {
+            if let Some(link) = self.links.get_mut(&node) {
+                link.filled = false;
+                link.outbox.ready.notify_one();
+            }
+        }
+    }
+
+    /// How many peers are connected.
+    pub(crate) fn len(&self) -> usize {
+        self.links.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skein_protocol::id::ViewNumber;
+
+    use super::*;
+
+    const NODE: NodeId = NodeId(7);
+    const MESSAGE: Message = Message::Activated { view: ViewNumber(1) };
+
+    #[test]
+    fn a_newer_connection_replaces_the_older() {
+        let mut peers = Peers::default();
+        let (first, second) = (ConnectionId::next(), ConnectionId::next());
+        let (old, new) = (Outbox::new(100), Outbox::new(100));
+        assert!(!peers.opened(first, NODE, old.clone()));
+        assert!(peers.opened(second, NODE, new.clone()));
+        assert!(!peers.is_current(first, NODE));
+        assert!(!peers.closed(first, NODE), "the old connection's end says nothing about the peer");
+        peers.send(NODE, &MESSAGE).unwrap();
+        let mut taken = Frames::default();
+        assert!(!old.take(&mut taken), "the old connection is to close");
+        assert!(taken.is_empty());
+        assert!(new.take(&mut taken));
+        assert_eq!(taken.messages(), 1);
+        assert!(peers.closed(second, NODE));
+        assert_eq!(peers.len(), 0);
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_is_cut_off_at_the_bound() {
+        let mut peers = Peers::default();
+        let outbox = Outbox::new(100);
+        peers.opened(ConnectionId::next(), NODE, outbox.clone());
+        let queued = (0..1_000).take_while(|_| peers.send(NODE, &MESSAGE).is_ok()).count();
+        assert!((10..1_000).contains(&queued), "{queued} messages were queued");
+        assert!(!outbox.take(&mut Frames::default()), "its connection is to close");
+        assert_eq!(peers.send(NODE, &MESSAGE), Ok(()), "nothing is sent to somebody who is gone");
+        assert_eq!(peers.len(), 0);
+    }
+}

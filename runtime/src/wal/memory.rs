@@ -8,7 +8,8 @@ use std::time::Duration;
 use skein_protocol::id::NodeId;
 use skein_protocol::record::{Record, Snapshot};
 
-use super::{Opened, Recovery, Wal, WalError};
+use super::{Opened, Recovery, Wal};
+use crate::disk::DiskError;
 
 /// What a memory log has taken in; clones share it.
 #[derive(Clone, Debug)]
@@ -58,20 +59,20 @@ pub fn empty() -> Snapshot {
 }
 
 impl Wal for Memory {
-    fn append(&mut self, records: &[Record]) -> Result<u64, WalError> {
+    fn append(&mut self, records: &[Record]) -> Result<u64, DiskError> {
         let mut state = self.state.lock().expect("no holder of this lock panics");
         state.tail.extend_from_slice(records);
         Ok(0)
     }
 
-    fn sync(&mut self) -> Result<(), WalError> {
+    fn sync(&mut self) -> Result<(), DiskError> {
         let mut state = self.state.lock().expect("no holder of this lock panics");
         let State { synced, tail, .. } = &mut *state;
         tail.drain(..).for_each(|record| synced.fold(&record));
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), WalError> {
+    fn close(&mut self) -> Result<(), DiskError> {
         self.sync()?;
         self.state.lock().expect("no holder of this lock panics").clean = true;
         Ok(())

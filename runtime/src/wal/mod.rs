@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use skein_protocol::record::{Record, Snapshot};
 
+use crate::disk::DiskError;
+
 #[cfg(test)]
 mod conformance;
 pub mod memory;
@@ -20,14 +22,14 @@ pub trait Wal: Send {
     /// Takes these records in, in order and as one group: after a crash either all of the group are there or none, and
     /// never without the groups before it. Says how many bytes of records it took. An error is final: what the log holds is
     /// not known any more, and the process must stop.
-    fn append(&mut self, records: &[Record]) -> Result<u64, WalError>;
+    fn append(&mut self, records: &[Record]) -> Result<u64, DiskError>;
 
     /// Returns once all that was appended survives a power cut.
-    fn sync(&mut self) -> Result<(), WalError>;
+    fn sync(&mut self) -> Result<(), DiskError>;
 
     /// Syncs, and notes durably that nothing is missing, so that the next opening can trust even a log that is not synced
     /// for each record. Nothing is appended after it.
-    fn close(&mut self) -> Result<(), WalError>;
+    fn close(&mut self) -> Result<(), DiskError>;
 }
 
 /// A log as opened.
@@ -78,40 +80,6 @@ pub struct Log {
     pub engine: Box<dyn Wal>,
     /// When it is synced.
     pub sync: SyncPolicy,
-}
-
-/// Why a log could not be opened or written.
-#[derive(Debug, thiserror::Error)]
-pub enum WalError {
-    /// Another process has it open.
-    #[error("the log in {0} is in use by another process")]
-    Locked(PathBuf),
-    /// It was written by a newer Skein.
-    #[error("the log in {path} has format {found}, this Skein reads formats up to {known}: use a newer Skein")]
-    Format {
-        /// Where.
-        path: PathBuf,
-        /// Its format.
-        found: u32,
-        /// The newest one that is known here.
-        known: u32,
-    },
-    /// What it holds makes no sense.
-    #[error("the log in {path} is damaged: {what}")]
-    Damaged {
-        /// Where.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// The disk failed.
-    #[error("the log in {path}: {error}")]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// How.
-        error: std::io::Error,
-    },
 }
 
 /// Why a text is no sync policy.

@@ -1,1 +1,209 @@
-//! Skeleton.
+//! The thread of a log. The driver hands it records and goes on; the thread appends all that has queued as one group,
+//! syncs once, and says how many records are persisted now. While it syncs, the next group gathers: group commit is a
+//! consequence. A failure is final, since nobody knows what an unsuccessful sync has left on the disk.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use skein_protocol::record::Record;
+
+use super::{Log, SyncPolicy, Wal};
+use crate::disk::DiskError;
+use crate::metrics::NodeMetrics;
+
+/// Records that may wait for the log before the driver takes no further inputs.
+const RECORDS_WAITING_MAX: u64 = 64 * 1024;
+
+/// The driver's side of a log.
+pub(crate) struct LogThread {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    /// Records handed to the thread.
+    appended: u64,
+    /// Records reported as persisted.
+    reported: u64,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Wakes the thread.
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: Vec<Record>,
+    /// Records that are persisted, counted from the start.
+    persisted: u64,
+    failed: Option<String>,
+    ending: Option<Ending>,
+    waker: Option<Waker>,
+}
+
+/// How the thread ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// All is written, synced and marked as closed.
+    Orderly,
+    /// Nothing more is written, as in a crash.
+    Abrupt,
+}
+
+impl LogThread {
+    pub(crate) fn start(log: Log, metrics: NodeMetrics) -> Self {
+        let shared = Arc::new(Shared { state: Mutex::default(), work: Condvar::new() });
+        let theirs = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("wal".into())
+            .spawn(move || {
+                // A panic of the engine must reach the driver as a failure, not leave it waiting.
+                let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| theirs.run(log, &metrics)));
+                match ran {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => theirs.fail(error.to_string()),
+                    Err(_) => theirs.fail("the engine panicked".into()),
+                }
+            })
+            .expect("the system can start a thread while the process starts");
+        LogThread { shared, thread: Some(thread), appended: 0, reported: 0 }
+    }
+
+    /// Hands these records over, which leaves the vector empty.
+    pub(crate) fn append(&mut self, records: &mut Vec<Record>) {
+        if records.is_empty() {
+            return;
+        }
+        self.appended += records.len() as u64;
+        let mut state = self.shared.lock();
+        if state.queue.is_empty() {
+            std::mem::swap(&mut state.queue, records);
+        } else {
+            state.queue.append(records);
+        }
+        drop(state);
+        self.shared.work.notify_one();
+    }
+
+    /// Whether so much waits that no further inputs should be taken.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.appended - self.reported > RECORDS_WAITING_MAX
+    }
+
+    /// Ready with the number of records that were persisted since the last time, or with the reason of a failure.
+    pub(crate) fn poll_persisted(&mut self, cx: &mut Context<'_>) -> Poll<Result<u32, String>> {
+        let mut state = self.shared.lock();
+        if let Some(reason) = &state.failed {
+            return Poll::Ready(Err(reason.clone()));
+        }
+        let more = u32::try_from(state.persisted - self.reported).expect("the queue is bounded");
+        if more == 0 {
+            if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                state.waker = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        self.reported = state.persisted;
+        Poll::Ready(Ok(more))
+    }
+
+    /// Writes and syncs what is left, marks the log as closed in order and ends the thread. Blocks.
+    pub(crate) fn close(mut self) -> Result<(), String> {
+        self.end(Ending::Orderly);
+        self.shared.lock().failed.take().map_or(Ok(()), Err)
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.shared.lock().ending.get_or_insert(ending);
+        self.shared.work.notify_one();
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the thread catches its panics");
+        }
+    }
+}
+
+impl Drop for LogThread {
+    fn drop(&mut self) {
+        self.end(Ending::Abrupt);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock panics")
+    }
+
+    fn fail(&self, reason: String) {
+        let mut state = self.lock();
+        state.failed = Some(reason);
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Reports so many more records.
+    fn persisted(&self, records: usize) {
+        let mut state = self.lock();
+        state.persisted += records as u64;
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn run(&self, log: Log, metrics: &NodeMetrics) -> Result<(), DiskError> {
+        let Log { mut engine, sync } = log;
+        let mut records = Vec::new();
+        // With an interval: when what was appended must be synced at the latest.
+        let mut due: Option<Instant> = None;
+        loop {
+            let ending = self.next(&mut records, due);
+            if ending == Some(Ending::Abrupt) {
+                return Ok(());
+            }
+            if !records.is_empty() {
+                let bytes = engine.append(&records)?;
+                metrics.appended_bytes.inc_by(bytes);
+                metrics.appended_records.inc_by(records.len() as u64);
+                match sync {
+                    SyncPolicy::Always => timed_sync(engine.as_mut(), metrics)?,
+                    SyncPolicy::Interval(interval) => {
+                        due.get_or_insert_with(|| Instant::now() + interval);
+                    }
+                }
+                self.persisted(records.len());
+                records.clear();
+            }
+            if due.is_some_and(|due| due <= Instant::now()) {
+                timed_sync(engine.as_mut(), metrics)?;
+                due = None;
+            }
+            if ending == Some(Ending::Orderly) && self.lock().queue.is_empty() {
+                return engine.close();
+            }
+        }
+    }
+
+    /// Waits for work and takes all records that have queued; returns early when a sync is due.
+    fn next(&self, records: &mut Vec<Record>, due: Option<Instant>) -> Option<Ending> {
+        let mut state = self.lock();
+        while state.queue.is_empty() && state.ending.is_none() {
+            match due.map(|due| due.saturating_duration_since(Instant::now())) {
+                None => state = self.work.wait(state).expect("no holder of this lock panics"),
+                Some(left) if left.is_zero() => break,
+                Some(left) => state = self.work.wait_timeout(state, left).expect("no holder of this lock panics").0,
+            }
+        }
+        std::mem::swap(&mut state.queue, records);
+        state.ending
+    }
+}
+
+fn timed_sync(engine: &mut dyn Wal, metrics: &NodeMetrics) -> Result<(), DiskError> {
+    let start = Instant::now();
+    engine.sync()?;
+    metrics.sync_duration.observe(start.elapsed().as_secs_f64());
+    Ok(())
+}

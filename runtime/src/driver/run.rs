@@ -1,0 +1,403 @@
+//! The loop of a driver: wait for anything, take all that is there, handle it input by input, then flush the log, the peers
+//! and the counters. Its order of work is the contract of `skein_protocol::step`; that the outputs of one batch are flushed
+//! together is allowed since the machine itself holds back what depends on a sync.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use skein_protocol::id::{ClusterId, NodeId, RequestId};
+use skein_protocol::message::Message;
+use skein_protocol::record::Record;
+use skein_protocol::step::{Event, Input, Machine, Output, Reply, Timer};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep};
+use tracing::{error, info, warn};
+
+use super::swap::Swaps;
+use super::{Asked, Command, Invariants, Parts, Stopped};
+use crate::metrics::NodeMetrics;
+use crate::spans::Spans;
+use crate::timers::Timers;
+use crate::transport::Bound;
+use crate::transport::connection;
+use crate::transport::peers::{Inbound, Peers};
+use crate::wal::thread::LogThread;
+
+/// Frames that may wait for the machine; beyond that their connections are read no further.
+const FRAMES_WAITING_MAX: usize = 128;
+
+/// Frames taken with one batch.
+const FRAMES_PER_BATCH_MAX: usize = 64;
+
+/// Requests taken with one batch.
+const REQUESTS_PER_BATCH_MAX: usize = 512;
+
+/// How often the invariants are checked.
+const INVARIANTS_EVERY: Duration = Duration::from_secs(1);
+
+/// The driver's ends of the channels that lead to and from its handles.
+pub(super) struct Channels {
+    pub(super) asked: mpsc::Receiver<Asked>,
+    pub(super) events: broadcast::Sender<Event>,
+    pub(super) commands: mpsc::Receiver<Command>,
+}
+
+pub(super) struct Driver<M> {
+    machine: M,
+    metrics: NodeMetrics,
+    channels: Channels,
+    inbound: mpsc::Receiver<Inbound>,
+    network: JoinSet<()>,
+    peers: Peers,
+    /// Told to whoever connects.
+    bound: Bound,
+    /// The cluster that will be told once so many records are persisted.
+    binding: Option<(u64, ClusterId)>,
+    log: Option<LogThread>,
+    /// Records of this batch.
+    records: Vec<Record>,
+    /// Records since the start: emitted by the machine, and reported back to it as persisted.
+    emitted: u64,
+    persisted: u64,
+    swaps: Swaps,
+    timers: Timers,
+    replies: HashMap<RequestId, oneshot::Sender<Reply>>,
+    requests: u64,
+    /// Inputs that came about while outputs were performed.
+    pending: VecDeque<Input>,
+    outputs: Vec<Output>,
+    /// Inputs handled in this batch.
+    handled: u64,
+    spans: Spans,
+    invariants: Option<(Invariants<M>, Interval)>,
+    /// When set, no more requests are taken, and the driver stops at this time at the latest.
+    draining: Option<Pin<Box<Sleep>>>,
+    stopped: Option<Stopped>,
+    killed: bool,
+}
+
+/// All that was there when the driver looked.
+#[derive(Default)]
+struct Batch {
+    persisted: u32,
+    swapped: Option<Input>,
+    timers: Vec<Timer>,
+    inbound: Vec<Inbound>,
+    asked: Vec<Asked>,
+    command: Option<Command>,
+    check: bool,
+    drained: bool,
+    failed: Option<Stopped>,
+}
+
+impl<M: Machine + Send + 'static> Driver<M> {
+    pub(super) fn new(machine: M, parts: Parts<M>, metrics: NodeMetrics, channels: Channels) -> Self {
+        let (inbox, inbound) = mpsc::channel(FRAMES_WAITING_MAX);
+        let bound = parts.network.bound.clone();
+        let spans = Spans::new(parts.network.node);
+        let log = parts.log.map(|log| LogThread::start(log, metrics.clone()));
+        let network = connection::start(parts.network, metrics.clone(), inbox);
+        let invariants = parts.invariants.map(|invariants| {
+            for id in invariants.ids {
+                metrics.violations(id).inc_by(0);
+            }
+            let mut every = interval(INVARIANTS_EVERY);
+            every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            (invariants, every)
+        });
+        Driver {
+            machine,
+            metrics,
+            channels,
+            inbound,
+            network,
+            peers: Peers::default(),
+            bound,
+            binding: None,
+            log,
+            records: Vec::new(),
+            emitted: 0,
+            persisted: 0,
+            swaps: Swaps::new(parts.control),
+            timers: Timers::new(),
+            replies: HashMap::new(),
+            requests: 0,
+            pending: VecDeque::new(),
+            outputs: Vec::new(),
+            handled: 0,
+            spans,
+            invariants,
+            draining: None,
+            stopped: None,
+            killed: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Stopped {
+        self.give(Input::Start);
+        self.flush();
+        let mut batch = Batch::default();
+        while self.stopped.is_none() {
+            poll_fn(|cx| self.poll_batch(cx, &mut batch)).await;
+            self.take(&mut batch);
+            self.flush();
+        }
+        self.end().await
+    }
+
+    /// Ready when there is anything to do, with all of it in the batch.
+    fn poll_batch(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<()> {
+        let mut ready = false;
+        if let Some(log) = &mut self.log
+            && let Poll::Ready(persisted) = log.poll_persisted(cx)
+        {
+            ready = true;
+            match persisted {
+                Ok(records) => batch.persisted = records,
+                Err(reason) => batch.failed = Some(Stopped::Log(reason)),
+            }
+        }
+        if let Poll::Ready(swapped) = self.swaps.poll(cx) {
+            ready = true;
+            match swapped {
+                Ok(swapped) => batch.swapped = Some(Input::Swapped(swapped)),
+                Err(reason) => batch.failed = Some(Stopped::Control(reason)),
+            }
+        }
+        while let Poll::Ready(timer) = self.timers.poll_expired(cx) {
+            ready = true;
+            batch.timers.push(timer);
+        }
+        // When the log can't keep up, the sockets and the clients wait.
+        if !self.log.as_ref().is_some_and(LogThread::is_crowded) {
+            ready |= some(self.inbound.poll_recv_many(cx, &mut batch.inbound, FRAMES_PER_BATCH_MAX));
+            ready |= some(self.channels.asked.poll_recv_many(cx, &mut batch.asked, REQUESTS_PER_BATCH_MAX));
+        }
+        if let Poll::Ready(Some(command)) = self.channels.commands.poll_recv(cx) {
+            ready = true;
+            batch.command = Some(command);
+        }
+        if let Some((_, every)) = &mut self.invariants
+            && every.poll_tick(cx).is_ready()
+        {
+            ready = true;
+            batch.check = true;
+        }
+        if let Some(deadline) = &mut self.draining {
+            let idle = self.replies.is_empty() && batch.asked.is_empty() && self.channels.asked.is_empty();
+            if idle || deadline.as_mut().poll(cx).is_ready() {
+                ready = true;
+                batch.drained = true;
+            }
+        }
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Gives the machine all of the batch, and leaves it empty.
+    fn take(&mut self, batch: &mut Batch) {
+        self.stopped = batch.failed.take();
+        if batch.persisted > 0 {
+            self.report_persisted(std::mem::take(&mut batch.persisted));
+        }
+        if let Some(swapped) = batch.swapped.take() {
+            self.give(swapped);
+        }
+        for timer in batch.timers.drain(..) {
+            self.give(Input::Timeout(timer));
+        }
+        for inbound in batch.inbound.drain(..) {
+            self.take_inbound(inbound);
+        }
+        for Asked { request, reply } in batch.asked.drain(..) {
+            self.requests += 1;
+            let id = RequestId(self.requests);
+            self.replies.insert(id, reply);
+            self.give(Input::Request { id, request });
+        }
+        if std::mem::take(&mut batch.check) || cfg!(debug_assertions) {
+            self.check_invariants();
+        }
+        match batch.command.take() {
+            Some(Command::Drain(within)) => {
+                info!(node.name = self.metrics.name(), requests = self.replies.len(), "draining");
+                self.channels.asked.close();
+                self.draining = Some(Box::pin(sleep(within)));
+            }
+            Some(Command::Kill) => {
+                self.killed = true;
+                self.stopped.get_or_insert(Stopped::Shutdown);
+            }
+            None => {}
+        }
+        if std::mem::take(&mut batch.drained) {
+            self.stopped.get_or_insert(Stopped::Shutdown);
+        }
+    }
+
+    fn take_inbound(&mut self, inbound: Inbound) {
+        match inbound {
+            Inbound::Opened { connection, peer, outbox } => {
+                if self.peers.opened(connection, peer.node, outbox) {
+                    self.give(Input::Disconnected { node: peer.node });
+                }
+                self.give(Input::Connected(peer));
+            }
+            Inbound::Messages { connection, from, messages } => {
+                for message in messages {
+                    // Handling one message may have cut the connection off; then the rest no longer counts.
+                    if !self.peers.is_current(connection, from) {
+                        break;
+                    }
+                    self.give(Input::Message { from, message });
+                }
+            }
+            Inbound::Closed { connection, node } => {
+                if self.peers.closed(connection, node) {
+                    self.give(Input::Disconnected { node });
+                }
+            }
+        }
+    }
+
+    /// Gives the machine one input, and those that come about by it.
+    fn give(&mut self, input: Input) {
+        self.step(input);
+        loop {
+            if self.log.is_none() && self.emitted > self.persisted {
+                let records = u32::try_from(self.emitted - self.persisted).expect("one input emits few records");
+                self.report_persisted(records);
+            } else if let Some(input) = self.pending.pop_front() {
+                self.step(input);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn report_persisted(&mut self, records: u32) {
+        self.persisted += u64::from(records);
+        self.spans.persisted(self.persisted);
+        if let Some((_, cluster)) = self.binding.take_if(|(after, _)| *after <= self.persisted) {
+            self.bound.set(Some(cluster));
+        }
+        self.step(Input::Persisted { records });
+    }
+
+    /// One input, and its outputs in order. After a halt nothing more is done.
+    fn step(&mut self, input: Input) {
+        if self.stopped.is_some() {
+            return;
+        }
+        if let Input::Message { message, .. } = &input {
+            self.spans.received(message);
+        }
+        self.handled += 1;
+        self.machine.handle(input, &mut self.outputs);
+        #[cfg(debug_assertions)]
+        crate::fail_point::pass(&self.outputs);
+        let mut outputs = std::mem::take(&mut self.outputs);
+        for output in outputs.drain(..) {
+            if self.stopped.is_none() {
+                self.perform(output);
+            }
+        }
+        self.outputs = outputs;
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Persist(record) => {
+                self.emitted += 1;
+                self.spans.persisting(&record, self.emitted);
+                if let Record::Bound { cluster } = &record {
+                    self.binding = Some((self.emitted, *cluster));
+                }
+                if self.log.is_some() {
+                    self.records.push(record);
+                }
+            }
+            Output::Send { to, message } => {
+                self.send(to, &message);
+                self.spans.sent(&message);
+            }
+            Output::Reply { id, reply } => {
+                // Nobody may be waiting any more; then the answer is of no use.
+                if let Some(waiting) = self.replies.remove(&id) {
+                    let _unheard = waiting.send(reply);
+                }
+            }
+            Output::SetTimer { timer, after_ms } => self.timers.set(timer, Duration::from_millis(after_ms)),
+            Output::CancelTimer(timer) => self.timers.cancel(timer),
+            Output::Swap { expected, record } => self.swaps.push(expected, record),
+            Output::Publish(event) => self.publish(event),
+            Output::Halt(halt) => {
+                error!(node.name = self.metrics.name(), reason = ?halt, "the node can't go on");
+                self.stopped = Some(Stopped::Halted(halt));
+            }
+        }
+    }
+
+    fn send(&mut self, to: NodeId, message: &Message) {
+        if let Err(error) = self.peers.send(to, message) {
+            self.metrics.overflows.inc();
+            warn!(node.name = self.metrics.name(), peer.id = %to, "connection to {to} cut off: {error}");
+            self.pending.push_back(Input::Disconnected { node: to });
+        }
+    }
+
+    fn publish(&mut self, event: Event) {
+        match &event {
+            Event::Transaction { .. } => {}
+            event => info!(node.name = self.metrics.name(), ?event, "membership"),
+        }
+        if self.channels.events.receiver_count() > 0 {
+            // The last watcher may have gone just now.
+            let _unseen = self.channels.events.send(event);
+        }
+    }
+
+    fn check_invariants(&mut self) {
+        let Some((invariants, _)) = &self.invariants else { return };
+        for id in (invariants.check)(&self.machine) {
+            self.metrics.violations(id).inc();
+            error!(node.name = self.metrics.name(), invariant.id = id, "invariant {id} is broken");
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.append(&mut self.records);
+        }
+        self.peers.flush();
+        self.metrics.queue_length.set(i64::try_from(self.handled).unwrap_or(i64::MAX));
+        self.metrics.connections.set(i64::try_from(self.peers.len()).unwrap_or(i64::MAX));
+        self.metrics.inputs.inc_by(std::mem::take(&mut self.handled));
+        self.metrics.batches.inc();
+    }
+
+    /// Closes the log in order, unless it has failed or a crash is wanted, then the network.
+    async fn end(mut self) -> Stopped {
+        let mut stopped = self.stopped.take().expect("the loop ends with a reason");
+        if let Some(log) = self.log.take() {
+            let orderly = !self.killed && !matches!(stopped, Stopped::Log(_));
+            let closing = tokio::task::spawn_blocking(move || if orderly { log.close() } else { Ok(()) });
+            if let Ok(Err(reason)) = closing.await {
+                stopped = Stopped::Log(reason);
+            }
+        }
+        self.swaps.finish().await;
+        self.network.shutdown().await;
+        self.metrics.connections.set(0);
+        info!(node.name = self.metrics.name(), reason = %stopped, "stopped");
+        stopped
+    }
+}
+
+/// Whether a channel gave anything; one that is closed and empty gives nothing.
+fn some(given: Poll<usize>) -> bool {
+    matches!(given, Poll::Ready(count) if count > 0)
+}
