@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use prometheus::Registry;
+use skein_protocol::invariant;
 use skein_protocol::node::worker::{Worker, WorkerConfig as MachineConfig};
 use skein_protocol::record::Snapshot;
-use skein_runtime::driver::{self, Parts, Stopped};
+use skein_runtime::driver::{self, Invariants, Parts, Stopped};
 use skein_runtime::metrics::RuntimeMetrics;
 use skein_runtime::shutdown::Shutdown;
 use skein_runtime::transport::Endpoint;
@@ -88,8 +89,14 @@ pub async fn run(
     let network = Endpoint::worker(node, snapshot.cluster, listeners.cluster, config.secret.clone());
     let machine_config = MachineConfig { memory_bytes_max: config.store.memory_bytes_max, ..MachineConfig::default() };
     let machine = Worker::recover(machine_config, snapshot);
-    let parts =
-        Parts { name: name.clone(), network, log, control: None, metrics: Arc::clone(&instruments.runtime), invariants: None };
+    let parts = Parts {
+        name: name.clone(),
+        network,
+        log,
+        control: None,
+        metrics: Arc::clone(&instruments.runtime),
+        invariants: Some(Invariants { ids: &invariant::ALL, check: invariant::of_worker }),
+    };
     let mut running = driver::spawn(machine, parts);
     let gauges = instruments.worker.node(&name);
     let poll = tokio::spawn(metrics::poll(running.handle(), gauges, shutdown.clone()));
