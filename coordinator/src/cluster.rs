@@ -8,26 +8,30 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
-use skein_protocol::id::{NodeId, TraceContext, TxnId, Version, ViewNumber};
+use skein_protocol::id::{NodeId, TxnId, Version, ViewNumber};
 use skein_protocol::operation::{Answer, Consistency, Digest, Key, Operation, Query, Range, Row};
 use skein_protocol::step::{AbortReason, CoordinatorStatus, KnownOutcome, Refusal, Reply, Request};
+use skein_runtime::driver::Handle;
+use skein_runtime::telemetry;
+use tracing::field::Empty;
+use tracing::{Instrument, info_span};
 
 use crate::clock::Timestamp;
+use crate::metrics::NodeMetrics;
 
 /// What answers the requests of a coordinator's clients: each request gets exactly one reply.
 pub trait Engine: Send + Sync + 'static {
-    /// Asks for one thing and waits for the reply.
-    fn request(&self, request: Request) -> Pin<Box<dyn Future<Output = Reply> + Send + '_>>;
-
-    /// The trace that the calling task belongs to, if there is one.
-    fn trace(&self) -> Option<TraceContext>;
+    /// Asks for one thing and waits for the reply. An engine that stops may give none; what was asked may have happened then.
+    fn request(&self, request: Request) -> Pin<Box<dyn Future<Output = Option<Reply>> + Send + '_>>;
 }
 
 /// The cluster as the domain sees it.
 #[derive(Clone)]
 pub struct Cluster {
     engine: Arc<dyn Engine>,
+    metrics: NodeMetrics,
 }
 
 /// A committed transaction.
@@ -48,7 +52,7 @@ pub struct Page {
     pub more: bool,
 }
 
-/// Why the cluster did not do what it was asked for. Reads only ever meet the last three.
+/// Why the cluster did not do what it was asked for. Reads meet neither of the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The transaction was aborted everywhere and never happened.
@@ -71,6 +75,9 @@ pub enum Error {
     /// No view serves at the moment; nothing was done.
     #[error("the cluster does not serve at the moment")]
     Unavailable,
+    /// The engine stopped before it replied; what was asked for may have happened.
+    #[error("this coordinator is stopping; what was asked for may have happened")]
+    Stopped,
     /// The request breaks a bound of the protocol, or the reply was of another kind than asked for: a fault in this program.
     #[error("the request breaks a bound of the store")]
     Invalid,
@@ -98,10 +105,16 @@ impl From<Refusal> for Error {
     }
 }
 
+impl Engine for Handle {
+    fn request(&self, request: Request) -> Pin<Box<dyn Future<Output = Option<Reply>> + Send + '_>> {
+        Box::pin(async { Handle::request(self, request).await.ok() })
+    }
+}
+
 impl Cluster {
     /// The cluster behind this engine.
-    pub fn new(engine: impl Engine) -> Self {
-        Cluster { engine: Arc::new(engine) }
+    pub fn new(engine: impl Engine, metrics: NodeMetrics) -> Self {
+        Cluster { engine: Arc::new(engine), metrics }
     }
 
     /// Runs one transaction: all operations, or none.
@@ -109,14 +122,26 @@ impl Cluster {
     /// # Errors
     /// All of [`Error`].
     pub async fn commit(&self, operations: Vec<Operation>) -> Result<Committed, Error> {
-        let request = Request::Commit { operations, clock: Timestamp::now().0, trace: self.engine.trace() };
-        match self.engine.request(request).await {
+        let begun = Instant::now();
+        let span = info_span!("txn", txn.id = Empty, operation.count = operations.len(), outcome = Empty);
+        let request = Request::Commit { operations, clock: Timestamp::now().0, trace: telemetry::trace_of(&span) };
+        let result = match self.ask(request).instrument(span.clone()).await? {
             Reply::Committed { txn, versions } => Ok(Committed { txn, versions }),
             Reply::Aborted { txn, reason } => Err(Error::Aborted { txn, reason }),
             Reply::Unknown { txn } => Err(Error::Unknown { txn }),
             Reply::Refused(refusal) => Err(refusal.into()),
             _ => Err(Error::Invalid),
-        }
+        };
+        let (txn, outcome) = match &result {
+            Ok(committed) => (Some(committed.txn), "committed"),
+            Err(Error::Aborted { txn, .. }) => (Some(*txn), "aborted"),
+            Err(Error::Unknown { txn }) => (Some(*txn), "unknown"),
+            Err(Error::Overloaded | Error::Unavailable | Error::Stopped | Error::Invalid) => (None, "refused"),
+        };
+        span.record("txn.id", txn.map(tracing::field::display));
+        span.record("outcome", outcome);
+        self.metrics.transaction(outcome, begun.elapsed());
+        result
     }
 
     /// Reads these records, each as of now; absent ones are left out.
@@ -143,9 +168,14 @@ impl Cluster {
         self.rows(Query::Range(range), consistency).await
     }
 
+    async fn ask(&self, request: Request) -> Result<Reply, Error> {
+        self.engine.request(request).await.ok_or(Error::Stopped)
+    }
+
     async fn rows(&self, query: Query, consistency: Consistency) -> Result<Page, Error> {
-        let request = Request::Read { query, consistency, clock: Timestamp::now().0, trace: self.engine.trace() };
-        match self.engine.request(request).await {
+        let span = info_span!("read");
+        let request = Request::Read { query, consistency, clock: Timestamp::now().0, trace: telemetry::trace_of(&span) };
+        match self.ask(request).instrument(span).await? {
             Reply::Found(Answer::Rows { rows, more }) => Ok(Page { rows, more }),
             Reply::Refused(refusal) => Err(refusal.into()),
             _ => Err(Error::Invalid),
@@ -157,7 +187,7 @@ impl Cluster {
     /// # Errors
     /// Overloaded, unavailable or invalid.
     pub async fn outcome(&self, txn: TxnId) -> Result<KnownOutcome, Error> {
-        match self.engine.request(Request::Outcome { txn }).await {
+        match self.ask(Request::Outcome { txn }).await? {
             Reply::Outcome(outcome) => Ok(outcome),
             Reply::Refused(refusal) => Err(refusal.into()),
             _ => Err(Error::Invalid),
@@ -169,7 +199,7 @@ impl Cluster {
     /// # Errors
     /// Overloaded, unavailable or invalid.
     pub async fn status(&self) -> Result<CoordinatorStatus, Error> {
-        match self.engine.request(Request::Status).await {
+        match self.ask(Request::Status).await? {
             Reply::Coordinator(status) => Ok(status),
             Reply::Refused(refusal) => Err(refusal.into()),
             _ => Err(Error::Invalid),
@@ -181,7 +211,7 @@ impl Cluster {
     /// # Errors
     /// Overloaded, unavailable or invalid.
     pub async fn digests(&self) -> Result<(ViewNumber, Vec<(NodeId, Digest)>), Error> {
-        match self.engine.request(Request::Digests).await {
+        match self.ask(Request::Digests).await? {
             Reply::Digests { view, digests } => Ok((view, digests)),
             Reply::Refused(refusal) => Err(refusal.into()),
             _ => Err(Error::Invalid),

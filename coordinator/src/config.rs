@@ -156,6 +156,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Passwords hashed at once.
     pub hashes_at_once_max: usize,
+    /// How long an edit may wait for the edits of the same tweet before it.
+    pub turn_time_max: Duration,
     /// How long one request may take, its body and its answer included. Above the core's own deadline, so that whoever
     /// waits for a transaction hears of its outcome, or that it is unknown, before this.
     pub request_time_max: Duration,
@@ -178,6 +180,7 @@ impl Default for Limits {
             requests_max: 4096,
             connections_max: 8192,
             hashes_at_once_max: 4,
+            turn_time_max: Duration::from_secs(5),
             request_time_max: Duration::from_secs(15),
             header_time_max: Duration::from_secs(30),
             write_time_max: Duration::from_secs(30),

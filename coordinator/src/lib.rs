@@ -1,4 +1,10 @@
-//! The coordinator process of Skein.
+//! The coordinator process of Skein: the surface that clients meet, the domain behind it, and the machine that runs their
+//! transactions. [`run`] puts it together: the control store is opened and gives this run its number, the machine of
+//! [`skein_protocol::node::coordinator`] starts from what it held, the driver dials the workers, and [`http`] serves from the
+//! first moment, so that whoever asks can see what is being waited for.
+//!
+//! The way of a write: [`http`] -> [`tweets`] -> [`cluster`] -> the driver -> the machine. Nothing on this way but the machine
+//! decides anything about transactions.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -8,6 +14,218 @@ pub mod cluster;
 pub mod config;
 pub mod http;
 pub mod idempotency;
+pub mod metrics;
 pub mod sessions;
 pub mod tables;
 pub mod tweets;
+
+mod demo;
+mod expiry;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use prometheus::Registry;
+use skein_protocol::id::{ClusterId, NodeId};
+use skein_protocol::invariant;
+use skein_protocol::node::coordinator::{Coordinator, CoordinatorConfig as MachineConfig};
+use skein_protocol::step::Halt;
+use skein_runtime::control::{self, Control};
+use skein_runtime::driver::{self, Invariants, Parts, Stopped};
+use skein_runtime::metrics::RuntimeMetrics;
+use skein_runtime::shutdown::Shutdown;
+use skein_runtime::transport::Endpoint;
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use crate::cluster::Cluster;
+use crate::config::CoordinatorConfig;
+use crate::http::Shared;
+use crate::metrics::CoordinatorMetrics;
+
+/// The node's name in metrics. A process has one coordinator; which machine it is on is the scraper's to say.
+const NAME: &str = "coordinator";
+
+/// How long the machine waits for what is under way once the surface has ended.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How often the machine is asked whether it serves yet.
+const READY_EVERY: Duration = Duration::from_millis(20);
+
+/// How often it is said that it does not.
+const WAITING_SAID_EVERY: Duration = Duration::from_secs(5);
+
+/// Where a coordinator counts.
+#[derive(Clone, Debug)]
+pub struct Instruments {
+    /// What `/metrics` shows.
+    pub registry: Registry,
+    /// The runtime's part of it.
+    pub runtime: Arc<RuntimeMetrics>,
+}
+
+/// Runs a coordinator on a listener that is bound already, until the shutdown starts; then drains it. `ready` is called once
+/// a write would be accepted.
+///
+/// # Errors
+/// When the control store can't be opened or fails, or the machine can't go on; the message says what to do.
+pub async fn run(
+    config: CoordinatorConfig,
+    listener: TcpListener,
+    instruments: Instruments,
+    mut shutdown: Shutdown,
+    ready: impl FnOnce(),
+) -> anyhow::Result<()> {
+    log_settings(&config);
+    let (machine, control, node) = open(&config).await?;
+    let network = Endpoint::coordinator(node, config.workers.clone(), config.secret.clone());
+    let parts = Parts {
+        name: NAME.to_owned(),
+        network,
+        log: None,
+        control: Some(control),
+        metrics: Arc::clone(&instruments.runtime),
+        invariants: Some(Invariants { ids: &invariant::ALL, check: invariant::of_coordinator }),
+    };
+    let metrics = CoordinatorMetrics::register(&instruments.registry)?.node(NAME, &http::known_answers());
+    let mut running = driver::spawn(machine, parts);
+    let cluster = Cluster::new(running.handle(), metrics.clone());
+    let limits = config.surface.limits.clone();
+    let demo = config.surface.demo;
+    let workers = config.workers.len();
+    let app = Arc::new(Shared::new(config.surface, cluster.clone(), workers, instruments.registry, metrics.clone()));
+    let surface = tokio::spawn(http::server::serve(listener, http::router(app), limits, shutdown.clone()));
+    let polled = tokio::spawn(metrics::poll(cluster.clone(), metrics, shutdown.clone()));
+    let swept = tokio::spawn(expiry::sweep(cluster.clone(), shutdown.clone()));
+
+    let begun = async {
+        until_serving(&cluster).await;
+        if demo && let Err(error) = demo::preload(&cluster).await {
+            warn!(%error, "the store could not be preloaded");
+        }
+        ready();
+        std::future::pending::<()>().await;
+    };
+    let halted = tokio::select! {
+        () = begun => None,
+        () = shutdown.wait() => None,
+        stopped = running.stopped() => Some(stopped),
+    };
+    let stopped = match halted {
+        Some(stopped) => {
+            surface.abort();
+            stopped
+        }
+        None => {
+            info!("shutting down: no new connections, requests under way are finished");
+            // It bounds its own end.
+            let _ended = surface.await;
+            running.shutdown(DRAIN).await
+        }
+    };
+    polled.abort();
+    swept.abort();
+    match stopped {
+        Stopped::Shutdown => {
+            info!("the coordinator has ended in order");
+            Ok(())
+        }
+        Stopped::Halted(halt) => Err(anyhow::anyhow!(advice(&halt))),
+        reason => Err(anyhow::Error::new(reason).context("the coordinator can't go on")),
+    }
+}
+
+/// Opens the control store and makes the machine that starts from what it holds.
+async fn open(config: &CoordinatorConfig) -> anyhow::Result<(Coordinator, Box<dyn Control>, NodeId)> {
+    let data = config.data.clone();
+    let opening = tokio::task::spawn_blocking(move || {
+        let mut control: Box<dyn Control> = match data {
+            Some(directory) => control::sled::open(&directory)?,
+            None => Box::new(control::memory::Memory::new()),
+        };
+        let incarnation = control.next_incarnation()?;
+        let record = control.load()?;
+        Ok::<_, anyhow::Error>((control, incarnation, record))
+    });
+    let (control, incarnation, record) = opening.await.context("opening the control store")??;
+    let node = NodeId(rand::random());
+    info!(
+        node.id = %node,
+        incarnation = incarnation.0,
+        view.number = record.as_ref().map_or(0, |record| record.number().0),
+        "run {} begins from view {}",
+        incarnation.0,
+        record.as_ref().map_or(0, |record| record.number().0),
+    );
+    let machine = MachineConfig::new(node, incarnation, ClusterId(rand::random()), config.workers.clone(), record);
+    Ok((Coordinator::new(machine), control, node))
+}
+
+/// Returns once a write would be accepted; says now and then what is missing.
+async fn until_serving(cluster: &Cluster) {
+    let mut ticks = tokio::time::interval(READY_EVERY);
+    let mut said = tokio::time::Instant::now();
+    loop {
+        ticks.tick().await;
+        let Ok(status) = cluster.status().await else { continue };
+        if status.serving {
+            return;
+        }
+        if said.elapsed() >= WAITING_SAID_EVERY {
+            said = tokio::time::Instant::now();
+            let connected: Vec<&str> = status.connected.iter().map(|peer| peer.address.as_str()).collect();
+            info!("waiting for workers; connected so far: {}", connected.join(", "));
+        }
+    }
+}
+
+/// What to do when the machine can't go on.
+fn advice(halt: &Halt) -> String {
+    match halt {
+        Halt::WorkerHoldsView { address, cluster } => format!(
+            "the worker at {address} belongs to cluster {cluster} already, but this coordinator's control store is empty: \
+             start it with the --data directory that the cluster's coordinator had; or, to begin anew and give up what the \
+             workers hold, start them with empty --data directories"
+        ),
+        Halt::Superseded => "another coordinator has written the control store since this one started: only one may run on a \
+                             --data directory; stop this one, or the other"
+            .to_owned(),
+    }
+}
+
+fn log_settings(config: &CoordinatorConfig) {
+    let surface = &config.surface;
+    info!(
+        http = %config.http,
+        workers = config.workers.join(","),
+        data = config.data.as_deref().map_or("none", |path| path.to_str().unwrap_or("a path that is no text")),
+        secret = if config.secret.is_some() { "set" } else { "none" },
+        auth = ?surface.auth,
+        demo = surface.demo,
+        session_seconds = surface.session_lifetime.as_secs(),
+        idempotency_seconds = surface.idempotency_lifetime.as_secs(),
+        limits = ?surface.limits,
+        trust_proxy = surface.trust_proxy,
+        secure_cookies = surface.secure_cookies,
+        "settings of the coordinator"
+    );
+    if config.secret.is_none() {
+        warn!("no cluster secret is set: every process on this machine can pretend to be a worker");
+    }
+    if surface.auth == config::Auth::Name {
+        warn!("people log in by name alone: everybody can be anybody");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_halt_says_what_to_do() {
+        let halt = Halt::WorkerHoldsView { address: "127.0.0.1:7001".to_owned(), cluster: ClusterId(7) };
+        assert!(advice(&halt).contains("127.0.0.1:7001") && advice(&halt).contains("--data"));
+        assert!(advice(&Halt::Superseded).contains("only one may run"));
+    }
+}

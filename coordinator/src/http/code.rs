@@ -99,6 +99,8 @@ codes! {
     TimedOut = 722, GATEWAY_TIMEOUT, "timed_out";
     /// The path or query is longer than allowed.
     UriTooLong = 723, URI_TOO_LONG, "uri_too_long";
+    /// This coordinator stopped before it had an answer; what was asked for may have happened.
+    NoAnswer = 724, BAD_GATEWAY, "no_answer";
     /// Something is wrong with this server.
     Internal = 799, INTERNAL_SERVER_ERROR, "internal";
 }

@@ -168,6 +168,7 @@ impl From<cluster::Error> for Problem {
             }
             cluster::Error::Overloaded => Problem::new(Code::Overloaded, detail),
             cluster::Error::Unavailable => Problem::new(Code::Unavailable, detail),
+            cluster::Error::Stopped => Problem::new(Code::NoAnswer, detail),
             cluster::Error::Invalid => Problem::new(Code::Internal, detail),
         }
     }

@@ -6,12 +6,18 @@ pub mod code;
 pub mod error;
 pub mod limits;
 pub mod openapi;
+pub mod server;
 
 mod accounts;
+mod assets;
 mod body;
 mod cluster;
+mod gate;
+mod health;
 mod login;
+mod observed;
 mod parameter;
+mod patient;
 mod precondition;
 mod session;
 mod settings;
@@ -21,36 +27,92 @@ mod tweets;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::HeaderValue;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use prometheus::Registry;
+use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::accounts::Accounts;
 use crate::cluster::Cluster;
 use crate::config::SurfaceConfig;
+use crate::metrics::NodeMetrics;
 use crate::sessions::Sessions;
 use crate::tweets::Tweets;
+use code::Code;
+use error::Problem;
+use session::LoggedIn;
 
 /// What the handlers share.
 pub type App = Arc<Shared>;
 
 /// What the handlers share.
 pub struct Shared {
-    /// The settings.
-    pub settings: SurfaceConfig,
-    /// The domain: accounts.
-    pub accounts: Accounts,
-    /// The domain: sessions.
-    pub sessions: Sessions,
-    /// The domain: tweets.
-    pub tweets: Tweets,
-    /// The cluster, for what operators ask.
-    pub cluster: Cluster,
-    /// The limits in rate.
-    pub limits: limits::RateLimits,
-    /// The replicas' digests as of a moment ago.
-    pub digests: cluster::DigestCache,
+    settings: SurfaceConfig,
+    accounts: Accounts,
+    sessions: Sessions,
+    tweets: Tweets,
+    cluster: Cluster,
+    limits: limits::RateLimits,
+    digests: cluster::DigestCache,
+    under_way: Semaphore,
+    workers: usize,
+    registry: Registry,
+    metrics: NodeMetrics,
+}
+
+impl Shared {
+    /// The surface of a coordinator that was told of so many workers.
+    #[must_use]
+    pub fn new(settings: SurfaceConfig, cluster: Cluster, workers: usize, registry: Registry, metrics: NodeMetrics) -> Self {
+        let limits = &settings.limits;
+        Shared {
+            accounts: Accounts::new(cluster.clone(), limits.hashes_at_once_max, settings.idempotency_lifetime),
+            sessions: Sessions::new(cluster.clone(), settings.session_lifetime),
+            tweets: Tweets::new(cluster.clone(), limits.tweet_characters_max, limits.turn_time_max),
+            limits: limits::RateLimits::new(limits),
+            digests: cluster::DigestCache::default(),
+            under_way: Semaphore::new(limits.requests_max),
+            cluster,
+            workers,
+            registry,
+            metrics,
+            settings,
+        }
+    }
+}
+
+/// Everything that is served, with all layers around it. A layer that stands below another here is outside of it.
+pub fn router(app: App) -> Router {
+    let (router, _) = routes();
+    router
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .fallback(elsewhere)
+        .method_not_allowed_fallback(another_method)
+        .layer(from_fn_with_state(Arc::clone(&app), gate::pass))
+        .layer(from_fn_with_state(Arc::clone(&app), observed::observe))
+        .with_state(app)
+}
+
+/// The methods, routes and statuses of the contract.
+#[must_use]
+pub fn known_answers() -> Vec<(String, String, u16)> {
+    let (_, document) = routes();
+    let mut known = Vec::new();
+    for (path, item) in &document.paths.paths {
+        let operations = [("GET", &item.get), ("POST", &item.post), ("PUT", &item.put), ("DELETE", &item.delete)];
+        for (method, operation) in operations {
+            let statuses = operation.iter().flat_map(|operation| operation.responses.responses.keys());
+            known.extend(statuses.filter_map(|status| Some((method.to_owned(), path.clone(), status.parse().ok()?))));
+        }
+    }
+    known
 }
 
 /// All routes below `/api` that the contract names, and the contract itself.
@@ -71,6 +133,27 @@ fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .route("/api/docs/", get(openapi::docs))
         .route("/api/docs/{*path}", get(openapi::docs));
     (router, document)
+}
+
+/// A path that has no route: below `/api` a problem, elsewhere the app's concern. Below `/api/tweet` a login comes first, so
+/// that nobody learns without one what is there.
+async fn elsewhere(State(app): State<App>, request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let path = parts.uri.path();
+    if path != "/api" && !path.starts_with("/api/") {
+        return assets::serve(&parts.method, &parts.uri, &parts.headers);
+    }
+    if path.starts_with("/api/tweet/")
+        && let Err(problem) = <LoggedIn as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, &app).await
+    {
+        return problem.into_response();
+    }
+    Problem::new(Code::NoSuchPath, "see /api/docs for what there is").into_response()
+}
+
+/// A method that the path does not take; axum adds `Allow`.
+async fn another_method(uri: Uri) -> Response {
+    Problem::new(Code::MethodNotAllowed, format!("{} takes the methods that Allow lists", uri.path())).into_response()
 }
 
 /// A header's value made of what this program writes: numbers, paths and names of media types.

@@ -27,8 +27,8 @@ use super::{App, session, text_header};
             Every write is one two-phase commit across all replicas. Its answer carries the transaction's id in \
             `Skein-Transaction`. Errors are problem documents (RFC 9457) with a stable integer `code`.\n\n\
             **Unknown.** 503 with `transaction` in the document says that the outcome is not known yet: ask \
-            `/api/transactions/{id}`. 503 with `Retry-After` and no `transaction` says that nothing was done. 504 says that \
-            the answer took too long and nothing more is known; with an `Idempotency-Key` it is safe to send again.\n\n\
+            `/api/transactions/{id}`. 503 with `Retry-After` and no `transaction` says that nothing was done. 502 and 504 say \
+            that no answer came in time and nothing more is known; with an `Idempotency-Key` it is safe to send again.\n\n\
             **Repeats.** A write with an `Idempotency-Key` happens once: a repeat by the same user within the time that keys \
             are remembered (24 hours by default) gets the first answer, `Skein-Transaction` included. Only committed answers \
             are remembered.\n\n\
@@ -36,6 +36,7 @@ use super::{App, session, text_header};
             `consistent=strict` is asked for.\n\n\
             **Bounds.** Bodies 16 KiB; heads of 16 KiB and 64 headers; paths and queries 8 KiB; requests 15 s."
     ),
+    components(schemas(super::tweets::ConsistencyParameter)),
     tags(
         (name = "login", description = "Log in and out"),
         (name = "accounts", description = "Sign up"),
@@ -140,6 +141,11 @@ mod tests {
             }
         }
         assert!(operations >= 12, "only {operations} operations");
+        let schemas = &document["components"]["schemas"];
+        for reference in super::json().split("#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap();
+            assert!(schemas[name].is_object(), "{name} is referred to and not there");
+        }
         let codes = document["components"]["schemas"]["ProblemCode"]["enum"].as_array().unwrap();
         assert!([512, 601, 602, 606, 607, 714].iter().all(|code| codes.contains(&(*code).into())));
     }

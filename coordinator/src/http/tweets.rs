@@ -1,6 +1,8 @@
 //! `/api/tweet`: list, post, read, edit, delete. Every request needs a login, and that is asked first: who is not logged in
 //! learns nothing about which tweets exist. Each handler owns its documentation, request and response.
 
+#![allow(unused_qualifications, reason = "the lint means what utoipa's macro writes")]
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -107,7 +109,6 @@ impl From<tweets::Tweet> for Tweet {
 /// Newest first. Consistency: *arrival* (the default) holds everything that was acknowledged before the request came in, each
 /// tweet whole and current; two lists that are read at the same time may see unrelated new tweets in different order.
 /// `consistent=strict` reads all as of one instant, and queues with the writers for it.
-#[allow(unused_qualifications, reason = "the lint means what utoipa's macro writes")]
 #[utoipa::path(
     get, path = "/api/tweet", tag = "tweets", operation_id = "listTweets",
     params(ListParameters),
