@@ -1,9 +1,12 @@
 //! One worker or one coordinator in a process of its own: binds its addresses, runs it, says when it serves.
 
+use anyhow::Context;
+use skein_coordinator::config::CoordinatorConfig;
 use skein_runtime::shutdown::Trigger;
 use skein_worker::config::WorkerConfig;
 use skein_worker::metrics::WorkerMetrics;
 use skein_worker::{Instruments, Listeners};
+use tokio::net::TcpListener;
 
 use crate::process::{Counters, say_ready};
 
@@ -20,4 +23,12 @@ pub async fn worker(config: WorkerConfig, counters: Counters, trigger: Trigger) 
         }
     })
     .await
+}
+
+/// `skein coordinator`.
+pub async fn coordinator(config: CoordinatorConfig, counters: Counters, trigger: Trigger) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(config.http).await.with_context(|| format!("can't listen on {}", config.http))?;
+    let http = listener.local_addr()?;
+    let instruments = skein_coordinator::Instruments { registry: counters.registry, runtime: counters.runtime };
+    skein_coordinator::run(config, listener, instruments, trigger.watch(), || say_ready(&format!("http://{http}"))).await
 }

@@ -2,17 +2,22 @@
 //! Standard output carries one line, said once the process serves; logs go to standard error. The exit code is 0 after an
 //! orderly end, 1 when the process can't go on, and 2 for bad settings, with every error said and nothing bound.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use skein_coordinator::config::CoordinatorArgs;
 use skein_worker::config::WorkerArgs;
 
 use crate::status::StatusArgs;
+use crate::up::UpArgs;
 
 mod alone;
 mod process;
 mod settings;
 mod status;
+mod up;
 
 /// A self-hosted microblog and data service on a replicated, transactional in-memory store.
 #[derive(Debug, Parser)]
@@ -28,11 +33,18 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a whole cluster in this one process: workers and a coordinator with the app
+    Up(UpArgs),
     /// Hold a replica: take part in transactions, with or without a write-ahead log
     ///
     /// The cluster's secret is read from SKEIN_CLUSTER_SECRET, or from the file that SKEIN_CLUSTER_SECRET_FILE names; it has
     /// at least 16 bytes and is required as soon as the cluster address is not loopback.
     Worker(WorkerArgs),
+    /// Serve clients: run transactions over the workers named, and change views when one of them is gone
+    ///
+    /// The cluster's secret is read from SKEIN_CLUSTER_SECRET, or from the file that SKEIN_CLUSTER_SECRET_FILE names; it has
+    /// at least 16 bytes and is required as soon as a worker is not on loopback.
+    Coordinator(CoordinatorArgs),
     /// Say how a running process stands: exit code 0 ready, 1 not ready, 2 bad settings
     Status(StatusArgs),
 }
@@ -40,9 +52,14 @@ enum Command {
 fn main() -> ExitCode {
     let line = CommandLine::parse();
     match line.command {
+        Command::Up(args) => process::serve("skein", line.log, args.check(), up::up),
         Command::Worker(args) => {
             let settings = settings::with_secret(|secret| args.check(secret));
             process::serve("skein-worker", line.log, settings, alone::worker)
+        }
+        Command::Coordinator(args) => {
+            let settings = settings::with_secret(|secret| args.check(secret));
+            process::serve("skein-coordinator", line.log, settings, alone::coordinator)
         }
         Command::Status(args) => match args.check() {
             Ok(authority) => process::ask(async move { status::status(&args, &authority).await }),

@@ -41,16 +41,14 @@ where
         Err(error) => return failed_to_start(&error),
     };
     let entered = tokio.enter();
-    let telemetry = telemetry::init(&TelemetryConfig {
-        service: service.to_owned(),
-        filter,
-        endpoint: settings::traces_endpoint(),
-    });
-    let (config, telemetry) = match (settings, telemetry) {
-        (Ok(config), Ok(telemetry)) => (config, telemetry),
-        (settings, telemetry) => {
+    let telemetry =
+        telemetry::init(&TelemetryConfig { service: service.to_owned(), filter, endpoint: settings::traces_endpoint() });
+    let (config, telemetry) = match (settings, telemetry, settings::arm_fail_point()) {
+        (Ok(config), Ok(telemetry), Ok(())) => (config, telemetry),
+        (settings, telemetry, fail_point) => {
             let mut errors = settings.err().unwrap_or_default();
             errors.extend(telemetry.err().map(|error| error.to_string()));
+            errors.extend(fail_point.err());
             return settings::refuse(&errors);
         }
     };
@@ -97,7 +95,8 @@ pub fn say_ready(line: &str) {
 
 fn counters() -> anyhow::Result<Counters> {
     let registry = Registry::new();
-    let runtime = RuntimeMetrics::register(&registry, env!("CARGO_PKG_VERSION"), option_env!("SKEIN_REVISION").unwrap_or("none"))?;
+    let runtime =
+        RuntimeMetrics::register(&registry, env!("CARGO_PKG_VERSION"), option_env!("SKEIN_REVISION").unwrap_or("none"))?;
     Ok(Counters { registry, runtime })
 }
 

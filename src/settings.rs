@@ -1,5 +1,8 @@
 //! What is common to the command lines: the cluster's secret, which comes from the environment alone so that no process list
-//! and no help shows it, and how bad settings are answered: every error at once, exit code 2, nothing bound.
+//! and no help shows it, and how bad settings are answered: every error at once, exit code 2, nothing bound. No other file
+//! reads the environment, but for the variables of the flags, which the command line's parser reads.
+
+#![allow(clippy::disallowed_methods)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,6 +54,19 @@ pub fn traces_endpoint() -> Option<String> {
     ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+}
+
+/// Arms the fail point that `SKEIN_FAIL_POINT` names, in debug builds; a release has none.
+///
+/// # Errors
+///
+/// When there is no such point.
+pub fn arm_fail_point() -> Result<(), String> {
+    #[cfg(debug_assertions)]
+    if let Ok(name) = std::env::var("SKEIN_FAIL_POINT") {
+        skein_runtime::fail_point::arm(&name).map_err(|error| format!("SKEIN_FAIL_POINT: {error}"))?;
+    }
+    Ok(())
 }
 
 /// A secret for a cluster that lives and dies with this process.

@@ -157,7 +157,9 @@ mod tests {
     fn a_url_is_a_host_and_a_port() {
         assert_eq!(check("http://127.0.0.1:8080").as_deref(), Some("127.0.0.1:8080"));
         assert_eq!(check("http://[::1]:80/").as_deref(), Some("[::1]:80"));
-        for wrong in ["", "127.0.0.1:8080", "https://a:1", "http://a", "http://a:0", "http://a:99999", "http://a:1/x", "http://u@a:1"] {
+        for wrong in
+            ["", "127.0.0.1:8080", "https://a:1", "http://a", "http://a:0", "http://a:99999", "http://a:1/x", "http://u@a:1"]
+        {
             assert_eq!(check(wrong), None, "{wrong:?} was taken");
         }
     }

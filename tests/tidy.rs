@@ -7,8 +7,20 @@ use std::path::{Path, PathBuf};
 
 /// File and folder names that say nothing about the domain.
 const EMPTY_NAMES: [&str; 14] = [
-    "util", "utils", "helper", "helpers", "common", "misc", "manager", "service", "services", "types", "models", "constants",
-    "base", "impl",
+    "util",
+    "utils",
+    "helper",
+    "helpers",
+    "common",
+    "misc",
+    "manager",
+    "service",
+    "services",
+    "types",
+    "models",
+    "constants",
+    "base",
+    "impl",
 ];
 
 /// Folders that hold what was built, fetched or recorded.
@@ -111,7 +123,8 @@ fn no_rust_file_has_grown_beyond_reading() {
 
 #[test]
 fn the_core_depends_on_no_other_member_and_the_two_processes_not_on_each_other() {
-    let manifest = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name).join("Cargo.toml")).unwrap();
+    let manifest =
+        |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name).join("Cargo.toml")).unwrap();
     let names = |text: &str, member: &str| text.lines().any(|line| line.starts_with(member));
     for member in ["skein-runtime", "skein-worker", "skein-coordinator", "skein-sim"] {
         assert!(!names(&manifest("protocol"), member), "protocol depends on {member}");

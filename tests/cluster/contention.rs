@@ -35,10 +35,7 @@ async fn of_two_that_expect_the_same_version_exactly_one_wins() {
     let mut wins = [0, 0];
     for race in 0..RACES {
         let texts = [format!("left {race}"), format!("right {race}")];
-        let answers = tokio::join!(
-            edit(&mut left, &id, &texts[0], Some(&etag)),
-            edit(&mut right, &id, &texts[1], Some(&etag)),
-        );
+        let answers = tokio::join!(edit(&mut left, &id, &texts[0], Some(&etag)), edit(&mut right, &id, &texts[1], Some(&etag)),);
         let statuses = [answers.0.status, answers.1.status];
         let winner = match statuses {
             [200, 412] => 0,

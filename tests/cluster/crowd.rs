@@ -84,7 +84,12 @@ impl Crowd {
     }
 }
 
-async fn post_until_stopped(mut client: Client, person: usize, stop: Arc<AtomicBool>, acknowledged: Arc<AtomicUsize>) -> Vec<Told> {
+async fn post_until_stopped(
+    mut client: Client,
+    person: usize,
+    stop: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicUsize>,
+) -> Vec<Told> {
     let mut told = Vec::new();
     let mut pause = tokio::time::interval(UNREACHABLE_PAUSE);
     for number in 0.. {

@@ -13,3 +13,4 @@ mod memory;
 mod settings;
 mod shutdown;
 mod survival;
+mod trace;

@@ -11,7 +11,20 @@ fn every_bad_setting_of_a_worker_is_said_at_once_and_nothing_is_bound() {
     let port = free_port();
     let cluster = format!("0.0.0.0:{port}");
     let ended = run(
-        &["worker", &cluster, "--http", "nowhere", "--sync", "sometimes", "--memory-max", "1", "--data", "/dev/null", "--log", "=="],
+        &[
+            "worker",
+            &cluster,
+            "--http",
+            "nowhere",
+            "--sync",
+            "sometimes",
+            "--memory-max",
+            "1",
+            "--data",
+            "/dev/null",
+            "--log",
+            "==",
+        ],
         &[],
     );
     assert_eq!(ended.code, Some(2), "{ended:?}");

@@ -18,6 +18,7 @@ const RESUME_WITHIN: Duration = Duration::from_secs(2);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_dies_and_nothing_acknowledged_is_lost() {
     let mut cluster = Cluster::start(Plan::logged());
+    let before = cluster.agreed(3).await;
     let crowd = Crowd::start(&cluster.url(), PEOPLE).await;
     crowd.posts(500).await;
     let killed = Instant::now();
@@ -28,8 +29,9 @@ async fn a_worker_dies_and_nothing_acknowledged_is_lost() {
     assert!(resumed < RESUME_WITHIN, "writes resumed only after {resumed:?}");
     assert_eq!(verdict.count(|told| matches!(told, Told::Lost { .. })), 0, "the coordinator lived and answers everybody");
     verdict.hold(true).await;
-    let standing = cluster.agreed(2).await;
-    assert!(standing["view"]["number"].as_u64() > Some(1), "{standing}");
+    let after = cluster.agreed(2).await;
+    assert!(after["view"].as_u64() > before["view"].as_u64(), "{before} {after}");
+    assert_eq!(after["durability"], "logged and synced");
 }
 
 #[tokio::test(flavor = "multi_thread")]

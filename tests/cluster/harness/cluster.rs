@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -19,6 +19,9 @@ pub const SECRET: &str = "a secret for tests only";
 /// The ports of processes that are started again lie below those that the system gives to outgoing connections, so that
 /// none of these can take a port while its process is down.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// A coordinator may show digests that are this old; whoever wants to know how the replicas are now looks on for longer.
+const DIGESTS_KEPT_FOR: Duration = Duration::from_millis(1_100);
 
 /// How long replicas may take until their digests are the same, once nobody writes any more.
 const AGREE_WITHIN: Duration = Duration::from_secs(10);
@@ -190,17 +193,19 @@ impl Cluster {
         all.iter_mut().for_each(Process::kill_and_wait);
     }
 
-    /// Waits until every member's digest at a common point is there and the same, and returns what `/api/cluster` said.
+    /// Waits until so many members hold the same, by digests that were taken after this was called and at a common point, and
+    /// returns what `/api/cluster` said.
     pub async fn agreed(&self, members: usize) -> Value {
         let mut client = Client::new(&self.url());
-        let mut last = Value::Null;
+        let called = Instant::now();
         let what = format!("{members} replicas agree");
-        let looked = until(&what, AGREE_WITHIN, async || {
-            last = client.get("/api/cluster").await.json();
-            let digests: Vec<&Value> = last["members"].as_array()?.iter().map(|member| &member["digest"]).collect();
-            let whole = digests.len() == members && digests.iter().all(|digest| !digest.is_null());
-            (whole && digests.windows(2).all(|pair| pair[0] == pair[1])).then(|| last.clone())
-        });
-        looked.await.0
+        let agree = async || {
+            let standing = client.get("/api/cluster").await.json();
+            let digests: Vec<&Value> = standing["members"].as_array()?.iter().map(|member| &member["digest"]).collect();
+            let whole = digests.len() == members && digests.iter().all(|digest| digest.is_string());
+            let same = whole && digests.windows(2).all(|pair| pair[0] == pair[1]) && standing["replicas_agree"] == true;
+            (same && called.elapsed() > DIGESTS_KEPT_FOR).then_some(standing)
+        };
+        until(&what, AGREE_WITHIN, agree).await.0
     }
 }

@@ -1,0 +1,190 @@
+//! `skein up`: a whole cluster in one process. The workers listen on loopback, on ports that the system picks, and share with
+//! the coordinator a secret that never leaves the process; with a data directory each part has its own below it, and a later
+//! `up` goes on where this one ended. The parts start from the workers upwards and end in the opposite order.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use skein_coordinator::config::{Auth, CoordinatorConfig, SurfaceArgs, SurfaceConfig};
+use skein_protocol::limits::MEMBERS_MAX;
+use skein_runtime::shutdown::{self, Trigger};
+use skein_runtime::transport::Secret;
+use skein_worker::config::{StoreArgs, StoreConfig, WorkerConfig, check_directory, parse_address};
+use skein_worker::metrics::WorkerMetrics;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::process::{Counters, say_ready};
+use crate::settings::random_secret;
+
+/// The command line of `skein up`.
+#[derive(Clone, Debug, Args)]
+pub struct UpArgs {
+    /// Where HTTP is served: PORT or ADDR:PORT
+    #[arg(long, value_name = "ADDR", env = "SKEIN_HTTP", hide_env_values = true, default_value = "127.0.0.1:8080")]
+    http: String,
+
+    /// How many workers, each with a copy of everything (1 to 32)
+    #[arg(long, value_name = "N", env = "SKEIN_WORKERS_COUNT", hide_env_values = true, default_value_t = 3)]
+    workers: usize,
+
+    /// Directory of the logs and the control store, made if it is not there; without it everything is kept in memory alone
+    #[arg(long, value_name = "DIR", env = "SKEIN_DATA", hide_env_values = true)]
+    data: Option<PathBuf>,
+
+    #[command(flatten)]
+    store: StoreArgs,
+
+    #[command(flatten)]
+    surface: SurfaceArgs,
+}
+
+/// The settings of a whole cluster, checked.
+#[derive(Clone, Debug)]
+pub struct UpConfig {
+    http: SocketAddr,
+    workers: usize,
+    data: Option<PathBuf>,
+    store: StoreConfig,
+    surface: SurfaceConfig,
+}
+
+impl UpArgs {
+    /// Checks everything and says all that is wrong.
+    ///
+    /// # Errors
+    ///
+    /// One sentence for each setting that can't be used.
+    pub fn check(&self) -> Result<UpConfig, Vec<String>> {
+        let mut wrong = Vec::new();
+        let http = parse_address("--http", &self.http).map_err(|error| wrong.push(error)).ok();
+        if !(1..=MEMBERS_MAX).contains(&self.workers) {
+            wrong.push(format!("--workers must be a number from 1 to {MEMBERS_MAX}, not {}", self.workers));
+        }
+        if let Some(error) = self.data.as_deref().and_then(|data| check_directory(data).err()) {
+            wrong.push(error);
+        }
+        let store = self.store.check().map_err(|errors| wrong.extend(errors)).ok();
+        let surface = self.surface.check(Auth::Name).map_err(|errors| wrong.extend(errors)).ok();
+        match (http, store, surface) {
+            (Some(http), Some(store), Some(surface)) if wrong.is_empty() => {
+                Ok(UpConfig { http, workers: self.workers, data: self.data.clone(), store, surface })
+            }
+            _ => Err(wrong),
+        }
+    }
+}
+
+impl UpConfig {
+    fn part(&self, name: &str) -> Option<PathBuf> {
+        self.data.as_deref().map(|data| Path::join(data, name))
+    }
+
+    fn worker(&self, number: usize, secret: &Secret) -> WorkerConfig {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        WorkerConfig {
+            cluster: loopback,
+            http: loopback,
+            secret: Some(secret.clone()),
+            data: self.part(&format!("worker-{number}")),
+            store: self.store,
+        }
+    }
+}
+
+/// Runs the cluster until the shutdown starts or a part can't go on.
+pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyhow::Result<()> {
+    let http = TcpListener::bind(config.http).await.with_context(|| format!("can't listen on {}", config.http))?;
+    let url = http.local_addr()?;
+    let secret = random_secret()?;
+    let instruments = skein_worker::Instruments {
+        worker: WorkerMetrics::register(&counters.registry)?,
+        registry: counters.registry.clone(),
+        runtime: counters.runtime.clone(),
+    };
+
+    // The workers end only after the coordinator, which needs them for what is still under way.
+    let (end_workers, _) = shutdown::channel();
+    let mut workers = JoinSet::new();
+    let mut addresses = Vec::new();
+    for number in 1..=config.workers {
+        let worker = config.worker(number, &secret);
+        let listener = TcpListener::bind(worker.cluster).await.context("a worker can't listen on loopback")?;
+        addresses.push(listener.local_addr()?.to_string());
+        let listeners = skein_worker::Listeners { cluster: listener, http: None };
+        let (recovered, is_recovered) = oneshot::channel();
+        let run = skein_worker::run(worker, listeners, instruments.clone(), end_workers.watch(), move || {
+            // Whoever waits for it has given up only when the whole process ends.
+            recovered.send(()).ok();
+        });
+        workers.spawn(run);
+        if is_recovered.await.is_err() {
+            let ended = workers.join_next().await.expect("the worker was spawned");
+            ended.context("a worker panicked")??;
+        }
+    }
+
+    let coordinator = CoordinatorConfig {
+        http: url,
+        workers: addresses,
+        secret: Some(secret),
+        data: config.part("coordinator"),
+        surface: config.surface,
+    };
+    let instruments = skein_coordinator::Instruments { registry: counters.registry, runtime: counters.runtime };
+    let run = skein_coordinator::run(coordinator, http, instruments, trigger.watch(), || say_ready(&format!("http://{url}")));
+    let mut run = std::pin::pin!(run);
+    let outcome = tokio::select! {
+        outcome = &mut run => outcome,
+        Some(ended) = workers.join_next() => {
+            trigger.start();
+            run.await?;
+            ended.context("a worker panicked")?.and(Err(anyhow::anyhow!("a worker has ended")))
+        }
+    };
+    end_workers.start();
+    let ended = workers.join_all().await.into_iter().collect::<anyhow::Result<()>>();
+    outcome.and(ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        up: UpArgs,
+    }
+
+    fn check(line: &[&str]) -> Result<UpConfig, Vec<String>> {
+        Line::parse_from(["up"].iter().chain(line)).up.check()
+    }
+
+    #[test]
+    fn everything_has_a_default_and_people_log_in_by_name() {
+        let config = check(&[]).unwrap();
+        assert_eq!((config.http, config.workers), (SocketAddr::from(([127, 0, 0, 1], 8080)), 3));
+        assert_eq!((config.surface.auth, config.data), (Auth::Name, None));
+    }
+
+    #[test]
+    fn each_part_has_a_directory_of_its_own() {
+        let config = check(&["--data", "somewhere"]).unwrap();
+        let secret = random_secret().unwrap();
+        assert_eq!(config.worker(2, &secret).data, Some("somewhere/worker-2".into()));
+        assert_eq!(config.part("coordinator"), Some("somewhere/coordinator".into()));
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        let said = check(&["--http", "x", "--workers", "0", "--data", "/dev/null", "--sync", "x", "--tweet-max", "0"]).unwrap_err();
+        for name in ["--http", "--workers", "--data", "--sync", "--tweet-max"] {
+            assert!(said.iter().any(|error| error.starts_with(name)), "{name} is missing in {said:?}");
+        }
+    }
+}
