@@ -80,6 +80,7 @@ pub async fn run(
     log_settings(&config);
     let (machine, control, node) = open(&config).await?;
     let network = Endpoint::coordinator(node, config.workers.clone(), config.secret.clone());
+    let met = network.met.clone();
     let parts = Parts {
         name: NAME.to_owned(),
         network,
@@ -94,7 +95,7 @@ pub async fn run(
     let limits = config.surface.limits.clone();
     let demo = config.surface.demo;
     let workers = config.workers.len();
-    let app = Arc::new(Shared::new(config.surface, cluster.clone(), workers, instruments.registry, metrics.clone()));
+    let app = Arc::new(Shared::new(config.surface, cluster.clone(), (workers, met), instruments.registry, metrics.clone()));
     let surface = tokio::spawn(http::server::serve(listener, http::router(app), limits, shutdown.clone()));
     let polled = tokio::spawn(metrics::poll(cluster.clone(), metrics, shutdown.clone()));
     let swept = tokio::spawn(expiry::sweep(cluster.clone(), shutdown.clone()));

@@ -56,7 +56,7 @@ impl Surface {
         Surface {
             handle,
             registry,
-            durability: durability(config.data.as_deref(), config.store.sync),
+            durability: durability(config.data.as_deref(), config.store.sync).label(),
             memory_bytes_max: config.store.memory_bytes_max,
         }
     }

@@ -17,7 +17,7 @@ use skein_protocol::record::Snapshot;
 use skein_runtime::driver::{self, Invariants, Parts, Stopped};
 use skein_runtime::metrics::RuntimeMetrics;
 use skein_runtime::shutdown::Shutdown;
-use skein_runtime::transport::Endpoint;
+use skein_runtime::transport::{Durability, Endpoint};
 use skein_runtime::wal::{self, Log, SyncPolicy};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
@@ -86,7 +86,8 @@ pub async fn run(
     let name = format!("worker-{:08x}", node.0 >> 96);
     log_recovery(&name, &config, &snapshot);
 
-    let network = Endpoint::worker(node, snapshot.cluster, listeners.cluster, config.secret.clone());
+    let network = Endpoint::worker(node, snapshot.cluster, listeners.cluster, config.secret.clone())
+        .with_durability(durability(config.data.as_deref(), config.store.sync));
     let machine_config = MachineConfig { memory_bytes_max: config.store.memory_bytes_max, ..MachineConfig::default() };
     let machine = Worker::recover(machine_config, snapshot);
     let parts = Parts {
@@ -174,18 +175,18 @@ fn log_recovery(name: &str, config: &WorkerConfig, snapshot: &Snapshot) {
         node.id = %snapshot.node,
         cluster.id = cluster,
         view.number = snapshot.view.0,
-        durability = durability(config.data.as_deref(), config.store.sync),
+        durability = durability(config.data.as_deref(), config.store.sync).label(),
         "recovered: view {}, cluster {cluster}",
         snapshot.view,
     );
 }
 
-/// What a vote of this worker is worth, in the words of the cluster's durability label.
+/// What a vote of this worker is worth.
 #[must_use]
-pub fn durability(data: Option<&Path>, sync: SyncPolicy) -> &'static str {
+pub fn durability(data: Option<&Path>, sync: SyncPolicy) -> Durability {
     match (data, sync) {
-        (None, _) => "memory",
-        (Some(_), SyncPolicy::Interval(_)) => "logged",
-        (Some(_), SyncPolicy::Always) => "logged and synced",
+        (None, _) => Durability::Memory,
+        (Some(_), SyncPolicy::Interval(_)) => Durability::Logged,
+        (Some(_), SyncPolicy::Always) => Durability::LoggedAndSynced,
     }
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use skein_protocol::id::{NodeId, ViewNumber};
 use skein_protocol::operation::Digest;
 use skein_protocol::step::CoordinatorStatus;
+use skein_runtime::transport::{self, Met};
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
@@ -90,6 +91,16 @@ pub enum Durability {
     LoggedAndSynced,
 }
 
+impl From<transport::Durability> for Durability {
+    fn from(durability: transport::Durability) -> Self {
+        match durability {
+            transport::Durability::Memory => Durability::Memory,
+            transport::Durability::Logged => Durability::Logged,
+            transport::Durability::LoggedAndSynced => Durability::LoggedAndSynced,
+        }
+    }
+}
+
 type Digests = (ViewNumber, BTreeMap<NodeId, Digest>);
 
 /// The digests as of a moment ago.
@@ -128,10 +139,10 @@ pub async fn get(State(app): State<App>) -> Result<Json<ClusterStatus>, Problem>
     let status = app.cluster.status().await?;
     // Without digests the rest is still worth knowing; it is what people look at when no view serves.
     let digests = if status.serving { app.digests.get(&app.cluster).await.ok() } else { None };
-    Ok(Json(describe(&status, digests.as_deref())))
+    Ok(Json(describe(&status, digests.as_deref(), &app.met)))
 }
 
-fn describe(status: &CoordinatorStatus, digests: Option<&Digests>) -> ClusterStatus {
+fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, met: &Met) -> ClusterStatus {
     let record = status.record.as_ref();
     let active = record.and_then(|record| record.active.as_ref());
     let mut members = BTreeMap::new();
@@ -154,7 +165,8 @@ fn describe(status: &CoordinatorStatus, digests: Option<&Digests>) -> ClusterSta
         view: active.map(|active| active.view.number.0),
         pending_view: record.and_then(|record| record.pending.as_ref()).map(|pending| pending.number.0),
         serving: status.serving,
-        durability: Durability::Memory,
+        // A member that was never met by this run is not known to log anything.
+        durability: members.keys().map(|node| met.durability(*node).unwrap_or_default()).min().unwrap_or_default().into(),
         copies: members.len(),
         members: described.collect(),
         replicas_agree: sums.filter(|sums| !sums.is_empty()).map(|sums| sums.iter().all(|sum| *sum == sums[0])),

@@ -33,6 +33,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::Registry;
+use skein_runtime::transport::Met;
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -61,14 +62,21 @@ pub struct Shared {
     digests: cluster::DigestCache,
     under_way: Semaphore,
     workers: usize,
+    met: Met,
     registry: Registry,
     metrics: NodeMetrics,
 }
 
 impl Shared {
-    /// The surface of a coordinator that was told of so many workers.
+    /// The surface of a coordinator that was told of so many workers; `met` is what they say of themselves.
     #[must_use]
-    pub fn new(settings: SurfaceConfig, cluster: Cluster, workers: usize, registry: Registry, metrics: NodeMetrics) -> Self {
+    pub fn new(
+        settings: SurfaceConfig,
+        cluster: Cluster,
+        (workers, met): (usize, Met),
+        registry: Registry,
+        metrics: NodeMetrics,
+    ) -> Self {
         let limits = &settings.limits;
         Shared {
             accounts: Accounts::new(cluster.clone(), limits.hashes_at_once_max, settings.idempotency_lifetime),
@@ -79,6 +87,7 @@ impl Shared {
             under_way: Semaphore::new(limits.requests_max),
             cluster,
             workers,
+            met,
             registry,
             metrics,
             settings,

@@ -34,6 +34,7 @@ impl<S> Patient<S> {
             self.deadline.as_mut().reset(Instant::now() + self.bound);
         }
         ready!(self.deadline.as_mut().poll(context));
+        self.waiting = false;
         Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "the other end takes nothing of what is sent")))
     }
 }

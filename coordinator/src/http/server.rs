@@ -33,7 +33,7 @@ const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// What is said to a connection too many, before it is closed.
 const CROWDED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n\
-    Connection: close\r\nContent-Length: 165\r\n\r\n{\"type\":\"urn:skein:problem:overloaded\",\"title\":\"Too much is under way; \
+    Connection: close\r\nContent-Length: 166\r\n\r\n{\"type\":\"urn:skein:problem:overloaded\",\"title\":\"Too much is under way; \
     nothing was done.\",\"status\":503,\"code\":715,\"detail\":\"as many connections stand as are allowed\"}";
 
 /// Serves until the shutdown starts, then until all connections have ended or the bound for that has passed.

@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 use super::frame::{Decoded, FrameKind, Frames, HEADER_BYTES, decode, frame_header, messages};
 use super::handshake::{self, HandshakeError, Hello};
 use super::peers::{ConnectionId, Inbound, Outbox};
-use super::{Bound, Direction, Endpoint, Fault, Limits, Secret};
+use super::{Bound, Direction, Durability, Endpoint, Fault, Limits, Met, Secret};
 use crate::metrics::NodeMetrics;
 
 /// Bytes that one read asks for at the least.
@@ -34,6 +34,8 @@ struct Context {
     role: Role,
     bound: Bound,
     secret: Option<Secret>,
+    durability: Durability,
+    met: Met,
     limits: Limits,
     metrics: NodeMetrics,
     inbox: mpsc::Sender<Inbound>,
@@ -54,8 +56,8 @@ enum End {
 
 /// Listens and dials as the endpoint says, until the tasks are dropped.
 pub(crate) fn start(endpoint: Endpoint, metrics: NodeMetrics, inbox: mpsc::Sender<Inbound>) -> JoinSet<()> {
-    let Endpoint { node, role, bound, secret, listener, dial, limits } = endpoint;
-    let context = Arc::new(Context { node, role, bound, secret, limits, metrics, inbox });
+    let Endpoint { node, role, bound, secret, listener, dial, durability, met, limits } = endpoint;
+    let context = Arc::new(Context { node, role, bound, secret, durability, met, limits, metrics, inbox });
     let mut tasks = JoinSet::new();
     if let Some(listener) = listener {
         tasks.spawn(accept(listener, context.clone()));
@@ -121,6 +123,7 @@ async fn keep_dialing(address: String, context: Arc<Context>) {
                 }
                 back_off = context.limits.reconnect_min;
                 told.clear();
+                context.met.note(&address, hello.node, hello.durability);
                 context.run(stream, hello, address.clone(), &address).await;
             }
             Err(error) => {
@@ -143,7 +146,7 @@ async fn keep_dialing(address: String, context: Arc<Context>) {
 impl Context {
     async fn shake_hands(&self, mut stream: TcpStream, dialed: bool) -> Result<(TcpStream, Hello), HandshakeError> {
         stream.set_nodelay(true).map_err(HandshakeError::Io)?;
-        let ours = Hello::new(self.role, self.node, self.bound.get());
+        let ours = Hello::new(self.role, self.node, self.bound.get()).with_durability(self.durability);
         let secret = self.secret.as_ref();
         let shake = async {
             if dialed {

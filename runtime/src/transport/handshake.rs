@@ -20,14 +20,14 @@ use skein_protocol::step::Role;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
-use super::Fault;
+use super::{Durability, Fault};
 use super::frame::PROTOCOL_VERSION;
 
 /// Bytes that a secret must have at the least.
 pub const SECRET_BYTES_MIN: usize = 16;
 
 /// Bytes of a greeting.
-pub const HELLO_BYTES: usize = 73;
+pub const HELLO_BYTES: usize = 74;
 
 /// The first bytes that either end sends.
 const MAGIC: [u8; 6] = *b"SKEIN\n";
@@ -55,6 +55,8 @@ pub struct Hello {
     pub node: NodeId,
     /// For a worker: the cluster that it is bound to.
     pub cluster: Option<ClusterId>,
+    /// For a worker: what its votes are worth.
+    pub durability: Durability,
     /// Random, so that no proof is good twice.
     pub nonce: [u8; 32],
 }
@@ -98,7 +100,13 @@ impl Hello {
     /// A greeting with a new nonce.
     #[must_use]
     pub fn new(role: Role, node: NodeId, cluster: Option<ClusterId>) -> Self {
-        Hello { role, node, cluster, nonce: rand::random() }
+        Hello { role, node, cluster, durability: Durability::Memory, nonce: rand::random() }
+    }
+
+    /// The same greeting, of a worker whose votes are worth this.
+    #[must_use]
+    pub fn with_durability(self, durability: Durability) -> Self {
+        Hello { durability, ..self }
     }
 
     /// As sent.
@@ -115,6 +123,7 @@ impl Hello {
         bytes[24] = u8::from(self.cluster.is_some());
         bytes[25..41].copy_from_slice(&self.cluster.map_or(0, |cluster| cluster.0).to_le_bytes());
         bytes[41..73].copy_from_slice(&self.nonce);
+        bytes[73] = self.durability as u8;
         bytes
     }
 
@@ -133,8 +142,9 @@ impl Hello {
             (1, cluster) => Some(ClusterId(cluster)),
             _ => return Err(Fault::Protocol),
         };
-        let nonce = bytes[41..73].try_into().expect("the last 32 of 73 bytes are 32 bytes");
-        Ok(Hello { role, node: NodeId(number(8)), cluster, nonce })
+        let nonce = bytes[41..73].try_into().expect("32 bytes are 32 bytes");
+        let durability = Durability::ALL.into_iter().find(|known| *known as u8 == bytes[73]).ok_or(Fault::Protocol)?;
+        Ok(Hello { role, node: NodeId(number(8)), cluster, durability, nonce })
     }
 }
 

@@ -3,6 +3,7 @@
 //! stranger sends reaches a machine. Whatever breaks the rules of a frame closes its connection, is counted as a [`Fault`]
 //! and logged, and harms nobody else.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -34,9 +35,30 @@ pub struct Endpoint {
     pub listener: Option<TcpListener>,
     /// Whom to connect to, `host:port` each, for a coordinator.
     pub dial: Vec<String>,
+    /// For a worker: what its votes are worth, told to whoever connects.
+    pub durability: Durability,
+    /// For a coordinator: what the workers that it met said of the worth of their votes.
+    pub met: Met,
     /// Bounds on what peers may do.
     pub limits: Limits,
 }
+
+/// What a worker's vote is worth, and so an acknowledged write: from the worker's live settings, the weakest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Durability {
+    /// Kept in memory: lost when all members stop.
+    #[default]
+    Memory = 0,
+    /// Logged, and synced a moment later: the last moments are lost when all members crash at once.
+    Logged = 1,
+    /// Logged and synced before the vote.
+    LoggedAndSynced = 2,
+}
+
+/// What each worker said of the worth of its votes when it was connected to last, by the address that was dialled; shared by
+/// the connections, which learn it, and whoever shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Met(Arc<Mutex<BTreeMap<String, (NodeId, Durability)>>>);
 
 /// The cluster that a worker is bound to, shared by the driver, which learns it, and the handshakes, which tell it.
 #[derive(Clone, Debug, Default)]
@@ -112,8 +134,16 @@ impl Endpoint {
             secret,
             listener: Some(listener),
             dial: Vec::new(),
+            durability: Durability::default(),
+            met: Met::default(),
             limits: Limits::default(),
         }
+    }
+
+    /// The same, of a worker whose votes are worth this.
+    #[must_use]
+    pub fn with_durability(self, durability: Durability) -> Self {
+        Endpoint { durability, ..self }
     }
 
     /// A coordinator's: dials these workers, and again whenever a connection is lost.
@@ -126,8 +156,39 @@ impl Endpoint {
             secret,
             listener: None,
             dial: workers,
+            durability: Durability::default(),
+            met: Met::default(),
             limits: Limits::default(),
         }
+    }
+}
+
+impl Durability {
+    /// All kinds.
+    pub const ALL: [Durability; 3] = [Durability::Memory, Durability::Logged, Durability::LoggedAndSynced];
+
+    /// Its name for people.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Durability::Memory => "memory",
+            Durability::Logged => "logged",
+            Durability::LoggedAndSynced => "logged and synced",
+        }
+    }
+}
+
+impl Met {
+    /// What this worker said, if it is one of those that were dialled.
+    #[must_use]
+    pub fn durability(&self, worker: NodeId) -> Option<Durability> {
+        let met = self.0.lock().expect("no holder of this lock panics");
+        met.values().find(|(node, _)| *node == worker).map(|(_, durability)| *durability)
+    }
+
+    /// A worker was connected to at this address.
+    pub(crate) fn note(&self, address: &str, worker: NodeId, durability: Durability) {
+        self.0.lock().expect("no holder of this lock panics").insert(address.to_owned(), (worker, durability));
     }
 }
 
