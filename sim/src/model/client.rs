@@ -1,0 +1,69 @@
+//! The clients: what each has asked and what it was told, by the answer to its request or to a later question.
+
+use skein_protocol::id::{RequestId, TxnId};
+use skein_protocol::message::Outcome;
+use skein_protocol::step::{KnownOutcome, Reply};
+
+/// Added to a request's number, names the question how it ended.
+const QUESTION: u64 = 1_000;
+
+/// One client with one request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Client {
+    /// The coordinator's run that it asked.
+    pub asked: Option<u64>,
+    /// Every answer to its request.
+    pub replies: Vec<Reply>,
+    /// The run that it last asked how the transaction ended, while that has not answered.
+    pub questions: Option<u64>,
+    /// What it learned from such questions, each thing once.
+    pub learned: Vec<KnownOutcome>,
+}
+
+impl Client {
+    /// The name of a request.
+    pub fn request(client: usize) -> RequestId {
+        RequestId(client as u64)
+    }
+
+    /// The name of the question how it ended.
+    pub fn question(client: usize) -> RequestId {
+        RequestId(client as u64 + QUESTION)
+    }
+
+    /// The client that a reply is for, and whether it answers the question.
+    pub fn addressee(id: RequestId) -> (usize, bool) {
+        let question = id.0 >= QUESTION;
+        ((if question { id.0 - QUESTION } else { id.0 }) as usize, question)
+    }
+
+    /// Takes an answer to a question.
+    pub fn learn(&mut self, outcome: KnownOutcome) {
+        self.questions = None;
+        if !self.learned.contains(&outcome) {
+            self.learned.push(outcome);
+        }
+    }
+
+    /// The transaction whose outcome it was told to ask for.
+    pub fn in_doubt(&self) -> Option<TxnId> {
+        self.replies.iter().find_map(|reply| match reply {
+            Reply::Unknown { txn } => Some(*txn),
+            _ => None,
+        })
+    }
+
+    /// All outcomes that it was told, by whichever way.
+    pub fn told(&self) -> impl Iterator<Item = Outcome> + '_ {
+        let replied = self.replies.iter().filter_map(|reply| match reply {
+            Reply::Committed { .. } => Some(Outcome::Committed),
+            Reply::Aborted { .. } => Some(Outcome::Aborted),
+            _ => None,
+        });
+        let learned = self.learned.iter().filter_map(|known| match known {
+            KnownOutcome::Known(outcome) => Some(*outcome),
+            _ => None,
+        });
+        replied.chain(learned)
+    }
+}

@@ -1,0 +1,211 @@
+//! The promises, each a plain question to one moment of the world. They ask the disks, the control store, the clients and
+//! the observer's notes; never the coordinator's mind, since a promise that only it could see kept would not be one.
+
+use skein_protocol::id::TxnId;
+use skein_protocol::message::Outcome;
+use skein_protocol::operation::{Action, Expect, Operation};
+use skein_protocol::record::Snapshot;
+use skein_protocol::step::{Reply, Timer};
+
+use super::ClusterModel;
+use super::client::Client;
+use super::world::{WorkerProcess, World};
+
+/// A promise that holds at every moment.
+pub struct Promise {
+    /// Its name, as the checker reports it.
+    pub name: &'static str,
+    /// Whether it holds now.
+    pub keeps: fn(&ClusterModel, &World) -> bool,
+}
+
+/// No two members of the active view, nor a member and the view's own outcomes, say different things of a transaction.
+pub const AGREEMENT: Promise = Promise { name: "agreement", keeps: agreement };
+/// What one member of the active view has applied, each has applied or holds prepared, on its disk too.
+pub const REPLICATED: Promise = Promise { name: "replicated", keeps: replicated };
+/// A client that heard *committed* finds its writes at each member of the active view, on its disk too.
+pub const COMMITTED_STAYS: Promise = Promise { name: "committed stays", keeps: committed_stays };
+/// What a client heard to be aborted is applied nowhere, ever.
+pub const ABORTED_NEVER_WAS: Promise = Promise { name: "aborted never was", keeps: aborted_never_was };
+/// A client hears one answer to its request, and later questions never contradict it or each other.
+pub const ONE_ANSWER: Promise = Promise { name: "one answer", keeps: one_answer };
+/// A request takes effect once, however often it was tried.
+pub const ONCE: Promise = Promise { name: "once", keeps: once };
+/// How the first active view above a transaction's own settles it, so it stays.
+pub const SETTLED_STANDS: Promise = Promise { name: "settled stands", keeps: settled_stands };
+/// Of two transactions that expect the same thing of a record and change it, one commits at the most.
+pub const EXPECTATIONS: Promise = Promise { name: "expectations", keeps: expectations };
+/// When nothing is under way, every client has its answer, nothing is in doubt, and the members hold the same.
+pub const COMES_TO_REST: Promise = Promise { name: "comes to rest", keeps: comes_to_rest };
+/// What a worker says of itself is on its disk.
+pub const SYNCED_FIRST: Promise = Promise { name: "synced first", keeps: synced_first };
+/// What a worker's log adds up to is what the worker holds.
+pub const LOGGED: Promise = Promise { name: "logged", keeps: logged };
+/// No machine panics, halts or breaks the contract of the core.
+pub const SOUND: Promise = Promise { name: "sound", keeps: sound };
+
+/// Every promise.
+pub const ALL: [Promise; 12] = [
+    AGREEMENT,
+    REPLICATED,
+    COMMITTED_STAYS,
+    ABORTED_NEVER_WAS,
+    ONE_ANSWER,
+    ONCE,
+    SETTLED_STANDS,
+    EXPECTATIONS,
+    COMES_TO_REST,
+    SYNCED_FIRST,
+    LOGGED,
+    SOUND,
+];
+
+fn agreement(_: &ClusterModel, world: &World) -> bool {
+    let outcomes = world.store.as_ref().and_then(|record| record.active.as_ref()).map_or(&[][..], |a| &a.outcomes);
+    world.history.ran.keys().all(|txn| {
+        let settled = outcomes.iter().filter(|(listed, _)| listed == txn).map(|(_, outcome)| *outcome);
+        let decided = world.members().filter_map(|member| member.disk.whole.decided.get(txn)).map(|d| d.outcome);
+        let applied = world.members().filter(|member| has_written(&member.disk.whole, *txn)).map(|_| Outcome::Committed);
+        all_equal(settled.chain(decided).chain(applied))
+    })
+}
+
+fn replicated(_: &ClusterModel, world: &World) -> bool {
+    let kept = |snapshot: &Snapshot, member: &WorkerProcess| {
+        member.disk.whole.records.iter().all(|(key, stored)| {
+            snapshot.prepared.contains_key(&stored.written_by)
+                || snapshot.records.get(key).is_some_and(|other| other == stored || other.version > stored.version)
+        })
+    };
+    let both = |other: &WorkerProcess, member| kept(&other.disk.whole, member) && kept(&other.disk.synced, member);
+    world.members().all(|member| world.members().all(|other| both(other, member)))
+}
+
+fn committed_stays(model: &ClusterModel, world: &World) -> bool {
+    let learned = |client: &Client| {
+        let committed = client.told().any(|outcome| outcome == Outcome::Committed);
+        client.in_doubt().filter(|_| committed).is_none_or(|txn| {
+            let prepared = |member: &WorkerProcess| member.disk.synced.prepared.contains_key(&txn);
+            world.history.applied.contains(&txn) || world.members().all(prepared)
+        })
+    };
+    world.clients.iter().all(|client| learned(client))
+        && world.clients.iter().zip(&model.scenario.requests).all(|(client, operations)| {
+            client.replies.iter().all(|reply| match reply {
+                Reply::Committed { txn, versions } => {
+                    let kept = |snapshot: &Snapshot| {
+                        let written = |(operation, version): (&Operation, _)| {
+                            let stored = snapshot.records.get(&operation.key);
+                            !matches!(operation.action, Action::Put(_)) || stored.is_some_and(|s| s.version >= version)
+                        };
+                        let versions = versions.iter().copied();
+                        snapshot.prepared.contains_key(txn) || operations.iter().zip(versions).all(written)
+                    };
+                    versions.len() == operations.len()
+                        && world.history.settled.get(txn) != Some(&Outcome::Aborted)
+                        && world.members().all(|member| kept(&member.disk.whole) && kept(&member.disk.synced))
+                }
+                _ => true,
+            })
+        })
+}
+
+fn aborted_never_was(_: &ClusterModel, world: &World) -> bool {
+    let history = &world.history;
+    world.clients.iter().enumerate().all(|(request, client)| {
+        let aborted = client.replies.iter().any(|reply| matches!(reply, Reply::Aborted { .. } | Reply::Refused(_)));
+        let was = |txn| history.applied.contains(&txn) || history.settled.get(&txn) == Some(&Outcome::Committed);
+        let learned = client.told().any(|outcome| outcome == Outcome::Aborted);
+        (!aborted || !history.attempts(request).any(was)) && (!learned || !client.in_doubt().is_some_and(was))
+    })
+}
+
+fn one_answer(_: &ClusterModel, world: &World) -> bool {
+    world.clients.iter().all(|client| client.replies.len() <= 1 && all_equal(client.told()))
+}
+
+fn once(_: &ClusterModel, world: &World) -> bool {
+    let applied = |request| world.history.attempts(request).filter(|txn| world.history.applied.contains(txn)).count();
+    (0..world.clients.len()).all(|request| applied(request) <= 1)
+}
+
+fn settled_stands(_: &ClusterModel, world: &World) -> bool {
+    let history = &world.history;
+    let told = |txn: &TxnId, outcome: Outcome| {
+        let asked = |client: &Client| client.in_doubt() == Some(*txn);
+        world.clients.iter().filter(|client| asked(client)).all(|client| client.told().all(|told| told == outcome))
+    };
+    history.settled.iter().all(|(txn, outcome)| {
+        told(txn, *outcome)
+            && match outcome {
+                Outcome::Aborted => !history.applied.contains(txn),
+                Outcome::Committed => world
+                    .members()
+                    .all(|member| member.disk.whole.decided.get(txn).is_none_or(|decided| decided.outcome == Outcome::Committed)),
+            }
+    })
+}
+
+fn expectations(model: &ClusterModel, world: &World) -> bool {
+    let requests = &model.scenario.requests;
+    let applied: Vec<&Operation> = world
+        .history
+        .ran
+        .iter()
+        .filter(|(txn, _)| world.history.applied.contains(txn))
+        .flat_map(|(_, run)| &requests[run.request])
+        .filter(|operation| operation.action != Action::Check)
+        .filter(|operation| matches!(operation.expect, Expect::Absent | Expect::Version(_)))
+        .collect();
+    let same = |a: &Operation, b: &Operation| a.key == b.key && a.expect == b.expect;
+    applied.iter().enumerate().all(|(place, a)| applied[..place].iter().all(|b| !same(a, b)))
+}
+
+fn comes_to_rest(_: &ClusterModel, world: &World) -> bool {
+    if !is_quiet(world) {
+        return true;
+    }
+    let answered = world.clients.iter().all(|client| client.asked != Some(world.coordinator.run) || !client.replies.is_empty());
+    let settled = !world.is_view_pending() && world.members().all(|member| member.disk.whole.prepared.is_empty());
+    answered && settled && all_equal(world.members().map(|member| &member.disk.whole.records))
+}
+
+/// Nothing is under way that the machines wait for: no message, sync, swap or timer but the sweeps, and no worker out of reach.
+pub fn is_quiet(world: &World) -> bool {
+    let at_rest = |worker: &WorkerProcess| {
+        worker.disk.unsynced.is_empty()
+            && worker.remnants.is_empty()
+            && worker.link.as_ref().is_some_and(|link| link.down.is_empty() && link.up.is_empty())
+    };
+    world.fault.is_none()
+        && world.coordinator.swap.is_none()
+        && world.coordinator.timers.iter().all(|&timer| timer == Timer::Sweep)
+        && world.workers.iter().all(at_rest)
+}
+
+fn synced_first(_: &ClusterModel, world: &World) -> bool {
+    !world.history.unbacked
+}
+
+fn logged(_: &ClusterModel, world: &World) -> bool {
+    world.workers.iter().all(|worker| {
+        let (machine, log) = (&worker.machine, &worker.disk.whole);
+        machine.unsynced() == worker.disk.unsynced.len()
+            && (machine.cluster(), machine.view()) == (log.cluster, log.view)
+            && *machine.records() == log.records
+            && *machine.decided() == log.decided
+            && machine.prepared().eq(log.prepared.values())
+    })
+}
+
+fn sound(_: &ClusterModel, world: &World) -> bool {
+    world.fault.is_none()
+}
+
+fn has_written(snapshot: &Snapshot, txn: TxnId) -> bool {
+    snapshot.records.values().any(|stored| stored.written_by == txn)
+}
+
+fn all_equal<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
+    values.next().is_none_or(|first| values.all(|other| other == first))
+}

@@ -1,0 +1,71 @@
+//! Every promise holds at every moment of these worlds, and each shows what it was made to show. The counts of the small
+//! ones are pinned: a change of the machines that lets more or less happen is seen here, and to be understood before the
+//! number is changed. `skein-model` prints them all.
+
+use skein_sim::model::scenario::Scenario;
+use skein_sim::model::search::{Findings, explore};
+use skein_sim::model::worlds;
+
+/// Visits all of a world; how many moments it has.
+fn hold(scenario: Scenario) -> usize {
+    let findings: Findings = explore(&scenario, 1);
+    if let Some(broken) = findings.broken() {
+        panic!("{}: {:?} is broken by\n{}", scenario.name, broken.name, broken.trace);
+    }
+    assert!(findings.complete, "{} was not visited to its end", scenario.name);
+    for sight in &scenario.sights {
+        assert!(findings.has(sight.name()), "{} never shows: {}", scenario.name, sight.name());
+    }
+    println!("{}: {} states, {:.0} a second", scenario.name, findings.states, findings.states_per_second());
+    findings.states
+}
+
+#[test]
+fn one_transaction_without_faults() {
+    assert_eq!(hold(worlds::calm()), 32);
+}
+
+#[test]
+fn the_first_view_forms_while_its_leader_dies() {
+    assert_eq!(hold(worlds::formation()), 91_724);
+}
+
+#[test]
+fn leaders_that_die_within_a_view_change() {
+    assert_eq!(hold(worlds::leaders()), 257_512);
+}
+
+#[test]
+fn workers_that_restart_without_what_was_not_synced() {
+    assert_eq!(hold(worlds::restarts()), 39_433);
+}
+
+#[test]
+fn transactions_that_stay_in_doubt_for_too_long() {
+    hold(worlds::doubt());
+}
+
+#[test]
+fn three_workers_and_a_leader_that_dies() {
+    assert_eq!(hold(worlds::three()), 9_511);
+}
+
+#[test]
+fn two_transactions_in_conflict() {
+    hold(worlds::conflict());
+}
+
+#[test]
+fn connections_that_are_lost() {
+    hold(worlds::cuts());
+}
+
+#[test]
+fn a_refusal_amid_all_faults() {
+    hold(worlds::refusal());
+}
+
+#[test]
+fn connections_that_do_not_keep_order() {
+    hold(worlds::unordered());
+}
