@@ -215,6 +215,16 @@ impl Verdict {
         }
     }
 
+    /// From here on, posts whose connection was closed must not be there: a server that ends in order closes idle connections,
+    /// and what a client sends into one at that moment is never read; what was read is answered.
+    pub fn lost_never_happened(&mut self) {
+        for told in &mut self.told {
+            if let Told::Lost { text, .. } = told {
+                *told = Told::Refused { text: std::mem::take(text) };
+            }
+        }
+    }
+
     /// How many were told this.
     pub fn count(&self, which: impl Fn(&Told) -> bool) -> usize {
         self.told.iter().filter(|told| which(told)).count()

@@ -99,9 +99,10 @@ impl Process {
         Process { name: name.to_owned(), child, ready: String::new(), log, announced: Vec::new(), reader: Some(reader) }
     }
 
-    /// Waits for the ready line of a process that was only spawned.
+    /// Waits for the ready line of a process that was only spawned; at once if that was done before.
     pub fn await_ready(&mut self) {
-        let mut stdout = BufReader::new(self.child.stdout.take().expect("ready is awaited once"));
+        let Some(stdout) = self.child.stdout.take() else { return };
+        let mut stdout = BufReader::new(stdout);
         let (send, receive) = mpsc::channel();
         std::thread::spawn(move || {
             let mut line = String::new();
