@@ -138,8 +138,8 @@ fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
     openapi::complete(&mut document);
     let router = router
         .route("/api/openapi.json", get(openapi::document))
-        .route("/api/docs", get(openapi::to_docs))
-        .route("/api/docs/", get(openapi::docs))
+        .route("/api/docs", get(openapi::page))
+        .route("/api/docs/", get(openapi::page))
         .route("/api/docs/{*path}", get(openapi::docs));
     (router, document)
 }

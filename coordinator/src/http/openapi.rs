@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use axum::extract::{FromRequestParts, Path};
 use axum::http::header;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
@@ -86,9 +86,30 @@ pub async fn document() -> Response {
     (headers, json()).into_response()
 }
 
-/// Leads to the page, under which its parts lie.
-pub async fn to_docs() -> Redirect {
-    Redirect::permanent("/api/docs/")
+/// The page that shows the document. The viewer's own page names its files relative to itself, which would only work behind
+/// a slash.
+const PAGE: &str = r#"<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width" />
+    <title>Skein API</title>
+    <link rel="stylesheet" href="/api/docs/swagger-ui.css" />
+    <link rel="stylesheet" href="/api/docs/index.css" />
+    <link rel="icon" type="image/png" href="/api/docs/favicon-32x32.png" />
+  </head>
+  <body>
+    <div id="swagger-ui"></div>
+    <script src="/api/docs/swagger-ui-bundle.js"></script>
+    <script src="/api/docs/swagger-ui-standalone-preset.js"></script>
+    <script src="/api/docs/swagger-initializer.js"></script>
+  </body>
+</html>
+"#;
+
+/// Serves the page that shows the document.
+pub async fn page() -> Html<&'static str> {
+    Html(PAGE)
 }
 
 /// A file of the page that shows the document.
@@ -103,9 +124,11 @@ impl FromRequestParts<App> for DocsFile {
     }
 }
 
-/// Serves the page that shows the document.
+/// Serves a file of that page.
 pub async fn docs(DocsFile(path): DocsFile) -> Response {
-    static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("/api/openapi.json")));
+    // The base layout alone keeps to the content security policy: the other has a logo with a style of its own.
+    static CONFIG: LazyLock<Arc<Config<'static>>> =
+        LazyLock::new(|| Arc::new(Config::from("/api/openapi.json").use_base_layout()));
     match utoipa_swagger_ui::serve(&path, Arc::clone(&CONFIG)) {
         Ok(Some(file)) => ([(header::CONTENT_TYPE, text_header(file.content_type))], file.bytes.into_owned()).into_response(),
         Ok(None) => Problem::new(Code::NoSuchPath, "the documentation has no such file").into_response(),
