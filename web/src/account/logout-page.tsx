@@ -12,20 +12,24 @@ export function LogoutPage() {
   const who = useStore(session);
   const [pending, setPending] = useState(false);
   const [refusal, setRefusal] = useState<string | null>(null);
+  const [done, setDone] = useState(false);
 
   async function logOut() {
     setPending(true);
     setRefusal(null);
     const problem = await session.logOut();
     setPending(false);
+    setDone(problem === null);
     if (problem === "unreachable") setRefusal("The server does not answer, so you may still be logged in. Try again.");
     else if (problem !== null) setRefusal(`You are still logged in. ${explain(problem)}`);
   }
 
   if (who.kind !== "somebody") {
     return (
-      <section className="account" role="status">
-        <Heading>You are logged out</Heading>
+      <section className="account">
+        <Heading key="out" takesFocus={done}>
+          You are logged out
+        </Heading>
         <p>
           <Link className="link" href={paths.login}>
             Log in again
@@ -36,9 +40,9 @@ export function LogoutPage() {
   }
   return (
     <section className="account">
-      <Heading>Log out?</Heading>
+      <Heading key="in">Log out?</Heading>
       <p>
-        You are logged in as <strong>{who.username}</strong>. Logging out ends this session everywhere it is known.
+        You are logged in as <strong>{who.username}</strong>.
       </p>
       {refusal !== null && (
         <p role="alert" className="account-refusal">

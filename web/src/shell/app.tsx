@@ -1,5 +1,5 @@
 /** The frame around every page: header, banner, live regions, and the one place where pages come and go. */
-import { Suspense, useEffect, useLayoutEffect, useRef } from "react";
+import { Suspense, useEffect, useLayoutEffect } from "react";
 import { RouterProvider } from "react-aria-components";
 import { session, type SessionState } from "../account/session.ts";
 import { announce } from "../ui/announcer.ts";
@@ -51,39 +51,35 @@ function redirectOf(place: Place, route: Route, who: SessionState): string | nul
   return null;
 }
 
-/**
- * Shows a page and does what a browser does on a page load: title, scroll position, focus on the heading, so that
- * keyboard and screen reader start where the eye does. The very first page is the browser's own doing.
- */
+/** Shows a page, and says that it was arrived at once its content is there. */
 function Arrival({ place, route }: { place: Place; route: Route }) {
-  const arrivals = useRef(0);
   const Page = route.page;
-
-  useLayoutEffect(() => {
-    document.title = `${route.title} · Skein`;
-    arrivals.current += 1;
-    if (arrivals.current === 1 && !navigatedBefore) {
-      navigatedBefore = true;
-      return;
-    }
-    if (place.revisited) window.scrollTo(0, router.scrollOf(place.entry));
-    else window.scrollTo(0, 0);
-    // A page that put the focus into its first field knows better.
-    if (document.activeElement === null || document.activeElement === document.body || !inContent()) {
-      document.querySelector<HTMLElement>("#content h1")?.focus({ preventScroll: true });
-    }
-    announce(route.title);
-  }, [place.entry, place.revisited, route]);
-
   return (
     <Suspense fallback={<Waiting what={route.title} />}>
       <Page />
+      <Arrived place={place} title={route.title} />
     </Suspense>
   );
 }
 
-let navigatedBefore = false;
-
-function inContent(): boolean {
-  return document.getElementById("content")?.contains(document.activeElement) ?? false;
+/**
+ * Does what a browser does on a page load: title, scroll position, focus on the heading, so that keyboard and screen
+ * reader start where the eye does. The very first page is the browser's own doing.
+ */
+function Arrived({ place, title }: { place: Place; title: string }) {
+  useLayoutEffect(() => {
+    document.title = `${title} · Skein`;
+    if (lastEntry === place.entry) return;
+    const first = lastEntry === null;
+    lastEntry = place.entry;
+    if (first) return;
+    window.scrollTo(0, place.revisited ? router.scrollOf(place.entry) : 0);
+    const content = document.getElementById("content");
+    // A page that put the focus into its first field knows better; then the title is said instead.
+    if (content?.contains(document.activeElement) === true && document.activeElement !== content) announce(title);
+    else content?.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
+  }, [place.entry, place.revisited, title]);
+  return null;
 }
+
+let lastEntry: string | null = null;

@@ -54,7 +54,7 @@ function ReaderMenu({ username }: { username: string | null }) {
   return (
     <MenuTrigger>
       <Button className="reader-button" aria-label={username === null ? "Appearance" : `${username}: appearance and log out`}>
-        <Icon name="person" />
+        <Icon name={username === null ? "theme" : "person"} />
         {username !== null && <span className="reader-name">{username}</span>}
       </Button>
       <Popover className="menu-popover" placement="bottom end" isNonModal>

@@ -1,4 +1,4 @@
-import { useEffect, useState, type KeyboardEvent } from "react";
+import { useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { Label, Text, TextArea, TextField } from "react-aria-components";
 import { announce } from "../ui/announcer.ts";
 import { characterCount, roomFor, type Room } from "./characters.ts";
@@ -22,6 +22,7 @@ export function TextBox(props: TextBoxProps) {
   const count = characterCount(props.text);
   const room = roomFor(count, props.max);
   const left = props.max - count;
+  const caretSet = useRef(false);
   useRoomAnnounced(room, left);
 
   function onKeyDown(event: KeyboardEvent) {
@@ -49,6 +50,12 @@ export function TextBox(props: TextBoxProps) {
         className="text-box-input"
         rows={2}
         onKeyDown={onKeyDown}
+        ref={(area) => {
+          // The browser puts the caret before a text that is there already; people go on at its end.
+          if (area === null || caretSet.current) return;
+          caretSet.current = true;
+          area.setSelectionRange(area.value.length, area.value.length);
+        }}
         {...(props.placeholder === undefined ? {} : { placeholder: props.placeholder })}
       />
       <Text slot="description" className={`count count-${room}`}>

@@ -41,7 +41,7 @@ export const TweetCard = memo(function TweetCard({ reader, tweet, entry }: Tweet
     return (
       <article className="tweet tweet-leaving" ref={card} aria-label="Your tweet, about to be deleted">
         <p className="tweet-leaving-text">
-          <Icon name="trash" size={16} /> Deleted: <q>{tweet.text}</q>
+          <Icon name="trash" size={16} /> Deleting <q>{tweet.text}</q>
         </p>
         <Button look="quiet" onPress={() => reader.outbox.undo(key)} data-action="undo">
           Undo

@@ -75,8 +75,9 @@ interface StatusProps {
 function Status({ tone, icon, text, children }: StatusProps) {
   return (
     <div className={`status status-${tone}`}>
-      <Icon name={icon} size={16} />
-      <span className="status-text">{text}</span>
+      <span className="status-text">
+        <Icon name={icon} size={16} /> {text}
+      </span>
       {children}
     </div>
   );

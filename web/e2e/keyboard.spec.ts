@@ -1,0 +1,71 @@
+import type { Page } from "@playwright/test";
+import { expect, test } from "./stage.ts";
+
+/** Presses Tab until what is focused has this name, as a person without a mouse would. */
+async function tabTo(page: Page, role: "button" | "link" | "textbox", name: string | RegExp): Promise<void> {
+  const target = page.getByRole(role, { name }).first();
+  for (let presses = 0; presses < 40; presses++) {
+    await page.keyboard.press("Tab");
+    if (await target.evaluate((element) => element === document.activeElement).catch(() => false)) return;
+  }
+  throw new Error(`${role} ${String(name)} was not reached by 40 presses of Tab`);
+}
+
+test("everything by keyboard alone", async ({ stranger }) => {
+  const { page } = stranger;
+  await page.goto("/");
+  await expect(page.getByLabel("Username")).toBeFocused();
+  await page.keyboard.type("key-board");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: "Timeline" })).toBeFocused();
+
+  await page.keyboard.press("Tab");
+  await expect(stranger.composer).toBeFocused();
+  await page.keyboard.type("Typed, not clicked.");
+  await page.keyboard.press("Control+Enter");
+  await expect(stranger.tweets("Typed, not clicked.").getByText("Committed")).toBeVisible();
+  await expect(stranger.composer).toBeFocused();
+
+  await tabTo(page, "button", "Edit");
+  await page.keyboard.press("Enter");
+  await expect(page.getByLabel("Edit your tweet")).toBeFocused();
+  await page.keyboard.type(" Twice.");
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("button", { name: "Edit" }).first()).toBeFocused();
+  await page.keyboard.press("Enter");
+  await page.keyboard.type(" Once.");
+  await page.keyboard.press("Control+Enter");
+  await expect(stranger.tweets("Typed, not clicked. Once.")).toHaveCount(1);
+
+  await tabTo(page, "button", "Delete");
+  await page.keyboard.press("Space");
+  await expect(page.getByRole("button", { name: "Undo" })).toBeFocused();
+  await page.keyboard.press("Space");
+  await expect(page.getByRole("button", { name: "Delete" }).first()).toBeFocused();
+
+  // Back to the top: the first stop leads past the header.
+  await page.reload();
+  await expect(stranger.tweets("Typed, not clicked. Once.")).toHaveCount(1);
+  await page.keyboard.press("Tab");
+  await expect(page.getByRole("link", { name: "Skip to the content" })).toBeFocused();
+  await tabTo(page, "link", "Cluster");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: "Cluster" })).toBeFocused();
+  await expect(page).toHaveTitle("Cluster · Skein");
+
+  await page.keyboard.press("Shift+Tab");
+  await expect(page.getByRole("button", { name: /log out/ })).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("menuitemradio", { name: "As the system" })).toBeFocused();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+  await expect(page.getByRole("button", { name: /log out/ })).toBeFocused();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("End");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("button", { name: "Log out", exact: true })).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: "You are logged out" })).toBeFocused();
+});
