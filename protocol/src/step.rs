@@ -304,6 +304,8 @@ pub struct WorkerStatus {
     pub memory_bytes: u64,
     /// Transactions prepared and undecided.
     pub prepared: u64,
+    /// The oldest of them, so that whoever looks now and then can tell for how long it has been undecided.
+    pub oldest_prepared: Option<TxnId>,
     /// Prepares that wait for a lock.
     pub waiting: u64,
     /// Reads that wait.

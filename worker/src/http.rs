@@ -146,6 +146,7 @@ mod tests {
             digest: Digest::default(),
             memory_bytes: 99,
             prepared: 0,
+            oldest_prepared: None,
             waiting: 0,
             reads_waiting: 0,
             remembered: 0,

@@ -2,9 +2,10 @@
 //! in a while, so that nothing on the path of a transaction waits for them; every series is there from the start.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Gauge, GaugeVec, IntGauge, IntGaugeVec, Opts, Registry};
+use skein_protocol::id::TxnId;
 use skein_protocol::step::{Reply, Request, WorkerStatus};
 use skein_runtime::driver::Handle;
 use skein_runtime::shutdown::Shutdown;
@@ -18,6 +19,7 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 pub struct WorkerMetrics {
     locks_held: IntGaugeVec,
     in_doubt: IntGaugeVec,
+    in_doubt_age: GaugeVec,
     waiting: IntGaugeVec,
     reads_waiting: IntGaugeVec,
     decisions: IntGaugeVec,
@@ -32,6 +34,7 @@ pub struct WorkerMetrics {
 pub struct WorkerGauges {
     locks_held: IntGauge,
     in_doubt: IntGauge,
+    in_doubt_age: Gauge,
     waiting: IntGauge,
     reads_waiting: IntGauge,
     decisions: IntGauge,
@@ -39,6 +42,8 @@ pub struct WorkerGauges {
     record_bytes: IntGauge,
     memory_bytes: IntGauge,
     view_number: IntGauge,
+    /// The oldest transaction in doubt at the last look, and the look at which it was first seen to be that.
+    oldest: Option<(TxnId, Instant)>,
 }
 
 impl WorkerMetrics {
@@ -53,9 +58,18 @@ impl WorkerMetrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
+        let in_doubt_age = GaugeVec::new(
+            Opts::new(
+                "skein_worker_in_doubt_age_seconds",
+                "Time for which the oldest transaction in doubt has been seen to be so.",
+            ),
+            &["node"],
+        )?;
+        registry.register(Box::new(in_doubt_age.clone()))?;
         Ok(Arc::new(WorkerMetrics {
             locks_held: gauge("skein_worker_locks_held", "Keys and ranges that are locked.")?,
             in_doubt: gauge("skein_worker_in_doubt_transactions", "Transactions prepared here whose decision is not known.")?,
+            in_doubt_age,
             waiting: gauge("skein_worker_prepares_waiting", "Prepares that wait for a lock.")?,
             reads_waiting: gauge("skein_worker_reads_waiting", "Reads that wait for a prepared transaction or a lock.")?,
             decisions: gauge("skein_worker_decisions_remembered", "Decisions remembered until every member has them.")?,
@@ -73,6 +87,7 @@ impl WorkerMetrics {
         WorkerGauges {
             locks_held: of(&self.locks_held),
             in_doubt: of(&self.in_doubt),
+            in_doubt_age: self.in_doubt_age.with_label_values(&[name]),
             waiting: of(&self.waiting),
             reads_waiting: of(&self.reads_waiting),
             decisions: of(&self.decisions),
@@ -80,13 +95,19 @@ impl WorkerMetrics {
             record_bytes: of(&self.record_bytes),
             memory_bytes: of(&self.memory_bytes),
             view_number: of(&self.view_number),
+            oldest: None,
         }
     }
 }
 
 impl WorkerGauges {
-    /// Shows this status.
-    pub fn show(&self, status: &WorkerStatus) {
+    /// Shows this status, as of this moment.
+    pub fn show(&mut self, status: &WorkerStatus, now: Instant) {
+        self.oldest = status.oldest_prepared.map(|txn| match self.oldest {
+            Some((oldest, since)) if oldest == txn => (txn, since),
+            _ => (txn, now),
+        });
+        self.in_doubt_age.set(self.oldest.map_or(0.0, |(_, since)| now.duration_since(since).as_secs_f64()));
         let set = |gauge: &IntGauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.locks_held, status.locks);
         set(&self.in_doubt, status.prepared);
@@ -101,7 +122,7 @@ impl WorkerGauges {
 }
 
 /// Sets the gauges once in a while, until the machine has stopped or the shutdown starts.
-pub(crate) async fn poll(handle: Handle, gauges: WorkerGauges, mut shutdown: Shutdown) {
+pub(crate) async fn poll(handle: Handle, mut gauges: WorkerGauges, mut shutdown: Shutdown) {
     let mut ticks = tokio::time::interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -110,7 +131,7 @@ pub(crate) async fn poll(handle: Handle, gauges: WorkerGauges, mut shutdown: Shu
             _ = ticks.tick() => {}
         }
         match handle.request(Request::Status).await {
-            Ok(Reply::Worker(status)) => gauges.show(&status),
+            Ok(Reply::Worker(status)) => gauges.show(&status, Instant::now()),
             // Refused because too much is under way: the next look will do.
             Ok(_) => {}
             Err(_) => return,
@@ -121,15 +142,15 @@ pub(crate) async fn poll(handle: Handle, gauges: WorkerGauges, mut shutdown: Shu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skein_protocol::id::{NodeId, ViewNumber};
+    use skein_protocol::id::{Incarnation, NodeId, ViewNumber};
     use skein_protocol::operation::Digest;
 
     #[test]
     fn every_number_of_the_status_is_shown_under_its_own_name() {
         let registry = Registry::new();
-        let gauges = WorkerMetrics::register(&registry).unwrap().node("w");
+        let mut gauges = WorkerMetrics::register(&registry).unwrap().node("w");
         assert!(skein_runtime::metrics::encode(&registry).contains("skein_worker_records{node=\"w\"} 0"));
-        gauges.show(&WorkerStatus {
+        let status = WorkerStatus {
             node: NodeId(1),
             cluster: None,
             view: ViewNumber(2),
@@ -137,11 +158,15 @@ mod tests {
             digest: Digest { records: 3, bytes: 4, sum: 0 },
             memory_bytes: 5,
             prepared: 6,
+            oldest_prepared: Some(TxnId { incarnation: Incarnation(1), sequence: 1 }),
             waiting: 7,
             reads_waiting: 8,
             remembered: 9,
             locks: 10,
-        });
+        };
+        let start = Instant::now();
+        gauges.show(&status, start);
+        gauges.show(&status, start + Duration::from_secs(3));
         let text = skein_runtime::metrics::encode(&registry);
         for series in [
             "view_number{node=\"w\"} 2",
@@ -149,6 +174,7 @@ mod tests {
             "record_bytes{node=\"w\"} 4",
             "memory_bytes{node=\"w\"} 5",
             "in_doubt_transactions{node=\"w\"} 6",
+            "in_doubt_age_seconds{node=\"w\"} 3",
             "prepares_waiting{node=\"w\"} 7",
             "reads_waiting{node=\"w\"} 8",
             "decisions_remembered{node=\"w\"} 9",
@@ -156,5 +182,9 @@ mod tests {
         ] {
             assert!(text.contains(&format!("skein_worker_{series}")), "{series} is missing in\n{text}");
         }
+        // Another one is the oldest now: the first was decided.
+        let next = status.oldest_prepared.map(|txn| TxnId { sequence: 2, ..txn });
+        gauges.show(&WorkerStatus { oldest_prepared: next, ..status }, start + Duration::from_secs(4));
+        assert!(skein_runtime::metrics::encode(&registry).contains("skein_worker_in_doubt_age_seconds{node=\"w\"} 0\n"));
     }
 }

@@ -155,6 +155,7 @@ impl Worker {
             digest: self.participant.store.digest(),
             memory_bytes: self.participant.memory_bytes(),
             prepared: self.participant.prepared().len() as u64,
+            oldest_prepared: self.participant.prepared().map(|prepared| (prepared.age, prepared.txn)).min().map(|(_, txn)| txn),
             waiting: self.participant.waiting().len() as u64,
             reads_waiting: self.reads.waiting() as u64,
             remembered: self.participant.decided().len() as u64,
