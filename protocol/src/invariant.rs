@@ -70,7 +70,7 @@ pub fn of_worker(worker: &Worker) -> Vec<&'static str> {
 pub fn of_coordinator(coordinator: &Coordinator) -> Vec<&'static str> {
     let record = coordinator.leader().record();
     let of_active = record.is_none_or(|record| match (&record.active, &record.pending) {
-        (Some(active), Some(pending)) => pending.members().iter().all(|node| active.view.members().contains(node)),
+        (Some(active), Some(pending)) => pending.members().iter().all(|node| active.view.participants().contains(node)),
         _ => true,
     });
     let transactions = coordinator.transactions();

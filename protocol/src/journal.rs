@@ -79,7 +79,7 @@ mod tests {
     }
 
     fn record(number: u64) -> Record {
-        Record::Sealed { view: ViewNumber(number) }
+        Record::ForgotViews { before: ViewNumber(number) }
     }
 
     fn sent(out: &mut Vec<Output>) -> Vec<u64> {

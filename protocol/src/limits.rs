@@ -43,3 +43,12 @@ pub const ATTEMPTS_MAX: u8 = 32;
 
 /// Outcomes that a coordinator remembers of its transactions after they have ended, for those who ask later.
 pub const OUTCOMES_REMEMBERED_MAX: usize = 64 * 1024;
+
+/// Records of one chunk of a copy.
+pub const CHUNK_RECORDS_MAX: usize = 1_000;
+
+/// Bytes of one chunk of a copy; the first record goes in whatever its size.
+pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
+
+/// Chunks of one copy that are under way at once.
+pub const CHUNKS_UNDER_WAY_MAX: u8 = 4;

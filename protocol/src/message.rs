@@ -20,9 +20,10 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Age, ClusterId, Incarnation, ReadId, ShardId, TraceContext, TxnId, Version, ViewNumber};
-use crate::membership::view::Outcomes;
-use crate::operation::{Answer, Consistency, Operation, Query};
+use crate::id::{Age, ClusterId, Incarnation, NodeId, ReadId, ShardId, TraceContext, TxnId, Version, ViewNumber};
+use crate::membership::view::{Outcomes, Standing};
+use crate::operation::{Answer, Consistency, Key, Operation, Query};
+use crate::record::Stored;
 
 /// What one node tells another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,6 +47,8 @@ pub enum Message {
         view: ViewNumber,
         /// What was decided.
         outcome: Outcome,
+        /// To a learner, with a commit: the version that each operation writes, as the members voted. Else empty.
+        versions: Vec<Version>,
     },
     /// Participant to coordinator: the decision is applied and synced. R1 and R7 wait for it.
     Acknowledged {
@@ -81,7 +84,8 @@ pub enum Message {
     Seal(Seal),
     /// Member to leader: sealed, synced, and this is what it holds.
     Sealed(Report),
-    /// Worker to leader: not sealed, since it belongs to another cluster (R12).
+    /// Worker to leader: not sealed, since it belongs to another cluster (R12), or should be a member without holding all
+    /// records (R9).
     SealRefused {
         /// The view that it should have been sealed for.
         view: ViewNumber,
@@ -99,6 +103,24 @@ pub enum Message {
     Activated {
         /// The view.
         view: ViewNumber,
+    },
+    /// Leader to a member: give the next records for this learner.
+    Copy {
+        /// The number of the copy: the view in which the learner began.
+        copy: ViewNumber,
+        /// The learner.
+        learner: NodeId,
+        /// The last key that it was given; `None` at the beginning.
+        after: Option<Key>,
+    },
+    /// Member to leader, and on to the learner: some records, in the order of keys.
+    Chunk(Chunk),
+    /// Learner to leader: a chunk is taken in and synced.
+    Stored {
+        /// The number of the copy.
+        copy: ViewNumber,
+        /// Whether it was the last: the learner holds all records now.
+        last: bool,
     },
     /// Worker to every coordinator: something has been prepared here for longer than the bound without a decision (R11).
     InDoubt {
@@ -208,8 +230,25 @@ pub struct Seal {
     pub cluster: ClusterId,
     /// The view to come.
     pub view: ViewNumber,
+    /// What the worker will be in it.
+    pub standing: Standing,
     /// The last active view before it, if there was one, whose outcomes come along (R4).
     pub last_active: Option<(ViewNumber, Outcomes)>,
+}
+
+/// Some records of a member, for a learner.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Chunk {
+    /// The number of the copy.
+    pub copy: ViewNumber,
+    /// Whom they are for.
+    pub learner: NodeId,
+    /// The records, in the order of keys, from the one after the last that was asked for.
+    pub records: Vec<(Key, Stored)>,
+    /// Whether there are no more.
+    pub last: bool,
+    /// How many records the member has in all.
+    pub total: u64,
 }
 
 /// What a member holds when it is sealed.

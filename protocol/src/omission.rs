@@ -25,6 +25,14 @@ pub enum Omission {
     SealUnsynced,
     /// R7: a worker forgets a transaction once every member applied it, synced or not.
     ForgetApplied,
+    /// R9: a learner is made a member before it holds all records.
+    LearnerTooEarly,
+    /// R9: a learner forgets what it has deleted itself, so that a chunk brings it back.
+    DropTombstones,
+    /// R9: a chunk replaces what the learner has written itself.
+    ChunkReplaces,
+    /// R9: a member gives records to a learner while it still holds something prepared from an older view.
+    CopyUnsettled,
     /// R10: a prepare is judged by the holders alone, not by those that wait before it.
     IgnoreWaiting,
     /// R10: a younger transaction waits for an older one too.

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Age, ClusterId, Incarnation, NodeId, TxnId, Version, ViewNumber};
+use crate::membership::view::Standing;
 use crate::message::Outcome;
 use crate::operation::{Key, Operation, Shared};
 
@@ -22,6 +23,13 @@ pub enum Record {
     Sealed {
         /// The view that it was sealed for.
         view: ViewNumber,
+        /// What it is in it. A learner starts over from nothing (R9).
+        standing: Standing,
+    },
+    /// A learner has taken records in from a member.
+    Copied {
+        /// Those that it did not have.
+        records: Vec<(Key, Stored)>,
     },
     /// A transaction is locked, checked and can be committed. Synced before the vote (R6).
     Prepared(Prepared),
@@ -66,7 +74,7 @@ pub struct Prepared {
     pub view: ViewNumber,
     /// What it does.
     pub operations: Vec<Operation>,
-    /// The version for each operation, as voted.
+    /// The version for each operation, as voted; empty at a learner, which gets them with the decision.
     pub versions: Vec<Version>,
 }
 
@@ -108,6 +116,8 @@ pub struct Snapshot {
     pub cluster: Option<ClusterId>,
     /// The view that it was last sealed for; 0 before the first.
     pub view: ViewNumber,
+    /// What it is in that view.
+    pub standing: Option<Standing>,
     /// The store.
     pub records: BTreeMap<Key, Stored>,
     /// Transactions in doubt.
@@ -126,6 +136,7 @@ impl Snapshot {
             node,
             cluster: None,
             view: ViewNumber(0),
+            standing: None,
             records: BTreeMap::new(),
             prepared: BTreeMap::new(),
             decided: BTreeMap::new(),
@@ -137,10 +148,17 @@ impl Snapshot {
     pub fn fold(&mut self, record: &Record) {
         match record {
             Record::Bound { cluster } => self.cluster = Some(*cluster),
-            Record::Sealed { view } => {
+            Record::Sealed { view, standing } => {
                 self.view = *view;
+                self.standing = Some(*standing);
                 self.forgotten.clear();
+                if *standing == Standing::Learner {
+                    self.records.clear();
+                    self.prepared.clear();
+                    self.decided.clear();
+                }
             }
+            Record::Copied { records } => self.records.extend(records.iter().cloned()),
             Record::Prepared(prepared) => {
                 self.prepared.insert(prepared.txn, prepared.clone());
             }

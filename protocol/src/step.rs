@@ -18,7 +18,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::id::{ClusterId, NodeId, RequestId, TraceContext, TxnId, Version, ViewNumber};
-use crate::membership::view::ViewRecord;
+use crate::membership::view::{Standing, ViewRecord};
 use crate::message::{Message, Outcome};
 use crate::operation::{Answer, Consistency, Digest, Operation, Query};
 use crate::record::Record;
@@ -112,6 +112,8 @@ pub enum Timer {
     ViewChange,
     /// Refused transactions and reads are tried again.
     Retry,
+    /// Workers that want to join are taken in together.
+    Join,
 }
 
 /// What a node wants done.
@@ -285,6 +287,21 @@ pub struct CoordinatorStatus {
     pub in_doubt: u64,
     /// Reads under way.
     pub reads: u64,
+    /// Copies under way, by which workers rejoin.
+    pub copies: Vec<CopyProgress>,
+}
+
+/// How far a learner has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CopyProgress {
+    /// The learner.
+    pub learner: NodeId,
+    /// The member that gives.
+    pub donor: NodeId,
+    /// Records given so far.
+    pub copied: u64,
+    /// Records that the member had when it last gave some.
+    pub total: u64,
 }
 
 /// How a worker stands.
@@ -296,6 +313,8 @@ pub struct WorkerStatus {
     pub cluster: Option<ClusterId>,
     /// The view that it was sealed for last.
     pub view: ViewNumber,
+    /// What it is in that view.
+    pub standing: Option<Standing>,
     /// Whether it knows that this view became active.
     pub active: bool,
     /// The sums of its store.
@@ -339,6 +358,8 @@ pub enum Event {
         view: ViewNumber,
         /// Its members.
         members: Vec<NodeId>,
+        /// Its learners, which copy the records now.
+        learners: Vec<NodeId>,
         /// Transactions that were in doubt and committed with it.
         committed: u32,
         /// Transactions that were in doubt and aborted with it.
@@ -349,7 +370,7 @@ pub enum Event {
         /// Who.
         node: NodeId,
     },
-    /// A worker of another cluster, or one that belongs to no view, was met and not taken.
+    /// A worker of another cluster was met and not taken.
     NotTaken {
         /// Who.
         node: NodeId,

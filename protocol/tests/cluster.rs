@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use skein_protocol::id::{ClusterId, Incarnation, NodeId, RequestId, TxnId, Version, ViewNumber};
 use skein_protocol::invariant;
-use skein_protocol::membership::view::ViewRecord;
-use skein_protocol::message::{Message, Outcome};
+use skein_protocol::membership::view::{Standing, ViewRecord};
+use skein_protocol::message::{Message, Outcome, Seal};
 use skein_protocol::node::coordinator::{Coordinator, CoordinatorConfig};
 use skein_protocol::node::worker::{Worker, WorkerConfig};
 use skein_protocol::operation::{Action, Answer, Consistency, Expect, Key, Operation, Query, Range, Row, Shared, TableId};
@@ -31,6 +31,9 @@ struct World {
     halt: Option<Halt>,
     /// Messages that this returns true for are lost.
     lose: fn(&Message) -> bool,
+    /// Messages that this returns true for wait until they are let go.
+    hold: fn(&Message) -> bool,
+    held: Vec<(NodeId, Input)>,
     sent: usize,
 }
 
@@ -53,6 +56,8 @@ impl World {
             timers: Vec::new(),
             halt: None,
             lose: |_| false,
+            hold: |_| false,
+            held: Vec::new(),
             sent: 0,
         };
         world.input(COORDINATOR, Input::Start);
@@ -122,6 +127,9 @@ impl World {
                         records += 1;
                     }
                     Output::Send { message, .. } if (self.lose)(&message) => {}
+                    Output::Send { to, message } if (self.hold)(&message) => {
+                        self.held.push((to, Input::Message { from: node, message }));
+                    }
                     Output::Send { to, message } => {
                         self.sent += 1;
                         self.input(to, Input::Message { from: node, message });
@@ -157,6 +165,28 @@ impl World {
     fn timeout(&mut self, timer: Timer) {
         self.input(COORDINATOR, Input::Timeout(timer));
         self.run();
+    }
+
+    fn let_go(&mut self) {
+        self.hold = |_| false;
+        self.queue.extend(std::mem::take(&mut self.held));
+        self.run();
+    }
+
+    fn members(&self) -> Vec<NodeId> {
+        self.control.as_ref().unwrap().active.as_ref().unwrap().view.members()
+    }
+
+    fn learners(&self) -> Vec<NodeId> {
+        self.control.as_ref().unwrap().active.as_ref().unwrap().view.learners()
+    }
+
+    /// Fills the store with more than one chunk.
+    fn fill(&mut self) {
+        for batch in 0..40 {
+            let put = |number| put(&format!("k{:04}", batch * 60 + number), "old");
+            assert!(matches!(self.commit((0..60).map(put).collect()), Reply::Committed { .. }));
+        }
     }
 
     fn ask(&mut self, request: Request) -> u64 {
@@ -302,10 +332,116 @@ fn a_lost_worker_is_left_out_and_what_was_under_way_ends() {
     assert!(matches!(world.replies[&queued], Reply::Committed { .. }));
     assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "2"), ("b", "1")]));
     assert!(world.digests_agree());
-    // The one that was left out is not taken back by itself.
+    assert_eq!(world.members(), [NodeId(1), NodeId(2)]);
+}
+
+#[test]
+fn one_that_was_left_out_comes_back_as_a_learner_and_becomes_a_member() {
+    let mut world = World::new(3);
+    world.fill();
+    world.stop(NodeId(3));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.commit(vec![put("k0001", "new"), operation("k0002", Expect::Any, Action::Delete), put("n", "new")]);
     world.restart(NodeId(3));
     world.run();
-    assert_eq!(world.control.as_ref().unwrap().active.as_ref().unwrap().view.members(), [NodeId(1), NodeId(2)]);
+    world.hold = |message| matches!(message, Message::Copy { .. });
+    world.timeout(Timer::Join);
+    assert_eq!((world.members(), world.learners()), (vec![NodeId(1), NodeId(2)], vec![NodeId(3)]));
+    assert!(world.workers[&NodeId(3)].0.records().is_empty());
+    // It takes part in what is written meanwhile, whatever it knows of it.
+    let write = vec![operation("k0003", Expect::Present, Action::Put(Shared::from("during"))), put("m", "during")];
+    assert!(matches!(world.commit(write), Reply::Committed { .. }));
+    assert!(matches!(world.commit(vec![operation("k0004", Expect::Any, Action::Delete)]), Reply::Committed { .. }));
+    for _ in 0..6 {
+        assert_eq!(world.read(Query::Keys(vec![key("k0005")]), Consistency::Arrival), pairs(&[("k0005", "old")]));
+    }
+    world.let_go();
+    assert_eq!((world.members().len(), world.learners().len()), (3, 0));
+    assert!(world.digests_agree());
+    assert_eq!(world.workers[&NodeId(3)].0.records().len(), 2_400);
+    // As good as any other now: it alone is enough.
+    world.stop(NodeId(1));
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    assert_eq!(world.members(), [NodeId(3)]);
+    let keys = ["k0001", "k0002", "k0003", "k0004", "m", "n"].map(key).to_vec();
+    let expected = pairs(&[("k0001", "new"), ("k0003", "during"), ("m", "during"), ("n", "new")]);
+    assert_eq!(world.read(Query::Keys(keys), Consistency::Strict), expected);
+}
+
+#[test]
+fn a_chunk_brings_back_nothing_that_was_changed_since() {
+    let mut world = World::new(2);
+    world.fill();
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    // Another machine in its place: nothing on disk, another identity.
+    world.down.clear();
+    world.start(NodeId(3), Snapshot::new(NodeId(3)));
+    world.run();
+    world.hold = |message| matches!(message, Message::Chunk(_));
+    world.timeout(Timer::Join);
+    assert_eq!(world.learners(), [NodeId(3)]);
+    // The chunk is on its way with the old values.
+    world.commit(vec![put("k0001", "new"), operation("k0002", Expect::Any, Action::Delete)]);
+    // One is prepared, and undecided while the copy is completed and the learner becomes a member.
+    world.lose = |message| matches!(message, Message::Decide { .. });
+    let write = world.begin(vec![put("k0003", "newer"), operation("k0004", Expect::Any, Action::Delete)]);
+    world.lose = |_| false;
+    world.let_go();
+    assert!(matches!(world.replies[&write], Reply::Committed { .. }));
+    assert_eq!(world.members(), [NodeId(1), NodeId(3)]);
+    assert!(world.digests_agree());
+    let keys = ["k0001", "k0002", "k0003", "k0004"].map(key).to_vec();
+    assert_eq!(world.read(Query::Keys(keys), Consistency::Strict), pairs(&[("k0001", "new"), ("k0003", "newer")]));
+}
+
+#[test]
+fn a_learner_that_starts_again_begins_again() {
+    let mut world = World::new(2);
+    world.fill();
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.restart(NodeId(2));
+    world.run();
+    world.hold = |message| matches!(message, Message::Stored { last: true, .. });
+    world.timeout(Timer::Join);
+    assert_eq!(world.workers[&NodeId(2)].0.records().len(), 2_400);
+    world.stop(NodeId(2));
+    world.run();
+    world.commit(vec![operation("k0001", Expect::Any, Action::Delete)]);
+    world.held.clear();
+    world.hold = |_| false;
+    // The old copy's number counts no more.
+    world.restart(NodeId(2));
+    world.run();
+    world.timeout(Timer::Join);
+    assert_eq!(world.members(), [NodeId(1), NodeId(2)]);
+    assert!(world.digests_agree());
+}
+
+#[test]
+fn who_does_not_hold_all_records_refuses_to_be_a_member() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1")]);
+    let seal = |view, standing| {
+        let last_active = Some((ViewNumber(view - 1), vec![]));
+        let seal = Seal { cluster: ClusterId(7), view: ViewNumber(view), standing, last_active };
+        Input::Message { from: COORDINATOR, message: Message::Seal(seal) }
+    };
+    let refused = |worker: &mut Worker, input| {
+        let mut out = Vec::new();
+        worker.handle(input, &mut out);
+        out.iter().any(|output| matches!(output, Output::Send { message: Message::SealRefused { .. }, .. }))
+    };
+    let mut fresh = Worker::recover(WorkerConfig::default(), Snapshot::new(NodeId(9)));
+    assert!(refused(&mut fresh, seal(5, Standing::Member)));
+    assert!(!refused(&mut fresh, seal(5, Standing::Learner)));
+    assert!(refused(&mut fresh, seal(6, Standing::Member)));
 }
 
 #[test]

@@ -49,8 +49,10 @@ pub struct Transactions {
     /// Outcomes of ended transactions, for those who ask.
     known: BTreeMap<TxnId, Outcome>,
     view: Option<View>,
-    /// The view's members in the order of identities: a participant is a bit of a mask.
-    members: Vec<NodeId>,
+    /// The view's members and learners in the order of identities: a participant is a bit of a mask.
+    nodes: Vec<NodeId>,
+    /// The bits of the learners among them.
+    learners: u32,
     /// Whether new transactions are sent. Not while a view change is under way.
     open: bool,
     /// Whether all members have the outcomes of earlier views synced.
@@ -110,7 +112,8 @@ impl Transactions {
             refused: Vec::new(),
             known: BTreeMap::new(),
             view: None,
-            members: Vec::new(),
+            nodes: Vec::new(),
+            learners: 0,
             open: false,
             may_forget: false,
             forgotten_below: 1,
@@ -171,7 +174,7 @@ impl Transactions {
             submission.attempts += 1;
             let mut participants = 0;
             for node in placement::participants(view, &placement::shards(&submission.operations)) {
-                participants |= bit(&self.members, node).expect("participants are members of their view");
+                participants |= bit(&self.nodes, node).expect("participants belong to their view");
                 let Submission { operations, age, trace, .. } = &*submission;
                 let prepare = Prepare { txn, age: *age, view: view.number, operations: operations.clone(), trace: *trace };
                 out.push(Output::Send { to: node, message: Message::Prepare(prepare) });
@@ -196,17 +199,17 @@ impl Transactions {
         if transaction.view != view || transaction.phase != Phase::Preparing {
             return;
         }
-        let Some(bit) = bit(&self.members, from) else { return };
+        let Some(bit) = bit(&self.nodes, from) else { return };
         let yes = matches!(vote, Vote::Yes { .. });
         out.push(Output::Publish(Event::Transaction { txn, step: TransactionStep::Voted { node: from, yes } }));
         transaction.silent_sweeps = 0;
         match vote {
             Vote::Yes { versions } => {
-                debug_assert!(
-                    transaction.versions.is_empty() || transaction.versions == versions,
-                    "replicas write the same versions"
-                );
-                transaction.versions = versions;
+                // A learner does not know them.
+                if self.learners & bit == 0 {
+                    debug_assert!(transaction.versions.is_empty() || transaction.versions == versions, "replicas write the same");
+                    transaction.versions = versions;
+                }
                 transaction.awaited &= !bit;
                 if transaction.awaited == 0 {
                     self.decide(txn, Outcome::Committed, Phase::Committing, out);
@@ -231,9 +234,11 @@ impl Transactions {
         transaction.phase = phase;
         transaction.awaited = transaction.participants;
         let view = transaction.view;
-        for (place, to) in self.members.iter().enumerate() {
+        for (place, to) in self.nodes.iter().enumerate() {
             if transaction.participants & (1 << place) != 0 {
-                out.push(Output::Send { to: *to, message: Message::Decide { txn, view, outcome } });
+                let informed = outcome == Outcome::Committed && self.learners & (1 << place) != 0;
+                let versions = if informed { transaction.versions.clone() } else { Vec::new() };
+                out.push(Output::Send { to: *to, message: Message::Decide { txn, view, outcome, versions } });
             }
         }
     }
@@ -283,7 +288,7 @@ impl Transactions {
     /// A participant has applied the decision and synced it.
     pub fn acknowledged(&mut self, from: NodeId, txn: TxnId, view: ViewNumber, out: &mut Vec<Output>) {
         let Some(transaction) = self.running.get_mut(&txn) else { return };
-        let Some(bit) = bit(&self.members, from) else { return };
+        let Some(bit) = bit(&self.nodes, from) else { return };
         if transaction.view != view || transaction.phase == Phase::Preparing {
             return;
         }
@@ -342,7 +347,8 @@ impl Transactions {
             }
             self.running.remove(&txn);
         }
-        self.members = view.members();
+        self.nodes = view.participants();
+        self.learners = view.learners().into_iter().filter_map(|node| bit(&self.nodes, node)).sum();
         self.view = Some(view);
         self.open = true;
         self.may_forget = false;
@@ -397,7 +403,7 @@ impl Transactions {
     fn forget(&mut self, out: &mut Vec<Output>) {
         let (Some(view), true) = (&self.view, self.open && self.may_forget) else { return };
         let below = self.low_water();
-        for to in &self.members {
+        for to in &self.nodes {
             let message = Message::Forget { view: view.number, incarnation: self.incarnation, below };
             out.push(Output::Send { to: *to, message });
         }
@@ -461,8 +467,8 @@ impl Transactions {
     }
 }
 
-fn bit(members: &[NodeId], node: NodeId) -> Option<u32> {
-    members.binary_search(&node).ok().map(|place| 1 << place)
+fn bit(nodes: &[NodeId], node: NodeId) -> Option<u32> {
+    nodes.binary_search(&node).ok().map(|place| 1 << place)
 }
 
 /// Whether a transaction keeps the bounds of [`limits`] and names each key once.

@@ -46,7 +46,7 @@ pub fn settle(view: &View, reports: &BTreeMap<NodeId, Report>) -> Settlement {
     }
     let mut settlement = Settlement::default();
     for (txn, found) in evidence {
-        let everywhere = |prepared: &PreparedReport| found.prepared_at == placement::participants(view, &prepared.shards).len();
+        let everywhere = |prepared: &PreparedReport| found.prepared_at == placement::members(view, &prepared.shards).len();
         let outcome = match (found.decided, found.prepared) {
             (Some(decided), _) => decided,
             (None, Some(prepared)) if everywhere(prepared) => Outcome::Committed,
@@ -67,7 +67,7 @@ pub fn settle(view: &View, reports: &BTreeMap<NodeId, Report>) -> Settlement {
 mod tests {
     use super::*;
     use crate::id::{Incarnation, ShardId, ViewNumber};
-    use crate::membership::view::Member;
+    use crate::membership::view::{Member, Shard};
     use alloc::string::String;
     use alloc::vec;
 
@@ -77,7 +77,7 @@ mod tests {
 
     fn view(members: u128) -> View {
         let member = |node| Member { node: NodeId(node), address: String::new() };
-        View { number: ViewNumber(2), shards: vec![(1..=members).map(member).collect()] }
+        View { number: ViewNumber(2), shards: vec![Shard { members: (1..=members).map(member).collect(), learners: vec![] }] }
     }
 
     fn report(prepared: &[u64], decided: &[(u64, Outcome)]) -> Report {

@@ -11,13 +11,15 @@
 //!
 //! What is decided is remembered until the coordinator says that nobody will ask for it again (R7).
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use crate::id::{Age, Incarnation, NodeId, ReadId, TxnId, Version, ViewNumber};
 use crate::limits;
+use crate::membership::view::Standing;
 use crate::message::{NoReason, Outcome, Prepare, PreparedReport, Vote};
-use crate::omission::Omissions;
+use crate::omission::{Omission, Omissions};
 use crate::operation::{Action, Expect, Key, Operation};
 use crate::record::{Decided, Prepared, Record, Snapshot, Stored, Write};
 use crate::store::lock::{Claimed, LockTable, Policy, Span};
@@ -41,9 +43,22 @@ pub struct Participant {
     waiting: BTreeMap<TxnId, (NodeId, Prepare)>,
     decided: BTreeMap<TxnId, Decided>,
     forgotten: BTreeMap<Incarnation, u64>,
+    /// Set while this is a learner's replica.
+    learning: Option<Learning>,
     /// Bytes that the prepared transactions will write, counted against the memory bound.
     reserved_bytes: u64,
     memory_bytes_max: u64,
+    omissions: Omissions,
+}
+
+/// A copy under way (R9): the learner locks, logs and votes like a member, but can't check expectations, and takes the
+/// versions from the decision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Learning {
+    /// Keys that it has deleted itself, which an older chunk must not bring back.
+    deleted: BTreeSet<Key>,
+    /// Whether it holds all records.
+    complete: bool,
 }
 
 /// A prepared transaction, and for how many rounds of housekeeping it has been.
@@ -93,8 +108,10 @@ impl Participant {
             waiting: BTreeMap::new(),
             decided: snapshot.decided,
             forgotten: snapshot.forgotten,
+            learning: (snapshot.standing == Some(Standing::Learner)).then(Learning::default),
             reserved_bytes: 0,
             memory_bytes_max,
+            omissions,
         };
         for (txn, prepared) in snapshot.prepared {
             let claimed = participant.locks.claim(Owner::Txn(txn), prepared.age, spans(&prepared.operations));
@@ -102,7 +119,75 @@ impl Participant {
             participant.reserved_bytes += put_bytes(&prepared.operations);
             participant.prepared.insert(txn, Held { prepared, sweeps: 0 });
         }
+        if participant.learning.is_none() {
+            participant.complete_versions();
+        }
         participant
+    }
+
+    /// Begins as a learner: with nothing.
+    pub fn start_over(&mut self) {
+        let empty = Snapshot { standing: Some(Standing::Learner), ..Snapshot::new(NodeId(0)) };
+        *self = Participant::recover(empty, self.memory_bytes_max, self.omissions);
+    }
+
+    /// Whether this is a learner's replica that lacks records.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        self.learning.as_ref().is_some_and(|learning| !learning.complete)
+    }
+
+    /// Takes in what a chunk brings and this replica does not have: neither what it has written nor what it has deleted
+    /// itself. Gives what is to be logged.
+    pub fn copy(&mut self, records: Vec<(Key, Stored)>, last: bool) -> Vec<(Key, Stored)> {
+        let Some(learning) = &mut self.learning else { return Vec::new() };
+        let replaces = self.omissions.has(Omission::ChunkReplaces);
+        let mut taken = records;
+        taken.retain(|(key, _)| (replaces || self.store.get(key).is_none()) && !learning.deleted.contains(key));
+        for (key, stored) in &taken {
+            self.store.apply(&Write { key: key.clone(), stored: Some(stored.clone()) });
+        }
+        if last {
+            learning.complete = true;
+            learning.deleted.clear();
+        }
+        taken
+    }
+
+    /// The learner has become a member: it holds all records, and so knows the versions that its prepared transactions write,
+    /// since nothing changes what they have locked.
+    pub fn become_member(&mut self) {
+        if self.learning.take().is_some() {
+            self.complete_versions();
+        }
+    }
+
+    fn complete_versions(&mut self) {
+        for held in self.prepared.values_mut() {
+            let Prepared { operations, versions, age, .. } = &mut held.prepared;
+            if versions.is_empty() {
+                *versions = operations.iter().map(|operation| version(&self.store, operation, *age)).collect();
+            }
+        }
+    }
+
+    /// Some records behind `after`, for a learner, and whether they are the last.
+    #[must_use]
+    pub fn chunk(&self, after: Option<&Key>) -> (Vec<(Key, Stored)>, bool) {
+        let mut rest = match after {
+            Some(after) => self.store.records().range((Bound::Excluded(after), Bound::Unbounded)),
+            None => self.store.records().range::<Key, _>(..),
+        };
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        for (key, stored) in rest.by_ref() {
+            bytes += key.bytes.len() + stored.value.len();
+            records.push((key.clone(), stored.clone()));
+            if records.len() >= limits::CHUNK_RECORDS_MAX || bytes >= limits::CHUNK_BYTES_MAX {
+                break;
+            }
+        }
+        let last = rest.next().is_none();
+        (records, last)
     }
 
     /// Judges a prepare of the worker's current view, and prepares it if nothing is in its way.
@@ -138,6 +223,7 @@ impl Participant {
         let Prepare { txn, age, view, operations, trace: _ } = prepare;
         let bytes = put_bytes(&operations);
         let versions = match self.check(&operations, age) {
+            _ if self.learning.is_some() => Ok(Vec::new()),
             Ok(_) if bytes > 0 && self.memory_bytes() + bytes > self.memory_bytes_max => Err(NoReason::Memory),
             checked => checked,
         };
@@ -169,19 +255,19 @@ impl Participant {
                 let operation = u16::try_from(place).unwrap_or(u16::MAX);
                 return Err(NoReason::Expectation { operation, found });
             }
-            versions.push(match (&operation.action, found) {
-                (Action::Put(_), Some(found)) => Version(found.0 + 1),
-                (Action::Put(_), None) => Version(age.stamp),
-                (Action::Delete | Action::Check, found) => found.unwrap_or(Version(0)),
-            });
+            versions.push(version(&self.store, operation, age));
         }
         Ok(versions)
     }
 
-    /// Commits what is prepared here; `None` if it isn't.
-    pub fn commit(&mut self, txn: TxnId, granted: &mut Vec<Owner>) -> Option<Settled> {
-        let Held { prepared, .. } = self.prepared.remove(&txn)?;
+    /// Commits what is prepared here; `None` if it isn't. A learner takes `versions` from the decision.
+    pub fn commit(&mut self, txn: TxnId, versions: Vec<Version>, granted: &mut Vec<Owner>) -> Option<Settled> {
+        let Held { mut prepared, .. } = self.prepared.remove(&txn)?;
         self.reserved_bytes -= put_bytes(&prepared.operations);
+        if prepared.versions.is_empty() {
+            prepared.versions = versions;
+        }
+        debug_assert_eq!(prepared.versions.len(), prepared.operations.len(), "each operation has a version");
         let mut changes = Vec::with_capacity(prepared.operations.len());
         let mut writes = Vec::with_capacity(prepared.operations.len());
         for (operation, version) in prepared.operations.into_iter().zip(prepared.versions) {
@@ -192,6 +278,13 @@ impl Participant {
             };
             let write = Write { key: operation.key, stored };
             let old = self.store.apply(&write);
+            if let Some(learning) = &mut self.learning
+                && !learning.complete
+                && write.stored.is_none()
+                && !self.omissions.has(Omission::DropTombstones)
+            {
+                learning.deleted.insert(write.key.clone());
+            }
             writes.push(write.clone());
             changes.push(Change { write, old });
         }
@@ -335,6 +428,16 @@ impl Judged {
             Judged::Refused(reason) => Some(Vote::No(*reason)),
             Judged::Waits => None,
         }
+    }
+}
+
+/// The version that an operation writes; for a delete or check the one that it finds, 0 if none.
+fn version(store: &Store, operation: &Operation, age: Age) -> Version {
+    let found = store.get(&operation.key).map(|stored| stored.version);
+    match (&operation.action, found) {
+        (Action::Put(_), Some(found)) => Version(found.0 + 1),
+        (Action::Put(_), None) => Version(age.stamp),
+        (Action::Delete | Action::Check, found) => found.unwrap_or(Version(0)),
     }
 }
 

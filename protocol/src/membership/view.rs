@@ -17,8 +17,26 @@ pub type Outcomes = Vec<(TxnId, Outcome)>;
 pub struct View {
     /// Its number.
     pub number: ViewNumber,
-    /// The members of each shard, which all hold all of its records. Indexed by [`ShardId`].
-    pub shards: Vec<Vec<Member>>,
+    /// Who holds each shard. Indexed by [`ShardId`].
+    pub shards: Vec<Shard>,
+}
+
+/// Who holds a shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Shard {
+    /// Those that hold all of its records: each of them alone is enough to lose nothing.
+    pub members: Vec<Member>,
+    /// Those that take part in its transactions while they copy its records from a member; not read from.
+    pub learners: Vec<Member>,
+}
+
+/// What a worker is in a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Standing {
+    /// It holds all records.
+    Member,
+    /// It copies them, beginning with an empty store.
+    Learner,
 }
 
 /// A worker in a view.
@@ -53,19 +71,28 @@ pub struct ViewRecord {
 }
 
 impl View {
-    /// The members of one shard.
+    /// One shard.
     #[must_use]
-    pub fn shard(&self, shard: ShardId) -> &[Member] {
-        self.shards.get(usize::from(shard.0)).map_or(&[], Vec::as_slice)
+    pub fn shard(&self, shard: ShardId) -> Option<&Shard> {
+        self.shards.get(usize::from(shard.0))
     }
 
     /// Every member, each once, in the order of identities.
     #[must_use]
     pub fn members(&self) -> Vec<NodeId> {
-        let mut members: Vec<NodeId> = self.shards.iter().flatten().map(|member| member.node).collect();
-        members.sort_unstable();
-        members.dedup();
-        members
+        nodes(self.shards.iter().flat_map(|shard| &shard.members))
+    }
+
+    /// Every learner, each once, in the order of identities.
+    #[must_use]
+    pub fn learners(&self) -> Vec<NodeId> {
+        nodes(self.shards.iter().flat_map(|shard| &shard.learners))
+    }
+
+    /// Every member and learner, each once, in the order of identities: all that can take part in a transaction.
+    #[must_use]
+    pub fn participants(&self) -> Vec<NodeId> {
+        nodes(self.shards.iter().flat_map(|shard| shard.members.iter().chain(&shard.learners)))
     }
 }
 
@@ -76,4 +103,12 @@ impl ViewRecord {
         let active = self.active.as_ref().map_or(ViewNumber(0), |active| active.view.number);
         self.pending.as_ref().map_or(active, |pending| pending.number.max(active))
     }
+}
+
+/// The identities, each once, in order.
+pub(crate) fn nodes<'a>(members: impl Iterator<Item = &'a Member>) -> Vec<NodeId> {
+    let mut nodes: Vec<NodeId> = members.map(|member| member.node).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    nodes
 }

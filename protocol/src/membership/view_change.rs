@@ -18,10 +18,15 @@ use alloc::vec::Vec;
 
 use crate::commit::outcome::{self, Settlement};
 use crate::id::{ClusterId, Incarnation, NodeId, ViewNumber};
-use crate::membership::view::{ActiveView, Member, Outcomes, View, ViewRecord};
-use crate::message::{Message, Outcome, Report, Seal};
+use crate::limits;
+use crate::membership::copy::Copies;
+use crate::membership::view::{ActiveView, Member, Outcomes, Shard, Standing, View, ViewRecord};
+use crate::message::{Chunk, Message, Outcome, Report, Seal};
 use crate::omission::{Omission, Omissions};
-use crate::step::{Event, Halt, Output, Peer, Swapped, Timer};
+use crate::step::{CopyProgress, Event, Halt, Output, Peer, Swapped, Timer};
+
+/// How often the wait before a worker is taken in is doubled at the most.
+const FLAPS_MAX: u8 = 7;
 
 /// A leader's settings; see [`crate::node::coordinator::CoordinatorConfig`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +43,8 @@ pub struct LeaderConfig {
     pub start_grace_ms: u64,
     /// Milliseconds that a member may take to answer.
     pub answer_ms: u64,
+    /// Milliseconds that a worker that wants to join waits for others, so that they are taken in together.
+    pub join_ms: u64,
     /// Rules left out, by tests only.
     pub omissions: Omissions,
 }
@@ -55,6 +62,9 @@ pub struct ViewChange {
     silent: BTreeSet<NodeId>,
     /// Members that have not yet said that the outcomes of the active view are synced.
     activating: BTreeSet<NodeId>,
+    copies: Copies,
+    /// Times that a learner was lost lately: each doubles the wait before the next is taken in.
+    flaps: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -91,6 +101,8 @@ impl ViewChange {
             connected: BTreeMap::new(),
             silent: BTreeSet::new(),
             activating: BTreeSet::new(),
+            copies: Copies::default(),
+            flaps: 0,
         }
     }
 
@@ -102,15 +114,15 @@ impl ViewChange {
     /// A worker is there.
     pub fn connected(&mut self, peer: Peer, out: &mut Vec<Output>) {
         let node = peer.node;
-        let foreign = self.record.as_ref().is_some_and(|record| peer.cluster.is_some_and(|bound| bound != record.cluster));
-        if foreign || (self.active().is_some() && !self.is_member(node)) {
+        if self.is_foreign(&peer) {
             out.push(Output::Publish(Event::NotTaken { node, bound: peer.cluster }));
         }
         let first = self.candidates().next().is_none();
         self.connected.insert(node, peer);
         match &self.stage {
             // It was lost in between, and what was sent to it last may be lost too.
-            Stage::Steady if self.is_member(node) => self.change(out),
+            Stage::Steady if self.takes_part(node) => self.change(out),
+            Stage::Steady => self.await_joiners(out),
             Stage::Sealing { view, reports } if view.members().contains(&node) && !reports.contains_key(&node) => {
                 self.change(out)
             }
@@ -127,9 +139,61 @@ impl ViewChange {
     /// A worker is gone. If it is a member, the view ends.
     pub fn disconnected(&mut self, node: NodeId, out: &mut Vec<Output>) {
         self.connected.remove(&node);
-        if self.stage == Stage::Steady && self.is_member(node) {
+        self.copies.lost(node);
+        if self.stage == Stage::Steady && self.takes_part(node) {
+            if !self.is_member(node) {
+                self.flaps = self.flaps.saturating_add(1).min(FLAPS_MAX);
+            }
             self.change(out);
         }
+    }
+
+    /// Workers that want to join have been waited for long enough.
+    pub fn join(&mut self, out: &mut Vec<Output>) {
+        if self.stage != Stage::Steady || self.joiners().next().is_none() {
+            return;
+        }
+        if self.copies.is_busy() {
+            // A new view would make those that copy begin again.
+            self.await_joiners(out);
+        } else {
+            self.change(out);
+        }
+    }
+
+    fn await_joiners(&mut self, out: &mut Vec<Output>) {
+        if self.joiners().next().is_some() {
+            out.push(Output::SetTimer { timer: Timer::Join, after_ms: self.config.join_ms << self.flaps });
+        }
+    }
+
+    /// Connected workers that could belong to the active view and don't.
+    fn joiners(&self) -> impl Iterator<Item = &Peer> + '_ {
+        let known = self.active().map(|active| active.view.participants()).unwrap_or_default();
+        self.connected.values().filter(move |peer| !known.contains(&peer.node) && !self.is_foreign(peer))
+    }
+
+    fn is_foreign(&self, peer: &Peer) -> bool {
+        self.record.as_ref().is_some_and(|record| peer.cluster.is_some_and(|bound| bound != record.cluster))
+    }
+
+    /// A member has given records for a learner.
+    pub fn given(&mut self, from: NodeId, chunk: Chunk, out: &mut Vec<Output>) {
+        self.copies.given(from, chunk, out);
+    }
+
+    /// A learner has stored some. When all learners are complete, the next view makes them members.
+    pub fn stored(&mut self, from: NodeId, copy: ViewNumber, last: bool, out: &mut Vec<Output>) {
+        if self.copies.stored(from, copy, last, out) && self.stage == Stage::Steady {
+            self.flaps = 0;
+            self.change(out);
+        }
+    }
+
+    /// How far each copy is.
+    #[must_use]
+    pub fn copies(&self) -> Vec<CopyProgress> {
+        self.copies.progress()
     }
 
     /// A view change is wanted, with the same members if all are there.
@@ -171,7 +235,7 @@ impl ViewChange {
     }
 
     /// The members of the next attempt; `None` while they are waited for.
-    fn next_shards(&mut self, over: bool, out: &mut Vec<Output>) -> Option<Vec<Vec<Member>>> {
+    fn next_shards(&mut self, over: bool, out: &mut Vec<Output>) -> Option<Vec<Shard>> {
         let Some(active) = self.active() else { return self.first_shards(out) };
         let there: BTreeSet<NodeId> = self.candidates().collect();
         let all_there = active.view.members().iter().all(|node| there.contains(node));
@@ -185,21 +249,36 @@ impl ViewChange {
             out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.answer_ms });
             return None;
         }
-        let there_now = |member: &Member| {
-            let peer = self.connected.get(&member.node).filter(|_| there.contains(&member.node))?;
-            Some(Member { node: member.node, address: peer.address.clone() })
-        };
-        let mut shards: Vec<Vec<Member>> =
-            active.view.shards.iter().map(|members| members.iter().filter_map(there_now).collect()).collect();
-        if self.config.omissions.has(Omission::AnyWorker) {
-            let member = |peer: &Peer| Member { node: peer.node, address: peer.address.clone() };
-            shards = alloc::vec![self.connected.values().map(member).collect()];
+        let here = |peer: &Peer| Member { node: peer.node, address: peer.address.clone() };
+        let there_now = |member: &Member| self.connected.get(&member.node).filter(|_| there.contains(&member.node)).map(here);
+        let early = self.config.omissions.has(Omission::LearnerTooEarly);
+        let mut shards = Vec::with_capacity(active.view.shards.len());
+        for shard in &active.view.shards {
+            let mut members: Vec<Member> = shard.members.iter().filter_map(there_now).collect();
+            if self.config.omissions.has(Omission::AnyWorker) {
+                members = self.connected.values().map(here).collect();
+            } else if members.is_empty() {
+                return None;
+            }
+            // A learner that holds all records becomes a member; whoever else is there begins, or begins again.
+            let rest = self.connected.values().filter(|peer| {
+                let taken = members.iter().any(|member| member.node == peer.node);
+                !taken && !self.is_foreign(peer) && !self.silent.contains(&peer.node)
+            });
+            let (complete, learners): (Vec<&Peer>, Vec<&Peer>) = rest.partition(|peer| {
+                let learns = shard.learners.iter().any(|learner| learner.node == peer.node);
+                learns && (early || self.copies.is_complete(peer.node))
+            });
+            members.extend(complete.into_iter().map(here));
+            members.sort_unstable();
+            let room = limits::MEMBERS_MAX.saturating_sub(members.len());
+            shards.push(Shard { members, learners: learners.into_iter().take(room).map(here).collect() });
         }
-        shards.iter().all(|members| !members.is_empty()).then_some(shards)
+        Some(shards)
     }
 
     /// The members of the first view: all that are named, once they are there.
-    fn first_shards(&self, out: &mut Vec<Output>) -> Option<Vec<Vec<Member>>> {
+    fn first_shards(&self, out: &mut Vec<Output>) -> Option<Vec<Shard>> {
         let cluster = self.record.as_ref().map(|record| record.cluster);
         let mut members = Vec::with_capacity(self.config.workers.len());
         for address in &self.config.workers {
@@ -214,7 +293,7 @@ impl ViewChange {
             }
         }
         members.sort_unstable();
-        Some(alloc::vec![members])
+        Some(alloc::vec![Shard { members, learners: Vec::new() }])
     }
 
     /// Members of the last active view that are connected and answer.
@@ -256,8 +335,12 @@ impl ViewChange {
             Some(_) if self.config.omissions.has(Omission::ForgetOutcomes) => None,
             active => active.map(|active| (active.view.number, active.outcomes)),
         };
-        for to in view.members() {
-            let seal = Seal { cluster: record.cluster, view: view.number, last_active: last_active.clone() };
+        let members = view.members();
+        for to in view.participants() {
+            let standing = if members.contains(&to) { Standing::Member } else { Standing::Learner };
+            // A learner begins with nothing, so nothing of earlier views concerns it.
+            let last_active = last_active.clone().filter(|_| standing == Standing::Member);
+            let seal = Seal { cluster: record.cluster, view: view.number, standing, last_active };
             out.push(Output::Send { to, message: Message::Seal(seal) });
         }
         out.push(Output::Publish(Event::ViewPending { view: view.number, members: view.members() }));
@@ -305,15 +388,17 @@ impl ViewChange {
         self.tell(&view, &outcomes, out);
         let members = view.members();
         let committed = u32::try_from(settlement.versions.len()).unwrap_or(u32::MAX);
-        let event = Event::ViewActive { view: view.number, members: members.clone(), committed, aborted: settlement.aborted };
+        let (learners, aborted) = (view.learners(), settlement.aborted);
+        let event = Event::ViewActive { view: view.number, members: members.clone(), learners, committed, aborted };
         out.push(Output::Publish(event));
         self.silent.clear();
         self.activating = members.iter().copied().collect();
+        self.copies.begin(&view, out);
         Activated { view, settlement }
     }
 
     fn tell(&self, view: &View, outcomes: &[(crate::id::TxnId, Outcome)], out: &mut Vec<Output>) {
-        for to in view.members() {
+        for to in view.participants() {
             let message = Message::Activate { view: view.number, outcomes: outcomes.to_vec() };
             out.push(Output::Send { to, message });
         }
@@ -321,9 +406,11 @@ impl ViewChange {
 
     /// After a view became active: if a member was lost meanwhile, the next change begins.
     pub fn check_members(&mut self, out: &mut Vec<Output>) {
-        let members = self.active().map(|active| active.view.members()).unwrap_or_default();
-        if self.stage == Stage::Steady && members.iter().any(|node| !self.connected.contains_key(node)) {
+        let nodes = self.active().map(|active| active.view.participants()).unwrap_or_default();
+        if self.stage == Stage::Steady && nodes.iter().any(|node| !self.connected.contains_key(node)) {
             self.change(out);
+        } else if self.stage == Stage::Steady {
+            self.await_joiners(out);
         }
     }
 
@@ -333,10 +420,10 @@ impl ViewChange {
         if active.view.number != view {
             return false;
         }
-        let members = active.view.members();
+        let nodes = active.view.participants();
         let last = self.activating.remove(&from) && self.activating.is_empty();
         if last {
-            for to in members {
+            for to in nodes {
                 out.push(Output::Send { to, message: Message::ForgetViews { before: view } });
             }
         }
@@ -381,6 +468,11 @@ impl ViewChange {
 
     fn pending(&self) -> Option<&View> {
         self.record.as_ref().and_then(|record| record.pending.as_ref())
+    }
+
+    /// Whether it is a member or learner of the last active view.
+    fn takes_part(&self, node: NodeId) -> bool {
+        self.active().is_some_and(|active| active.view.participants().contains(&node))
     }
 
     fn is_member(&self, node: NodeId) -> bool {

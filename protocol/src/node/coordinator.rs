@@ -39,6 +39,8 @@ pub struct CoordinatorConfig {
     pub start_grace_ms: u64,
     /// Milliseconds that a member may take to answer within a view change.
     pub answer_ms: u64,
+    /// Milliseconds that a worker that wants to join waits for others, so that they are taken in together.
+    pub join_ms: u64,
     /// Milliseconds before refused transactions and reads are tried again.
     pub retry_ms: u64,
     /// Rules left out, by tests only.
@@ -78,6 +80,7 @@ impl CoordinatorConfig {
             grace_ms: 1_000,
             start_grace_ms: 5_000,
             answer_ms: 1_000,
+            join_ms: 250,
             retry_ms: 5,
             omissions: Omissions::NONE,
         }
@@ -95,6 +98,7 @@ impl Coordinator {
             grace_ms: config.grace_ms,
             start_grace_ms: config.start_grace_ms,
             answer_ms: config.answer_ms,
+            join_ms: config.join_ms,
             omissions: config.omissions,
         };
         Coordinator {
@@ -129,6 +133,7 @@ impl Coordinator {
             queued: self.transactions.queued() as u64,
             in_doubt: self.transactions.in_doubt() as u64,
             reads: self.reads.len() as u64,
+            copies: self.leader.copies(),
         }
     }
 
@@ -169,6 +174,8 @@ impl Coordinator {
                     self.transactions.allow_forgetting();
                 }
             }
+            Message::Chunk(chunk) => self.leader.given(from, chunk, out),
+            Message::Stored { copy, last } => self.leader.stored(from, copy, last, out),
             Message::InDoubt { view } => {
                 if self.leader.active().is_some_and(|active| active.view.number == view) {
                     self.leader.change(out);
@@ -181,6 +188,7 @@ impl Coordinator {
             | Message::ForgetViews { .. }
             | Message::Read(_)
             | Message::Seal(_)
+            | Message::Copy { .. }
             | Message::Activate { .. } => {}
         }
     }
@@ -218,7 +226,10 @@ impl Machine for Coordinator {
         match input {
             Input::Request { id, request } => self.request(id, request, out),
             Input::Message { from, message } => {
-                let may_change = matches!(message, Message::Sealed(_) | Message::InDoubt { .. } | Message::SealRefused { .. });
+                let may_change = matches!(
+                    message,
+                    Message::Sealed(_) | Message::InDoubt { .. } | Message::SealRefused { .. } | Message::Stored { .. }
+                );
                 self.message(from, message, out);
                 if may_change {
                     self.follow_view(out);
@@ -244,6 +255,10 @@ impl Machine for Coordinator {
             }
             Input::Timeout(Timer::ViewChange) => {
                 self.leader.timeout(out);
+                self.follow_view(out);
+            }
+            Input::Timeout(Timer::Join) => {
+                self.leader.join(out);
                 self.follow_view(out);
             }
             Input::Timeout(Timer::Retry) => {

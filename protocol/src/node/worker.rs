@@ -14,11 +14,11 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crate::commit::participant::{Change, Judged, Owner, Participant, Settled};
-use crate::id::{ClusterId, NodeId, TxnId, ViewNumber};
+use crate::id::{ClusterId, NodeId, TxnId, Version, ViewNumber};
 use crate::invariant;
 use crate::journal::Journal;
-use crate::membership::view::Outcomes;
-use crate::message::{Message, NoReason, Outcome, Prepare, Read, ReadResult, Report, Seal, Vote};
+use crate::membership::view::{Outcomes, Standing};
+use crate::message::{Chunk, Message, NoReason, Outcome, Prepare, Read, ReadResult, Report, Seal, Vote};
 use crate::omission::{Omission, Omissions};
 use crate::operation::Key;
 use crate::read::replica::ReplicaReads;
@@ -45,6 +45,8 @@ pub struct Worker {
     node: NodeId,
     cluster: Option<ClusterId>,
     view: ViewNumber,
+    /// What it is in that view; `None` before the first.
+    standing: Option<Standing>,
     /// Whether the leader has said that this view is active.
     active: bool,
     /// The greatest age stamp seen.
@@ -70,6 +72,7 @@ impl Worker {
             node: snapshot.node,
             cluster: snapshot.cluster,
             view: snapshot.view,
+            standing: snapshot.standing,
             active: false,
             stamp: stamps.max().unwrap_or(0),
             participant: Participant::recover(snapshot, config.memory_bytes_max, config.omissions),
@@ -96,6 +99,12 @@ impl Worker {
     #[must_use]
     pub fn view(&self) -> ViewNumber {
         self.view
+    }
+
+    /// What it is in that view; `None` before the first.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        self.standing
     }
 
     /// Whether it knows that this view became active.
@@ -151,6 +160,7 @@ impl Worker {
             node: self.node,
             cluster: self.cluster,
             view: self.view,
+            standing: self.standing,
             active: self.active,
             digest: self.participant.store.digest(),
             memory_bytes: self.participant.memory_bytes(),
@@ -166,8 +176,10 @@ impl Worker {
     fn message(&mut self, from: NodeId, message: Message, out: &mut Vec<Output>) {
         match message {
             Message::Prepare(prepare) => self.prepare(from, prepare, out),
-            Message::Decide { txn, view, outcome } => self.decide(from, txn, view, outcome, out),
+            Message::Decide { txn, view, outcome, versions } => self.decide(from, txn, view, outcome, versions, out),
             Message::Read(read) => self.read(from, read, out),
+            Message::Copy { copy, learner, after } => self.give_chunk(from, copy, learner, after.as_ref(), out),
+            Message::Chunk(chunk) => self.take_chunk(from, chunk, out),
             Message::Forget { view, incarnation, below } if view == self.view => {
                 self.participant.forget(incarnation, below);
                 self.journal.persist(Record::Forgot { incarnation, below }, out);
@@ -191,6 +203,7 @@ impl Worker {
             | Message::Sealed(_)
             | Message::SealRefused { .. }
             | Message::Activated { .. }
+            | Message::Stored { .. }
             | Message::InDoubt { .. } => {}
         }
     }
@@ -250,13 +263,21 @@ impl Worker {
         }
     }
 
-    fn decide(&mut self, from: NodeId, txn: TxnId, view: ViewNumber, outcome: Outcome, out: &mut Vec<Output>) {
+    fn decide(
+        &mut self,
+        from: NodeId,
+        txn: TxnId,
+        view: ViewNumber,
+        outcome: Outcome,
+        versions: Vec<Version>,
+        out: &mut Vec<Output>,
+    ) {
         if view != self.view && !self.config.omissions.has(Omission::StaleDecision) {
             return;
         }
         let mut granted = Vec::new();
         let settled = match outcome {
-            Outcome::Committed => self.participant.commit(txn, &mut granted),
+            Outcome::Committed => self.participant.commit(txn, versions, &mut granted),
             Outcome::Aborted => self.participant.abort(txn, view, &mut granted),
         };
         let Some(settled) = settled else { return };
@@ -290,7 +311,8 @@ impl Worker {
     fn read(&mut self, from: NodeId, read: Read, out: &mut Vec<Output>) {
         let id = read.read;
         self.stamp = self.stamp.max(read.age.stamp);
-        let result = if read.view == self.view && self.active {
+        let readable = self.active && self.standing == Some(Standing::Member);
+        let result = if read.view == self.view && readable {
             self.reads.arrive(from, read, &mut self.participant)
         } else {
             Some(ReadResult::Stale)
@@ -301,12 +323,13 @@ impl Worker {
     }
 
     fn seal(&mut self, from: NodeId, seal: Seal, out: &mut Vec<Output>) {
-        let Seal { cluster, view, last_active } = seal;
+        let Seal { cluster, view, standing, last_active } = seal;
+        let bound = self.cluster.unwrap_or(cluster);
+        if bound != cluster || !self.can_be(standing, last_active.as_ref().map(|(view, _)| *view)) {
+            out.push(Output::Send { to: from, message: Message::SealRefused { view, bound } });
+            return;
+        }
         match self.cluster {
-            Some(bound) if bound != cluster => {
-                out.push(Output::Send { to: from, message: Message::SealRefused { view, bound } });
-                return;
-            }
             Some(_) => {}
             None => {
                 self.cluster = Some(cluster);
@@ -318,13 +341,20 @@ impl Worker {
         }
         self.participant.discard_waiting();
         self.reads.discard(&mut self.participant);
-        if let Some((active, outcomes)) = last_active {
-            self.settle_before(active, &outcomes, out);
+        match standing {
+            Standing::Member => {
+                self.participant.become_member();
+                if let Some((active, outcomes)) = last_active {
+                    self.settle_before(active, &outcomes, out);
+                }
+            }
+            Standing::Learner => self.participant.start_over(),
         }
         self.view = view;
+        self.standing = Some(standing);
         self.active = false;
         self.participant.clear_marks();
-        self.journal.persist(Record::Sealed { view }, out);
+        self.journal.persist(Record::Sealed { view, standing }, out);
         let (prepared, decided) = self.participant.report();
         let message = Message::Sealed(Report { view, prepared, decided, stamp: self.stamp });
         if self.config.omissions.has(Omission::SealUnsynced) {
@@ -334,6 +364,44 @@ impl Worker {
         }
     }
 
+    /// Whether it can be this in a view that follows `last_active`. A member holds all records: it was one when it was last
+    /// sealed, or has completed its copy in the last active view, or begins with the cluster (R9).
+    fn can_be(&self, standing: Standing, last_active: Option<ViewNumber>) -> bool {
+        match (standing, self.standing) {
+            (Standing::Learner, _) | (Standing::Member, Some(Standing::Member)) => true,
+            (Standing::Member, None) => last_active.is_none(),
+            (Standing::Member, Some(Standing::Learner)) => {
+                let early = self.config.omissions.has(Omission::LearnerTooEarly);
+                early || (!self.participant.is_incomplete() && last_active == Some(self.view))
+            }
+        }
+    }
+
+    /// Gives the next records to a learner of the active view, once nothing prepared in an earlier one is left here.
+    fn give_chunk(&mut self, from: NodeId, copy: ViewNumber, learner: NodeId, after: Option<&Key>, out: &mut Vec<Output>) {
+        let settled = self.active || self.config.omissions.has(Omission::CopyUnsettled);
+        if copy != self.view || !settled || self.standing != Some(Standing::Member) {
+            return;
+        }
+        let (records, last) = self.participant.chunk(after);
+        let total = self.participant.store.records().len() as u64;
+        let chunk = Chunk { copy, learner, records, last, total };
+        out.push(Output::Send { to: from, message: Message::Chunk(chunk) });
+    }
+
+    /// Takes records in that were copied for it. Those of another copy are dropped.
+    fn take_chunk(&mut self, from: NodeId, chunk: Chunk, out: &mut Vec<Output>) {
+        let Chunk { copy, records, last, .. } = chunk;
+        if copy != self.view || self.standing != Some(Standing::Learner) {
+            return;
+        }
+        let records = self.participant.copy(records, last);
+        if !records.is_empty() {
+            self.journal.persist(Record::Copied { records }, out);
+        }
+        self.journal.send_when_synced(from, Message::Stored { copy, last }, out);
+    }
+
     /// Settles what is still prepared of the views before `view` by the outcomes that were swapped in with it.
     fn settle_before(&mut self, view: ViewNumber, outcomes: &Outcomes, out: &mut Vec<Output>) {
         let mut granted = Vec::new();
@@ -341,7 +409,7 @@ impl Worker {
             let outcome =
                 outcomes.binary_search_by_key(&txn, |(txn, _)| *txn).map_or(Outcome::Aborted, |place| outcomes[place].1);
             let settled = match outcome {
-                Outcome::Committed => self.participant.commit(txn, &mut granted),
+                Outcome::Committed => self.participant.commit(txn, Vec::new(), &mut granted),
                 Outcome::Aborted => self.participant.abort(txn, prepared_in, &mut granted),
             };
             if let Some(settled) = settled {
@@ -390,7 +458,7 @@ impl Machine for Worker {
                 };
                 out.push(Output::Reply { id, reply });
             }
-            Input::Timeout(Timer::ViewChange | Timer::Retry) | Input::Swapped(_) => {}
+            Input::Timeout(Timer::ViewChange | Timer::Retry | Timer::Join) | Input::Swapped(_) => {}
         }
     }
 }

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use crate::id::{NodeId, ShardId};
-use crate::membership::view::View;
+use crate::membership::view::{View, nodes};
 use crate::operation::{Key, Operation};
 
 /// Shards of a cluster.
@@ -29,11 +29,15 @@ pub fn shards(operations: &[Operation]) -> Vec<ShardId> {
     shards
 }
 
-/// The members of all these shards, each once, in the order of identities: the participants of a transaction.
+/// The members and learners of all these shards, each once, in the order of identities: the participants of a transaction.
 #[must_use]
 pub fn participants(view: &View, shards: &[ShardId]) -> Vec<NodeId> {
-    let mut nodes: Vec<NodeId> = shards.iter().flat_map(|shard| view.shard(*shard)).map(|member| member.node).collect();
-    nodes.sort_unstable();
-    nodes.dedup();
-    nodes
+    let shards = shards.iter().filter_map(|shard| view.shard(*shard));
+    nodes(shards.flat_map(|shard| shard.members.iter().chain(&shard.learners)))
+}
+
+/// The members of all these shards, each once, in the order of identities: those by whom an outcome is settled.
+#[must_use]
+pub fn members(view: &View, shards: &[ShardId]) -> Vec<NodeId> {
+    nodes(shards.iter().filter_map(|shard| view.shard(*shard)).flat_map(|shard| &shard.members))
 }
