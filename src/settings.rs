@@ -102,7 +102,7 @@ pub fn with_secret<T>(check: impl FnOnce(Option<Secret>) -> Result<T, Vec<String
         Err(error) => {
             // The rest is checked as if there were a secret, so that its errors are said too and none twice.
             let placeholder = random_secret().ok();
-            let mut errors = check(placeholder).err().unwrap_or_else(Vec::new);
+            let mut errors = check(placeholder).err().unwrap_or_default();
             errors.push(error);
             Err(errors)
         }
