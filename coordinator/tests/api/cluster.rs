@@ -65,6 +65,16 @@ async fn the_outcome_of_a_transaction_can_be_asked_for() {
 }
 
 #[tokio::test]
+async fn a_coordinator_without_memory_of_the_cluster_says_what_to_do() {
+    let mut cluster = Cluster::start().await;
+    cluster.logged_in("ann").await.tweet("held by the workers").await;
+    cluster.stop_coordinator().await.unwrap();
+    // The view was in the first one's memory alone; the workers still belong to its cluster.
+    let said = format!("{:#}", cluster.run_coordinator().await.unwrap_err());
+    assert!(said.contains("belongs to cluster") && said.contains("--data"), "{said}");
+}
+
+#[tokio::test]
 async fn without_workers_nothing_is_served_and_that_is_said() {
     let mut cluster = Cluster::with(SurfaceConfig::new(Auth::Name)).await;
     let mut ann = cluster.logged_in("ann").await;

@@ -65,6 +65,13 @@ impl Cluster {
 
     /// Starts the coordinator and waits until it is ready.
     pub async fn start_coordinator(&mut self) {
+        let (ready, is_ready) = oneshot::channel();
+        let running = self.spawn_coordinator(move || ready.send(()).unwrap()).await;
+        tokio::time::timeout(PATIENCE, is_ready).await.expect("ready in time").expect("ready at all");
+        self.coordinator = Some(running);
+    }
+
+    async fn spawn_coordinator(&mut self, ready: impl FnOnce() + Send + 'static) -> (Trigger, JoinHandle<anyhow::Result<()>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.address = listener.local_addr().unwrap();
         let config = CoordinatorConfig {
@@ -77,13 +84,14 @@ impl Cluster {
         let registry = Registry::new();
         let runtime = RuntimeMetrics::register(&registry, "test", "none").unwrap();
         let (trigger, shutdown) = shutdown::channel();
-        let (ready, is_ready) = oneshot::channel();
-        let run = skein_coordinator::run(config, listener, Instruments { registry, runtime }, shutdown, move || {
-            ready.send(()).unwrap();
-        });
-        let task = tokio::spawn(run);
-        tokio::time::timeout(PATIENCE, is_ready).await.expect("ready in time").expect("ready at all");
-        self.coordinator = Some((trigger, task));
+        let run = skein_coordinator::run(config, listener, Instruments { registry, runtime }, shutdown, ready);
+        (trigger, tokio::spawn(run))
+    }
+
+    /// Runs a coordinator that can't go on, to its end.
+    pub async fn run_coordinator(&mut self) -> anyhow::Result<()> {
+        let (_trigger, task) = self.spawn_coordinator(|| panic!("it became ready")).await;
+        tokio::time::timeout(PATIENCE, task).await.expect("it ends in time").unwrap()
     }
 
     /// Ends the coordinator in order and says how it ended.
