@@ -13,7 +13,7 @@ use crate::process::{Counters, say_ready};
 /// `skein worker`.
 pub async fn worker(config: WorkerConfig, counters: Counters, trigger: Trigger) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config).await?;
-    let http = listeners.http.as_ref().map(tokio::net::TcpListener::local_addr).transpose()?;
+    let http = listeners.http.as_ref().map(TcpListener::local_addr).transpose()?;
     let cluster = listeners.cluster.local_addr()?;
     let worker = WorkerMetrics::register(&counters.registry)?;
     let instruments = Instruments { registry: counters.registry, runtime: counters.runtime, worker };

@@ -10,11 +10,13 @@ use clap::{Parser, Subcommand};
 use skein_coordinator::config::CoordinatorArgs;
 use skein_worker::config::WorkerArgs;
 
+use crate::secret::SecretArgs;
 use crate::status::StatusArgs;
 use crate::up::UpArgs;
 
 mod alone;
 mod process;
+mod secret;
 mod settings;
 mod status;
 mod up;
@@ -47,6 +49,8 @@ enum Command {
     Coordinator(CoordinatorArgs),
     /// Say how a running process stands: exit code 0 ready, 1 not ready, 2 bad settings
     Status(StatusArgs),
+    /// Make a secret for a cluster, in a file that others can't read; one that is there stays as it is
+    Secret(SecretArgs),
 }
 
 fn main() -> ExitCode {
@@ -65,5 +69,6 @@ fn main() -> ExitCode {
             Ok(authority) => process::ask(async move { status::status(&args, &authority).await }),
             Err(errors) => settings::refuse(&errors),
         },
+        Command::Secret(args) => secret::make(&args),
     }
 }

@@ -4,7 +4,7 @@
 
 #![allow(clippy::disallowed_methods)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rand::TryRng;
@@ -36,17 +36,23 @@ pub fn secret_from_environment() -> Result<Option<Secret>, String> {
             let text = text.into_string().map_err(|_| format!("{SECRET} must be text"))?;
             Secret::parse(&text).map(Some).map_err(|error| format!("{SECRET}: {error}"))
         }
-        (None, Some(path)) => {
-            let path = PathBuf::from(path);
-            let named = |error: &dyn std::fmt::Display| format!("{SECRET_FILE}: {}: {error}", path.display());
-            let length = std::fs::metadata(&path).map_err(|error| named(&error))?.len();
-            if length > SECRET_FILE_BYTES_MAX {
-                return Err(named(&format!("longer than {SECRET_FILE_BYTES_MAX} bytes")));
-            }
-            let text = std::fs::read_to_string(&path).map_err(|error| named(&error))?;
-            Secret::parse(&text).map(Some).map_err(|error| named(&error))
-        }
+        (None, Some(path)) => secret_from_file(&PathBuf::from(path)).map(Some).map_err(|error| format!("{SECRET_FILE}: {error}")),
     }
+}
+
+/// Reads the secret that a file holds.
+///
+/// # Errors
+///
+/// When the file can't be read, or is too long or too short. What it holds is never said.
+pub fn secret_from_file(path: &Path) -> Result<Secret, String> {
+    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let length = std::fs::metadata(path).map_err(|error| named(&error))?.len();
+    if length > SECRET_FILE_BYTES_MAX {
+        return Err(named(&format!("longer than {SECRET_FILE_BYTES_MAX} bytes")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
+    Secret::parse(&text).map_err(|error| named(&error))
 }
 
 /// Where traces go, by the standard variables; nowhere if none is set.
@@ -75,10 +81,18 @@ pub fn arm_fail_point() -> Result<(), String> {
 ///
 /// When the system gives no randomness.
 pub fn random_secret() -> anyhow::Result<Secret> {
+    Ok(Secret::parse(&random_text()?)?)
+}
+
+/// The text of a secret that nobody can guess: 256 random bits in hexadecimal.
+///
+/// # Errors
+///
+/// When the system gives no randomness.
+pub fn random_text() -> anyhow::Result<String> {
     let mut bytes = [0; 32];
     SysRng.try_fill_bytes(&mut bytes)?;
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Secret::parse(&text)?)
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Adds to the settings' errors those of the secret.
@@ -88,7 +102,7 @@ pub fn with_secret<T>(check: impl FnOnce(Option<Secret>) -> Result<T, Vec<String
         Err(error) => {
             // The rest is checked as if there were a secret, so that its errors are said too and none twice.
             let placeholder = random_secret().ok();
-            let mut errors = check(placeholder).err().unwrap_or_else(Vec::new);
+            let mut errors = check(placeholder).err().unwrap_or_default();
             errors.push(error);
             Err(errors)
         }

@@ -1,6 +1,7 @@
 //! `skein status`: asks a coordinator or worker how it stands and says it in a form for people or, with `--json`, for
 //! programs. It trusts nothing that it reads: every wait and every body has a bound. The exit code is the answer: 0 ready,
-//! 1 not ready or not reachable, 2 bad settings.
+//! 1 not ready or not reachable, 2 bad settings. With `--live` it asks less, whether the process answers at all, which is what
+//! decides whether to start it anew.
 
 use std::time::Duration;
 
@@ -31,6 +32,10 @@ pub struct StatusArgs {
     /// Print one JSON document
     #[arg(long, env = "SKEIN_JSON", hide_env_values = true)]
     json: bool,
+
+    /// Ask only whether the process answers (/livez), whether it is ready or not
+    #[arg(long, env = "SKEIN_LIVE", hide_env_values = true, conflicts_with = "json")]
+    live: bool,
 }
 
 impl StatusArgs {
@@ -47,6 +52,9 @@ impl StatusArgs {
 
 /// Asks, prints the answer, and says whether the process is ready.
 pub async fn status(args: &StatusArgs, authority: &str) -> bool {
+    if args.live {
+        return live(authority).await;
+    }
     let standing = standing(authority).await;
     let ready = standing.as_ref().is_ok_and(|standing| standing.ready);
     if args.json {
@@ -68,6 +76,24 @@ pub async fn status(args: &StatusArgs, authority: &str) -> bool {
         Err(error) => println!("  {error:#}"),
     }
     ready
+}
+
+/// Asks, prints the answer, and says whether the process lives.
+async fn live(authority: &str) -> bool {
+    match get(authority, "/livez").await {
+        Ok((StatusCode::OK, _)) => {
+            println!("live http://{authority}");
+            true
+        }
+        Ok((status, _)) => {
+            println!("not live http://{authority}\n  /livez answers {status}");
+            false
+        }
+        Err(error) => {
+            println!("not live http://{authority}\n  {error:#}");
+            false
+        }
+    }
 }
 
 struct Standing {
@@ -150,7 +176,7 @@ mod tests {
     use super::*;
 
     fn check(url: &str) -> Option<String> {
-        StatusArgs { url: url.to_owned(), json: false }.check().ok()
+        StatusArgs { url: url.to_owned(), json: false, live: false }.check().ok()
     }
 
     #[test]

@@ -182,7 +182,8 @@ mod tests {
 
     #[test]
     fn everything_wrong_is_said_at_once() {
-        let said = check(&["--http", "x", "--workers", "0", "--data", "/dev/null", "--sync", "x", "--tweet-max", "0"]).unwrap_err();
+        let said =
+            check(&["--http", "x", "--workers", "0", "--data", "/dev/null", "--sync", "x", "--tweet-max", "0"]).unwrap_err();
         for name in ["--http", "--workers", "--data", "--sync", "--tweet-max"] {
             assert!(said.iter().any(|error| error.starts_with(name)), "{name} is missing in {said:?}");
         }

@@ -165,6 +165,8 @@ pub struct Limits {
     pub header_time_max: Duration,
     /// How long a client may not take what is sent to it.
     pub write_time_max: Duration,
+    /// The pause between two pages of the sweep that removes expired rows.
+    pub sweep_every: Duration,
     /// How long requests under way may take once the process is asked to end.
     pub drain_time_max: Duration,
 }
@@ -184,6 +186,7 @@ impl Default for Limits {
             request_time_max: Duration::from_secs(15),
             header_time_max: Duration::from_secs(30),
             write_time_max: Duration::from_secs(30),
+            sweep_every: Duration::from_secs(10),
             drain_time_max: Duration::from_secs(8),
         }
     }

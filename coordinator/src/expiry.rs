@@ -14,9 +14,6 @@ use crate::cluster::{Cluster, Error};
 use crate::tables::{IDEMPOTENCY, SESSIONS};
 use crate::{idempotency, sessions};
 
-/// The pause between two pages.
-const PAGE_EVERY: Duration = Duration::from_secs(10);
-
 /// Rows of a page.
 const PAGE_ROWS: u32 = 500;
 
@@ -30,8 +27,8 @@ struct Swept {
     from: Option<Shared>,
 }
 
-/// Sweeps until the shutdown starts.
-pub async fn sweep(cluster: Cluster, mut shutdown: Shutdown) {
+/// Sweeps a page of each table after each pause, until the shutdown starts.
+pub async fn sweep(cluster: Cluster, pause: Duration, mut shutdown: Shutdown) {
     let mut tables = [
         Swept { table: SESSIONS, expired: sessions::expired, from: None },
         Swept { table: IDEMPOTENCY, expired: idempotency::expired, from: None },
@@ -39,7 +36,7 @@ pub async fn sweep(cluster: Cluster, mut shutdown: Shutdown) {
     loop {
         tokio::select! {
             () = shutdown.wait() => return,
-            () = tokio::time::sleep(PAGE_EVERY) => {}
+            () = tokio::time::sleep(pause) => {}
         }
         for table in &mut tables {
             match table.page(&cluster, Timestamp::now()).await {

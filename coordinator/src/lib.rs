@@ -93,12 +93,12 @@ pub async fn run(
     let mut running = driver::spawn(machine, parts);
     let cluster = Cluster::new(running.handle(), metrics.clone());
     let limits = config.surface.limits.clone();
-    let demo = config.surface.demo;
+    let (demo, sweep_every) = (config.surface.demo, limits.sweep_every);
     let workers = config.workers.len();
     let app = Arc::new(Shared::new(config.surface, cluster.clone(), (workers, met), instruments.registry, metrics.clone()));
     let surface = tokio::spawn(http::server::serve(listener, http::router(app), limits, shutdown.clone()));
     let polled = tokio::spawn(metrics::poll(cluster.clone(), metrics, shutdown.clone()));
-    let swept = tokio::spawn(expiry::sweep(cluster.clone(), shutdown.clone()));
+    let swept = tokio::spawn(expiry::sweep(cluster.clone(), sweep_every, shutdown.clone()));
 
     let begun = async {
         until_serving(&cluster).await;

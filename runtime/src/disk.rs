@@ -1,18 +1,39 @@
-//! A sled database that keeps what it promises when the power goes. Sled 0.34 ends its flush with `sync_file_range`, which
-//! writes pages out but neither the file's size nor the disk's own cache, and never syncs the files in `blobs/` to which it
-//! puts pages over a quarter of a segment. [`Database::sync`] adds what is missing: it syncs each new blob and then the file
-//! `db`, through a handle of its own. `conf` and the directories are synced once, when the database is made. Before an existing
-//! database is opened it is synced as well, since the snapshot that sled then writes speaks of all it has read.
+//! A sled database that keeps what it promises when the power goes, and notices when it could not.
+//!
+//! Sled 0.34 ends its flush with `sync_file_range`, which writes pages out but neither the file's size nor the disk's own
+//! cache, and never syncs the files in `blobs/` to which it puts pages over a quarter of a segment. [`Database::sync`] adds
+//! what is missing: it syncs each new blob and then the file `db`, through a handle of its own. `conf` and the directories are
+//! synced once, when the database is made. Before an existing database is opened it is synced as well, since the snapshot that
+//! sled then writes speaks of all it has read.
+//!
+//! What sled can't read it takes for the end of what was written, or for a page that was never there. That is right after a
+//! crash, and wrong when a disk has lost what was synced. So each group of changes is numbered and carries the sum of the hashes
+//! of all entries; when the database is opened the sum must be right, and the number not below the last synced one, which is noted
+//! in a file beside.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sled::{Batch, IVec};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Bytes of pages that sled keeps in memory.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long an opening waits for the lock: who had the database open may just be on the way out.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+
+/// Takes an entry in, or says what is wrong with it.
+type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), String> + 'a;
+
+/// The entry that each group writes: format, number of the group, sum of the hashes of all other entries.
+const STATE_KEY: &[u8] = b"\0";
 
 /// Why a database could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -48,19 +69,47 @@ pub enum DiskError {
     },
 }
 
-/// An open database. It has one tree.
+/// An open database.
 pub(crate) struct Database {
     tree: sled::Db,
     /// Our own handle on the file `db`.
     file: File,
+    /// Where the number of the last synced group is noted.
+    noted: File,
     path: PathBuf,
     /// Files in `blobs/` that are synced; a blob never changes once it is written.
     blobs: HashSet<OsString>,
+    /// The format that is written.
+    format: u32,
+    /// The number of the last group.
+    group: u64,
+    /// The changes of the next.
+    batch: Batch,
+    hashes: Hashes,
+}
+
+/// The hashes of all entries, and their sum.
+#[derive(Default)]
+struct Hashes {
+    /// The hash of each entry, under that of its key.
+    entries: HashMap<u64, u64>,
+    sum: u64,
 }
 
 impl Database {
-    /// Opens the database in this directory, or makes an empty one.
-    pub(crate) fn open(path: &Path) -> Result<Self, DiskError> {
+    /// Opens the database in this directory, shows each of its entries, in the order of their keys, and checks that none is
+    /// missing; or makes an empty one of this format. A newer format is refused.
+    pub(crate) fn open(
+        path: &Path,
+        format: u32,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), String>,
+    ) -> Result<Self, DiskError> {
+        // On some damages sled panics instead of returning an error.
+        catch_unwind(AssertUnwindSafe(|| Database::open_or_panic(path, format, &mut visit)))
+            .unwrap_or_else(|_| Err(DiskError::Damaged { path: path.into(), what: "sled can't read it".into() }))
+    }
+
+    fn open_or_panic(path: &Path, format: u32, visit: &mut Visit<'_>) -> Result<Self, DiskError> {
         let io = |error| DiskError::Io { path: path.into(), error };
         let file = path.join("db");
         let existed = file.exists();
@@ -73,47 +122,100 @@ impl Database {
             fs::create_dir_all(path).map_err(io)?;
         }
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        // On some damages sled panics instead of returning an error.
-        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
-        let tree = match opened {
-            Ok(Ok(tree)) => tree,
-            Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
-                return Err(DiskError::Locked(path.into()));
+        let deadline = Instant::now() + LOCK_WAIT;
+        let tree = loop {
+            match config.open() {
+                Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                    if Instant::now() > deadline {
+                        return Err(DiskError::Locked(path.into()));
+                    }
+                    std::thread::sleep(LOCK_WAIT / 50);
+                }
+                opened => break opened.map_err(|error| failed(path, error))?,
             }
-            Ok(Err(error)) => return Err(failed(path, error)),
-            Err(_) => return Err(DiskError::Damaged { path: path.into(), what: "sled can't read it".into() }),
         };
         let file = File::open(file).map_err(io)?;
-        let mut database = Database { tree, file, path: path.into(), blobs: HashSet::new() };
+        let noted = File::options().read(true).write(true).create(true).truncate(false).open(path.join("synced")).map_err(io)?;
+        let (batch, hashes, path) = (Batch::default(), Hashes::default(), path.to_owned());
+        let mut database = Database { tree, file, noted, path, blobs: HashSet::new(), format, group: 0, batch, hashes };
+        database.check(visit)?;
         database.sync()?;
         if !existed {
-            sync_file(&path.join("conf")).map_err(io)?;
-            for directory in [&path.join("blobs"), path].into_iter().chain(path.parent()) {
-                sync_file(directory).map_err(io)?;
+            let path = &database.path;
+            for made in [&path.join("conf"), &path.join("blobs"), path].into_iter().map(PathBuf::as_path).chain(path.parent()) {
+                sync_file(made).map_err(io)?;
             }
         }
         Ok(database)
     }
 
-    /// The tree.
-    pub(crate) fn tree(&self) -> &sled::Tree {
-        &self.tree
+    /// Reads all that is there and holds it against what should be.
+    fn check(&mut self, visit: &mut Visit<'_>) -> Result<(), DiskError> {
+        let state = self.get(STATE_KEY)?;
+        let (format, rest) = state.as_deref().and_then(|state| state.split_first_chunk()).unwrap_or((&[0; 4], &[]));
+        let found = u32::from_be_bytes(*format);
+        if found > self.format {
+            return Err(DiskError::Format { path: self.path.clone(), found, known: self.format });
+        }
+        let (group, sum) = match rest.split_at_checked(8).map(|(group, sum)| (group.try_into(), sum.try_into())) {
+            Some((Ok(group), Ok(sum))) => (u64::from_be_bytes(group), u64::from_be_bytes(sum)),
+            _ if state.is_some() => return Err(self.damaged("its state can't be decoded")),
+            _ => (0, 0),
+        };
+        for entry in self.tree.iter() {
+            let (key, value) = entry.map_err(|error| failed(&self.path, error))?;
+            if *key != *STATE_KEY {
+                self.hashes.put(&key, &value);
+                visit(&key, &value).map_err(|what| DiskError::Damaged { path: self.path.clone(), what })?;
+            }
+        }
+        if self.hashes.sum != sum {
+            return Err(self.damaged("some of what it held is missing"));
+        }
+        let synced = self.noted();
+        if group < synced {
+            return Err(self.damaged(format!("it ends with group {group}, though group {synced} was synced")));
+        }
+        self.group = group;
+        Ok(())
     }
 
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Whether nothing was ever written to it.
+    pub(crate) fn is_new(&self) -> bool {
+        self.group == 0
     }
 
-    /// Changes all of this or none.
-    pub(crate) fn apply(&mut self, batch: sled::Batch) -> Result<(), DiskError> {
+    /// With the next group: this key has this value.
+    pub(crate) fn put(&mut self, key: impl Into<IVec>, value: impl Into<IVec>) {
+        let (key, value) = (key.into(), value.into());
+        self.hashes.put(&key, &value);
+        self.batch.insert(key, value);
+    }
+
+    /// With the next group: this key is gone, if it was there.
+    pub(crate) fn remove(&mut self, key: impl Into<IVec>) {
+        let key = key.into();
+        self.hashes.remove(&key);
+        self.batch.remove(key);
+    }
+
+    /// Makes the changes since the last time, all of them or none.
+    pub(crate) fn apply(&mut self) -> Result<(), DiskError> {
+        self.group += 1;
+        let mut state = [0; 20];
+        state[..4].copy_from_slice(&self.format.to_be_bytes());
+        state[4..12].copy_from_slice(&self.group.to_be_bytes());
+        state[12..].copy_from_slice(&self.hashes.sum.to_be_bytes());
+        self.batch.insert(STATE_KEY, &state);
+        let batch = std::mem::take(&mut self.batch);
         self.tree.apply_batch(batch).map_err(|error| failed(&self.path, error))
     }
 
     /// Returns once everything applied survives a power cut.
     pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
         self.tree.flush().map_err(|error| failed(&self.path, error))?;
-        self.sync_files().map_err(|error| DiskError::Io { path: self.path.clone(), error })
+        let synced = self.sync_files().and_then(|()| self.note());
+        synced.map_err(|error| DiskError::Io { path: self.path.clone(), error })
     }
 
     fn sync_files(&mut self) -> io::Result<()> {
@@ -140,28 +242,49 @@ impl Database {
         self.file.sync_data()
     }
 
+    /// Notes that the last group is synced. The note needs no sync of its own: an older one only shows less.
+    fn note(&self) -> io::Result<()> {
+        let group = self.group.to_be_bytes();
+        let mut note = [0; 16];
+        note[..8].copy_from_slice(&group);
+        note[8..].copy_from_slice(&xxh3_64(&group).to_be_bytes());
+        self.noted.write_all_at(&note, 0)
+    }
+
+    /// The last group that was noted as synced; a note that can't be read says nothing.
+    fn noted(&self) -> u64 {
+        let (mut group, mut hash) = ([0; 8], [0; 8]);
+        let read = self.noted.read_exact_at(&mut group, 0).and_then(|()| self.noted.read_exact_at(&mut hash, 8));
+        if read.is_ok() && hash == xxh3_64(&group).to_be_bytes() { u64::from_be_bytes(group) } else { 0 }
+    }
+
     /// An error about what the database holds.
     pub(crate) fn damaged(&self, what: impl Into<String>) -> DiskError {
         DiskError::Damaged { path: self.path.clone(), what: what.into() }
     }
 
-    /// Checks the format number under `key`, or says that there is none, in an empty database.
-    pub(crate) fn format(&self, key: &[u8], known: u32) -> Result<Option<u32>, DiskError> {
-        let Some(value) = self.get(key)? else {
-            return if self.tree.is_empty() { Ok(None) } else { Err(self.damaged("it has no format number")) };
-        };
-        let found = u32::from_be_bytes(value.as_ref().try_into().map_err(|_| self.damaged("its format is no number"))?);
-        if found > known { Err(DiskError::Format { path: self.path.clone(), found, known }) } else { Ok(Some(found)) }
-    }
-
-    /// The value of a key.
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, DiskError> {
+    /// The value of a key, as applied.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<IVec>, DiskError> {
         self.tree.get(key).map_err(|error| failed(&self.path, error))
     }
 }
 
+impl Hashes {
+    fn put(&mut self, key: &[u8], value: &[u8]) {
+        let key = xxh3_64(key);
+        let hash = xxh3_64_with_seed(value, key);
+        let before = self.entries.insert(key, hash).unwrap_or(0);
+        self.sum = self.sum.wrapping_sub(before).wrapping_add(hash);
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        let before = self.entries.remove(&xxh3_64(key)).unwrap_or(0);
+        self.sum = self.sum.wrapping_sub(before);
+    }
+}
+
 /// What sled says, in our words.
-pub(crate) fn failed(path: &Path, error: sled::Error) -> DiskError {
+fn failed(path: &Path, error: sled::Error) -> DiskError {
     let path = path.into();
     match error {
         sled::Error::Io(error) => DiskError::Io { path, error },

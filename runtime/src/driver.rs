@@ -38,7 +38,7 @@ pub struct Parts<M> {
     pub control: Option<Box<dyn Control>>,
     /// Where to count.
     pub metrics: Arc<RuntimeMetrics>,
-    /// What must always hold of the machine: checked every second, and in debug builds after each batch.
+    /// What must always hold of the machine: checked every second, and in debug builds fifty times as often.
     pub invariants: Option<Invariants<M>>,
 }
 

@@ -28,5 +28,6 @@ pub mod telemetry;
 pub mod transport;
 pub mod wal;
 
+mod phases;
 mod spans;
 mod timers;

@@ -9,6 +9,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::phases::PHASES;
 use crate::transport::{Direction, Fault, FrameKind};
 
 /// The runtime's metrics of one process.
@@ -19,6 +20,7 @@ pub struct RuntimeMetrics {
     inputs: IntCounterVec,
     batches: IntCounterVec,
     sync_duration: HistogramVec,
+    phase_duration: HistogramVec,
     appended_bytes: IntCounterVec,
     appended_records: IntCounterVec,
     frames: IntCounterVec,
@@ -58,6 +60,7 @@ pub struct NodeMetrics {
     faults: [IntCounter; Fault::ALL.len()],
     reconnects: IntCounterVec,
     violations: IntCounterVec,
+    phase_duration: HistogramVec,
     name: Arc<str>,
 }
 
@@ -81,6 +84,16 @@ impl RuntimeMetrics {
             node,
         )?;
         registry.register(Box::new(sync_duration.clone()))?;
+        let phase_duration = HistogramVec::new(
+            HistogramOpts::new(
+                "skein_coordinator_commit_phase_duration_seconds",
+                "Time from the prepares to the last vote needed (prepare), and from there to the last acknowledgement of the \
+                 decision (commit, abort).",
+            )
+            .buckets(prometheus::exponential_buckets(0.000_1, 2.0, 16)?),
+            &["node", "phase"],
+        )?;
+        registry.register(Box::new(phase_duration.clone()))?;
         let info = gauge("skein_build_info", "The build that runs; always 1.", &["version", "revision"])?;
         info.with_label_values(&[version, revision]).set(1);
         Ok(Arc::new(RuntimeMetrics {
@@ -93,6 +106,7 @@ impl RuntimeMetrics {
             inputs: counter("skein_driver_inputs_total", "Inputs that the driver gave to its machine.", node)?,
             batches: counter("skein_driver_batches_total", "Batches in which the driver took its inputs.", node)?,
             sync_duration,
+            phase_duration,
             appended_bytes: counter("skein_wal_appended_bytes_total", "Bytes of records appended to the log.", node)?,
             appended_records: counter("skein_wal_appended_records_total", "Records appended to the log.", node)?,
             frames: counter(
@@ -144,6 +158,7 @@ impl RuntimeMetrics {
             faults: Fault::ALL.map(|fault| self.faults.with_label_values(&[name, fault.label()])),
             reconnects: self.reconnects.clone(),
             violations: self.violations.clone(),
+            phase_duration: self.phase_duration.clone(),
             name: name.into(),
         }
     }
@@ -190,6 +205,11 @@ impl NodeMetrics {
         self.reconnects.with_label_values(&[&*self.name, peer])
     }
 
+    /// How long each phase of two-phase commit takes, in the order of [`PHASES`]: for a coordinator.
+    pub(crate) fn phases(&self) -> [Histogram; PHASES.len()] {
+        PHASES.map(|phase| self.phase_duration.with_label_values(&[&*self.name, phase]))
+    }
+
     /// Times that this invariant was found broken.
     #[must_use]
     pub fn violations(&self, id: &str) -> IntCounter {
@@ -216,11 +236,14 @@ mod tests {
         let node = metrics.node("w1");
         node.reconnects("127.0.0.1:1").inc_by(0);
         node.violations("R1").inc_by(0);
+        assert!(!encode(&registry).contains("phase"), "a worker has no phases");
+        let [_prepare, _commit, _abort] = node.phases();
         let text = encode(&registry);
         for series in [
             "skein_build_info{revision=\"abc\",version=\"1.2.3\"} 1",
             "skein_driver_queue_rejected_total{node=\"w1\"} 0",
             "skein_wal_sync_duration_seconds_count{node=\"w1\"} 0",
+            "skein_coordinator_commit_phase_duration_seconds_count{node=\"w1\",phase=\"abort\"} 0",
             "skein_transport_frames_total{direction=\"in\",kind=\"messages\",node=\"w1\"} 0",
             "skein_transport_faults_total{kind=\"secret\",node=\"w1\"} 0",
             "skein_transport_reconnects_total{node=\"w1\",peer=\"127.0.0.1:1\"} 0",

@@ -6,6 +6,7 @@
 
 mod contention;
 mod crowd;
+mod disk;
 mod harness;
 mod hostile;
 mod identity;

@@ -11,7 +11,10 @@ async fn a_full_memory_refuses_writes_and_nothing_else() {
     let cluster = Cluster::start(Plan { worker_flags: vec!["--memory-max", "1MiB"], ..Plan::in_memory() });
     let mut client = Client::logged_in(&cluster.url(), "ada").await;
     let text = "x".repeat(100);
+    let mut posts = 0;
     let refused = loop {
+        posts += 1;
+        assert!(posts < 20_000, "1 MiB never fills");
         let answer = client.post("/api/tweet", &json!({ "text": text })).await;
         if answer.status != 201 {
             break answer;

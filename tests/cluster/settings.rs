@@ -1,7 +1,7 @@
 //! The command line as a person meets it: every bad setting is said at once with exit code 2 and before anything is bound,
 //! the help shows defaults, bounds and variables, and the cluster's secret shows nowhere.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 use crate::harness::cluster::{SECRET, free_port};
 use crate::harness::process::{Process, run};
@@ -33,6 +33,26 @@ fn every_bad_setting_of_a_worker_is_said_at_once_and_nothing_is_bound() {
     }
     assert_eq!(ended.output, "");
     TcpListener::bind(("0.0.0.0", port)).expect("nothing was bound");
+}
+
+#[test]
+fn every_bad_setting_of_a_coordinator_and_of_a_whole_cluster_is_said_at_once() {
+    for (arguments, names) in [
+        (
+            ["coordinator", "nowhere", "worker.example:7001", "--data", "/dev/null", "--tweet-max", "0", "--log", "=="],
+            ["the HTTP address", "needs a secret", "--data", "--tweet-max", "log filter"],
+        ),
+        (
+            ["up", "--http", "nowhere", "--workers", "33", "--sync=never", "--tweet-max", "0", "--log=="],
+            ["--http", "--workers", "--sync", "--tweet-max", "log filter"],
+        ),
+    ] {
+        let ended = run(&arguments, &[]);
+        assert_eq!((ended.code, ended.output.as_str()), (Some(2), ""), "{ended:?}");
+        for name in names {
+            assert!(ended.log.contains(name), "{name} is not said in {}", ended.log);
+        }
+    }
 }
 
 #[test]
@@ -75,6 +95,26 @@ fn the_help_shows_the_default_the_bound_and_the_variable_of_each_flag() {
                 ("--memory-max", "1MiB to 1TiB", "SKEIN_MEMORY_MAX"),
             ],
         ),
+        (
+            "coordinator",
+            vec![
+                ("--data", "in memory", "SKEIN_DATA"),
+                ("--auth", "password", "SKEIN_AUTH"),
+                ("--demo", "two tweets", "SKEIN_DEMO"),
+                ("--tweet-max", "1 to 10000", "SKEIN_TWEET_MAX"),
+                ("--requests-max", "1 to 16384", "SKEIN_REQUESTS_MAX"),
+            ],
+        ),
+        (
+            "up",
+            vec![
+                ("--http", "127.0.0.1:8080", "SKEIN_HTTP"),
+                ("--workers", "1 to 32", "SKEIN_WORKERS_COUNT"),
+                ("--data", "in memory", "SKEIN_DATA"),
+                ("--sync", "1 to 60000 ms", "SKEIN_SYNC"),
+                ("--auth", "password", "SKEIN_AUTH"),
+            ],
+        ),
         ("status", vec![("--json", "JSON", "SKEIN_JSON")]),
     ] {
         let help = run(&[command, "--help"], &[("COLUMNS", "110")]);
@@ -89,6 +129,7 @@ fn the_help_shows_the_default_the_bound_and_the_variable_of_each_flag() {
 #[test]
 fn status_answers_with_its_exit_code() {
     let worker = Process::start("worker", &["worker", "0"], &[]);
+    TcpStream::connect(worker.cluster_address()).expect("the ready line says where the cluster's protocol is spoken");
     let ready = run(&["status", worker.url()], &[]);
     assert_eq!(ready.code, Some(0), "{ready:?}");
     assert!(ready.output.starts_with("ready http://"), "{}", ready.output);

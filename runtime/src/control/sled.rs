@@ -7,8 +7,6 @@ use std::path::Path;
 use skein_protocol::id::Incarnation;
 use skein_protocol::membership::view::ViewRecord;
 use skein_protocol::step::Swapped;
-use sled::Batch;
-use tracing::error;
 
 use super::Control;
 use crate::disk::{Database, DiskError};
@@ -16,7 +14,6 @@ use crate::disk::{Database, DiskError};
 /// The format that is written, and the newest that is read.
 const FORMAT: u32 = 1;
 
-const FORMAT_KEY: &[u8] = b"format";
 const RECORD_KEY: &[u8] = b"record";
 const INCARNATION_KEY: &[u8] = b"incarnation";
 
@@ -26,21 +23,14 @@ struct Sled {
 
 /// Opens the store in the directory `control` of `data`, or makes it.
 pub fn open(data: &Path) -> Result<Box<dyn Control>, DiskError> {
-    let mut database = Database::open(&data.join("control"))?;
-    if database.format(FORMAT_KEY, FORMAT)?.is_none() {
-        let mut batch = Batch::default();
-        batch.insert(FORMAT_KEY, &FORMAT.to_be_bytes());
-        database.apply(batch)?;
-        database.sync()?;
-    }
+    let database = Database::open(&data.join("control"), FORMAT, |_, _| Ok(()))?;
     Ok(Box::new(Sled { database }))
 }
 
 impl Sled {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), DiskError> {
-        let mut batch = Batch::default();
-        batch.insert(key, value);
-        self.database.apply(batch)?;
+        self.database.put(key, value);
+        self.database.apply()?;
         self.database.sync()
     }
 }
@@ -60,12 +50,9 @@ impl Control for Sled {
             return Ok(Swapped::Current(current));
         }
         let bytes = postcard::to_allocvec(record).expect("a view's record is plain data and memory grows");
-        if let Err(error) = self.put(RECORD_KEY, &bytes) {
-            error!(%error, "the control store may or may not hold the new record");
-            // What is read may still not be synced. It counts only once it is: without that, nothing can be said.
-            self.database.sync()?;
-            return Ok(Swapped::Current(self.load()?));
-        }
+        // After a failed sync nobody knows what the disk holds, and what is read may come from memory alone. So that is an
+        // error; the record is read again when the process starts anew.
+        self.put(RECORD_KEY, &bytes)?;
         Ok(Swapped::Done)
     }
 
@@ -79,5 +66,24 @@ impl Control for Sled {
         };
         self.put(INCARNATION_KEY, &(last + 1).to_be_bytes())?;
         Ok(Incarnation(last + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_in_use_and_one_of_a_newer_format_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path()).unwrap();
+        let Err(error) = open(directory.path()) else { panic!("opened twice") };
+        assert!(matches!(error, DiskError::Locked(_)), "{error}");
+        drop(store);
+        let mut newer = Database::open(&directory.path().join("control"), FORMAT + 1, |_, _| Ok(())).unwrap();
+        newer.apply().unwrap();
+        drop(newer);
+        let Err(error) = open(directory.path()) else { panic!("opened a newer format") };
+        assert!(error.to_string().contains("use a newer Skein"), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use skein_protocol::id::{ClusterId, NodeId, RequestId};
 use skein_protocol::message::Message;
@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 use super::swap::Swaps;
 use super::{Asked, Command, Invariants, Parts, Stopped};
 use crate::metrics::NodeMetrics;
+use crate::phases::Phases;
 use crate::spans::Spans;
 use crate::timers::Timers;
 use crate::transport::Bound;
@@ -36,8 +37,8 @@ const FRAMES_PER_BATCH_MAX: usize = 64;
 /// Requests taken with one batch.
 const REQUESTS_PER_BATCH_MAX: usize = 512;
 
-/// How often the invariants are checked.
-const INVARIANTS_EVERY: Duration = Duration::from_secs(1);
+/// How often the invariants are checked: a look at the whole state, so in a release it must be rare.
+const INVARIANTS_EVERY: Duration = if cfg!(debug_assertions) { Duration::from_millis(20) } else { Duration::from_secs(1) };
 
 /// The driver's ends of the channels that lead to and from its handles.
 pub(super) struct Channels {
@@ -73,6 +74,8 @@ pub(super) struct Driver<M> {
     /// Inputs handled in this batch.
     handled: u64,
     spans: Spans,
+    /// A coordinator's alone.
+    phases: Option<Phases>,
     invariants: Option<(Invariants<M>, Interval)>,
     /// When set, no more requests are taken, and the driver stops at this time at the latest.
     draining: Option<Pin<Box<Sleep>>>,
@@ -99,6 +102,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
         let (inbox, inbound) = mpsc::channel(FRAMES_WAITING_MAX);
         let bound = parts.network.bound.clone();
         let spans = Spans::new(parts.network.node);
+        let phases = parts.control.is_some().then(|| Phases::new(metrics.phases()));
         let log = parts.log.map(|log| LogThread::start(log, metrics.clone()));
         let network = connection::start(parts.network, metrics.clone(), inbox);
         let invariants = parts.invariants.map(|invariants| {
@@ -130,6 +134,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
             outputs: Vec::new(),
             handled: 0,
             spans,
+            phases,
             invariants,
             draining: None,
             stopped: None,
@@ -218,7 +223,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
             self.replies.insert(id, reply);
             self.give(Input::Request { id, request });
         }
-        if std::mem::take(&mut batch.check) || cfg!(debug_assertions) {
+        if std::mem::take(&mut batch.check) {
             self.check_invariants();
         }
         match batch.command.take() {
@@ -350,6 +355,9 @@ impl<M: Machine + Send + 'static> Driver<M> {
     }
 
     fn publish(&mut self, event: Event) {
+        if let Some(phases) = &mut self.phases {
+            phases.published(&event, Instant::now);
+        }
         match &event {
             Event::Transaction { .. } => {}
             event => info!(node.name = self.metrics.name(), ?event, "membership"),

@@ -78,3 +78,16 @@ impl Wal for Memory {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::conformance;
+    use super::*;
+
+    #[test]
+    fn it_conforms() {
+        let log = Memory::new();
+        conformance::suite(|| log.open());
+        assert_ne!(conformance::identity(|| log.open()), Memory::new().open().snapshot.node);
+    }
+}

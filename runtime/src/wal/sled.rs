@@ -1,11 +1,11 @@
-//! The log on disk, kept by sled. It holds not the records but what they add up to, in one tree: each group of records is
-//! one atomic batch of the changes that [`Snapshot::fold`](skein_protocol::record::Snapshot::fold) would make, so recovery is
-//! a scan and the size follows the data, not its history. Rule R12: the identity is made with the log and synced before anybody
-//! hears of it; a log that may lack its end, since it was synced at an interval and not closed in order, is set aside, and its
-//! node is gone with it.
+//! The log on disk, kept by sled. It holds not the records but what they add up to: each group of records is one atomic
+//! batch of the changes that [`Snapshot::fold`](skein_protocol::record::Snapshot::fold) would make, so recovery is a scan and
+//! the size follows the data, not its history. Rule R12: the identity is made with the log and synced before anybody hears of
+//! it. While a log is synced at an interval only, a mark stands beside it, which closing it in order removes; a log that is
+//! found with the mark may lack its end, so it is set aside, and its node is gone with it.
 //!
 //! ```text
-//! 0 name                        format, node, cluster, view; lossy: synced at an interval; clean: closed in order
+//! 0 name                        node, cluster, view; clean: closed in order
 //! 1 table key                   -> Stored
 //! 2 incarnation sequence        -> Prepared      numbers in keys are big-endian, so that they sort;
 //! 3 incarnation sequence        -> Decided       values are in postcard's encoding
@@ -13,7 +13,8 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -23,27 +24,27 @@ use skein_protocol::id::{ClusterId, Incarnation, NodeId, TxnId, ViewNumber};
 use skein_protocol::message::Outcome;
 use skein_protocol::operation::{Key, TableId};
 use skein_protocol::record::{Decided, Record, Snapshot};
-use sled::{Batch, IVec};
 use tracing::warn;
 
 use super::{Opened, Recovery, SyncPolicy, Wal};
-use crate::disk::{Database, DiskError, failed, sync_file};
+use crate::disk::{Database, DiskError, sync_file};
+use crate::transport::frame::Growing;
 
 /// The format that is written, and the newest that is read.
 const FORMAT: u32 = 1;
 
-const META: u8 = 0;
 const DATA: u8 = 1;
 const PREPARED: u8 = 2;
 const DECIDED: u8 = 3;
 const FORGOTTEN: u8 = 4;
 
-const FORMAT_KEY: &[u8] = b"\0format";
 const NODE_KEY: &[u8] = b"\0node";
 const CLUSTER_KEY: &[u8] = b"\0cluster";
 const VIEW_KEY: &[u8] = b"\0view";
-const LOSSY_KEY: &[u8] = b"\0lossy";
 const CLEAN_KEY: &[u8] = b"\0clean";
+
+/// The file that stands beside a log while records are reported as persisted before they are synced.
+const MARK: &str = "synced-at-interval";
 
 /// The engine.
 struct Sled {
@@ -54,6 +55,7 @@ struct Sled {
     forgotten: BTreeSet<Incarnation>,
     /// Where values are encoded.
     buffer: Vec<u8>,
+    path: PathBuf,
 }
 
 /// Opens the log in the directory `log` of `data`, or makes it, with a new identity. If what is there was synced at an
@@ -61,34 +63,35 @@ struct Sled {
 pub fn open(data: &Path, policy: SyncPolicy) -> Result<Opened, DiskError> {
     let start = Instant::now();
     let path = data.join("log");
-    let mut database = Database::open(&path)?;
+    let mark = path.join(MARK);
     let mut set_aside = None;
-    let mut created = database.format(FORMAT_KEY, FORMAT)?.is_none();
-    let clean = database.get(CLEAN_KEY)?.is_some();
-    if !created && !clean && database.get(LOSSY_KEY)?.is_some() {
-        drop(database);
+    let mut opened = read(&path);
+    if mark.exists() && !matches!(opened, Err(DiskError::Locked(_))) {
+        drop(opened);
         set_aside = Some(move_aside(data, &path)?);
-        database = Database::open(&path)?;
-        created = true;
+        opened = read(&path);
     }
-    let mut batch = Batch::default();
+    let (mut database, mut found) = opened?;
+    let created = database.is_new();
     if created {
-        batch.insert(FORMAT_KEY, &FORMAT.to_be_bytes());
-        batch.insert(NODE_KEY, &uuid::Uuid::new_v4().as_u128().to_be_bytes());
+        found.node = Some(NodeId(uuid::Uuid::new_v4().as_u128()));
     }
-    batch.remove(CLEAN_KEY);
-    match policy {
-        SyncPolicy::Always => batch.remove(LOSSY_KEY),
-        SyncPolicy::Interval(_) => batch.insert(LOSSY_KEY, &[]),
-    }
-    database.apply(batch)?;
+    let node = found.node.ok_or_else(|| database.damaged("it has no identity"))?;
+    found.snapshot.node = node;
+    database.put(NODE_KEY, &node.0.to_be_bytes());
+    database.remove(CLEAN_KEY);
+    database.apply()?;
     database.sync()?;
+    if let SyncPolicy::Interval(_) = policy {
+        let marked = File::create(&mark).and_then(|mark| mark.sync_all()).and_then(|()| sync_file(&path));
+        marked.map_err(|error| DiskError::Io { path: path.clone(), error })?;
+    }
 
-    let snapshot = read(&database)?;
+    let Found { snapshot, clean, .. } = found;
     let recovery = Recovery { created, clean, set_aside, ..Recovery::of(&snapshot, start.elapsed()) };
     let decided = snapshot.decided.iter().map(|(txn, decided)| (*txn, decided.view)).collect();
     let forgotten = snapshot.forgotten.keys().copied().collect();
-    let engine = Box::new(Sled { database, decided, forgotten, buffer: Vec::new() });
+    let engine = Box::new(Sled { database, decided, forgotten, buffer: Vec::new(), path });
     Ok(Opened { engine, snapshot, recovery })
 }
 
@@ -107,53 +110,61 @@ fn move_aside(data: &Path, path: &Path) -> Result<PathBuf, DiskError> {
     Ok(aside)
 }
 
-/// Puts the snapshot together from all that is there.
-fn read(database: &Database) -> Result<Snapshot, DiskError> {
-    let mut snapshot = Snapshot::new(NodeId(0));
-    let mut node = None;
-    for entry in database.tree() {
-        let (key, value) = entry.map_err(|error| failed(database.path(), error))?;
-        let (kind, name) = key.split_first().ok_or_else(|| database.damaged("a key is empty"))?;
-        match (*kind, name) {
-            (META, b"node") => node = Some(NodeId(u128::from_be_bytes(number(database, &value)?))),
-            (META, b"cluster") => snapshot.cluster = Some(ClusterId(u128::from_be_bytes(number(database, &value)?))),
-            (META, b"view") => snapshot.view = ViewNumber(u64::from_be_bytes(number(database, &value)?)),
-            (META, b"format" | b"lossy" | b"clean") => {}
-            (DATA, [table, bytes @ ..]) => {
-                snapshot.records.insert(Key::new(TableId(*table), bytes), decode(database, &value)?);
+/// What the entries of a log say.
+struct Found {
+    node: Option<NodeId>,
+    clean: bool,
+    snapshot: Snapshot,
+}
+
+/// Opens the database and puts the snapshot together from all that is there.
+fn read(path: &Path) -> Result<(Database, Found), DiskError> {
+    let mut found = Found { node: None, clean: false, snapshot: Snapshot::new(NodeId(0)) };
+    let database = Database::open(path, FORMAT, |key, value| found.take(key, value))?;
+    Ok((database, found))
+}
+
+impl Found {
+    fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        let snapshot = &mut self.snapshot;
+        match key {
+            NODE_KEY => self.node = Some(NodeId(u128::from_be_bytes(number(value)?))),
+            CLEAN_KEY => self.clean = true,
+            CLUSTER_KEY => snapshot.cluster = Some(ClusterId(u128::from_be_bytes(number(value)?))),
+            VIEW_KEY => snapshot.view = ViewNumber(u64::from_be_bytes(number(value)?)),
+            [DATA, table, bytes @ ..] => {
+                snapshot.records.insert(Key::new(TableId(*table), bytes), decode(value)?);
             }
-            (PREPARED, name) => {
-                snapshot.prepared.insert(txn(database, name)?, decode(database, &value)?);
+            [PREPARED, name @ ..] => {
+                snapshot.prepared.insert(txn(name)?, decode(value)?);
             }
-            (DECIDED, name) => {
-                snapshot.decided.insert(txn(database, name)?, decode(database, &value)?);
+            [DECIDED, name @ ..] => {
+                snapshot.decided.insert(txn(name)?, decode(value)?);
             }
-            (FORGOTTEN, name) => {
-                let incarnation = Incarnation(u64::from_be_bytes(number(database, name)?));
-                snapshot.forgotten.insert(incarnation, u64::from_be_bytes(number(database, &value)?));
+            [FORGOTTEN, name @ ..] => {
+                let incarnation = Incarnation(u64::from_be_bytes(number(name)?));
+                snapshot.forgotten.insert(incarnation, u64::from_be_bytes(number(value)?));
             }
-            _ => return Err(database.damaged(format!("a key of unknown kind {kind}"))),
+            _ => return Err("it has an entry of unknown kind".into()),
         }
+        Ok(())
     }
-    snapshot.node = node.ok_or_else(|| database.damaged("it has no identity"))?;
-    Ok(snapshot)
 }
 
-fn number<const N: usize>(database: &Database, bytes: &[u8]) -> Result<[u8; N], DiskError> {
-    bytes.try_into().map_err(|_| database.damaged(format!("a number has {} bytes, not {N}", bytes.len())))
+fn number<const N: usize>(bytes: &[u8]) -> Result<[u8; N], String> {
+    bytes.try_into().map_err(|_| format!("a number has {} bytes, not {N}", bytes.len()))
 }
 
-fn txn(database: &Database, name: &[u8]) -> Result<TxnId, DiskError> {
-    let both: [u8; 16] = number(database, name)?;
-    let both = u128::from_be_bytes(both);
+fn txn(name: &[u8]) -> Result<TxnId, String> {
+    let both = u128::from_be_bytes(number(name)?);
     // The upper and the lower half.
     Ok(TxnId { incarnation: Incarnation((both >> 64) as u64), sequence: both as u64 })
 }
 
-fn decode<T: DeserializeOwned>(database: &Database, bytes: &[u8]) -> Result<T, DiskError> {
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
-        _ => Err(database.damaged("a value can't be decoded")),
+        _ => Err("a value can't be decoded".into()),
     }
 }
 
@@ -170,91 +181,83 @@ fn incarnation_key(incarnation: Incarnation) -> [u8; 9] {
     key
 }
 
-fn data_key(key: &Key) -> IVec {
+fn data_key(key: &Key) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(2 + key.bytes.len());
     bytes.extend_from_slice(&[DATA, key.table.0]);
     bytes.extend_from_slice(&key.bytes);
-    bytes.into()
+    bytes
 }
 
 impl Sled {
-    /// The changes that `Snapshot::fold` makes for this record. Says how many bytes they have.
-    fn fold(&mut self, record: &Record, batch: &mut Batch) -> usize {
+    /// The changes that `Snapshot::fold` makes for this record. Says how many bytes the larger of them have.
+    fn fold(&mut self, record: &Record) -> usize {
         match record {
-            Record::Bound { cluster } => batch.insert(CLUSTER_KEY, &cluster.0.to_be_bytes()),
+            Record::Bound { cluster } => self.database.put(CLUSTER_KEY, &cluster.0.to_be_bytes()),
             Record::Sealed { view } => {
-                batch.insert(VIEW_KEY, &view.0.to_be_bytes());
+                self.database.put(VIEW_KEY, &view.0.to_be_bytes());
                 for incarnation in std::mem::take(&mut self.forgotten) {
-                    batch.remove(&incarnation_key(incarnation));
+                    self.database.remove(&incarnation_key(incarnation));
                 }
             }
-            Record::Prepared(prepared) => {
-                let value = self.encode(prepared);
-                let length = value.len();
-                batch.insert(&txn_key(PREPARED, prepared.txn), value);
-                return length;
-            }
+            Record::Prepared(prepared) => return self.put(&txn_key(PREPARED, prepared.txn), prepared),
             Record::Committed { txn, view, writes } => {
-                let mut length = self.decide(*txn, *view, Outcome::Committed, batch);
-                for write in writes {
+                let decided = self.decide(*txn, *view, Outcome::Committed);
+                let written = writes.iter().map(|write| {
                     let key = data_key(&write.key);
-                    length += key.len();
                     match &write.stored {
-                        Some(stored) => {
-                            let value = self.encode(stored);
-                            length += value.len();
-                            batch.insert(key, value);
+                        Some(stored) => self.put(&key, stored),
+                        None => {
+                            self.database.remove(key.as_slice());
+                            key.len()
                         }
-                        None => batch.remove(key),
                     }
-                }
-                return length;
+                });
+                return decided + written.sum::<usize>();
             }
-            Record::Aborted { txn, view } => return self.decide(*txn, *view, Outcome::Aborted, batch),
+            Record::Aborted { txn, view } => return self.decide(*txn, *view, Outcome::Aborted),
             Record::Forgot { incarnation, below } => {
-                let first = TxnId { incarnation: *incarnation, sequence: 0 };
-                let end = TxnId { incarnation: *incarnation, sequence: *below };
-                let gone: Vec<TxnId> = self.decided.range(first..end).map(|(txn, _)| *txn).collect();
+                let txn = |sequence| TxnId { incarnation: *incarnation, sequence };
+                let gone: Vec<TxnId> = self.decided.range(txn(0)..txn(*below)).map(|(txn, _)| *txn).collect();
                 for txn in gone {
                     self.decided.remove(&txn);
-                    batch.remove(&txn_key(DECIDED, txn));
+                    self.database.remove(&txn_key(DECIDED, txn));
                 }
                 self.forgotten.insert(*incarnation);
-                batch.insert(&incarnation_key(*incarnation), &below.to_be_bytes());
+                self.database.put(&incarnation_key(*incarnation), &below.to_be_bytes());
             }
-            Record::ForgotViews { before } => self.decided.retain(|txn, view| {
-                let kept = *view >= *before;
-                if !kept {
-                    batch.remove(&txn_key(DECIDED, *txn));
-                }
-                kept
-            }),
+            Record::ForgotViews { before } => {
+                let Sled { decided, database, .. } = self;
+                decided.retain(|txn, view| {
+                    let kept = *view >= *before;
+                    if !kept {
+                        database.remove(&txn_key(DECIDED, *txn));
+                    }
+                    kept
+                });
+            }
         }
         0
     }
 
-    fn decide(&mut self, txn: TxnId, view: ViewNumber, outcome: Outcome, batch: &mut Batch) -> usize {
+    fn decide(&mut self, txn: TxnId, view: ViewNumber, outcome: Outcome) -> usize {
         self.decided.insert(txn, view);
-        batch.remove(&txn_key(PREPARED, txn));
-        let value = self.encode(&Decided { view, outcome });
-        let length = value.len();
-        batch.insert(&txn_key(DECIDED, txn), value);
-        length
+        self.database.remove(&txn_key(PREPARED, txn));
+        self.put(&txn_key(DECIDED, txn), &Decided { view, outcome })
     }
 
-    fn encode<T: Serialize>(&mut self, value: &T) -> IVec {
+    fn put<T: Serialize>(&mut self, key: &[u8], value: &T) -> usize {
         self.buffer.clear();
-        let growing = crate::transport::frame::Growing(&mut self.buffer);
+        let growing = Growing(&mut self.buffer);
         postcard::serialize_with_flavor(value, growing).expect("records are plain data and memory grows");
-        IVec::from(&self.buffer[..])
+        self.database.put(key, &self.buffer[..]);
+        key.len() + self.buffer.len()
     }
 }
 
 impl Wal for Sled {
     fn append(&mut self, records: &[Record]) -> Result<u64, DiskError> {
-        let mut batch = Batch::default();
-        let bytes: usize = records.iter().map(|record| self.fold(record, &mut batch)).sum();
-        self.database.apply(batch)?;
+        let bytes: usize = records.iter().map(|record| self.fold(record)).sum();
+        self.database.apply()?;
         Ok(bytes as u64)
     }
 
@@ -263,11 +266,16 @@ impl Wal for Sled {
     }
 
     fn close(&mut self) -> Result<(), DiskError> {
-        // What was appended must be safe before the mark says so.
+        self.database.put(CLEAN_KEY, &[]);
+        self.database.apply()?;
         self.database.sync()?;
-        let mut batch = Batch::default();
-        batch.insert(CLEAN_KEY, &[]);
-        self.database.apply(batch)?;
-        self.database.sync()
+        // Only now nothing is missing any more.
+        match fs::remove_file(self.path.join(MARK)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(DiskError::Io { path: self.path.clone(), error }),
+            _ => sync_file(&self.path).map_err(|error| DiskError::Io { path: self.path.clone(), error }),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use skein_protocol::operation::Action;
 use skein_protocol::record::Record;
 
 use super::{Log, SyncPolicy, Wal};
@@ -15,6 +16,10 @@ use crate::metrics::NodeMetrics;
 
 /// Records that may wait for the log before the driver takes no further inputs.
 const RECORDS_WAITING_MAX: u64 = 64 * 1024;
+
+/// Bytes after which a group is written and synced before the next begins. Sled reuses a segment of its file once what was
+/// in it has been written elsewhere; as long as a group is smaller than a segment (512 KiB), that elsewhere is synced by then.
+const GROUP_BYTES_MAX: usize = 256 * 1024;
 
 /// The driver's side of a log.
 pub(crate) struct LogThread {
@@ -196,9 +201,42 @@ impl Shared {
                 Some(left) => state = self.work.wait_timeout(state, left).expect("no holder of this lock panics").0,
             }
         }
-        std::mem::swap(&mut state.queue, records);
+        take_group(&mut state.queue, records);
         state.ending
     }
+}
+
+/// Moves a group from the head of the queue to `group`, which is empty.
+fn take_group(queue: &mut Vec<Record>, group: &mut Vec<Record>) {
+    let mut bytes = 0;
+    let end = queue.iter().position(|record| {
+        bytes += weight(record);
+        bytes > GROUP_BYTES_MAX
+    });
+    match end {
+        None => std::mem::swap(queue, group),
+        // A single record is a group, however long it is.
+        Some(end) => group.extend(queue.drain(..end.max(1))),
+    }
+}
+
+/// About how many bytes a record takes in the log.
+fn weight(record: &Record) -> usize {
+    let payload: usize = match record {
+        Record::Prepared(prepared) => prepared
+            .operations
+            .iter()
+            .map(|operation| {
+                let value = if let Action::Put(value) = &operation.action { value.len() } else { 0 };
+                operation.key.bytes.len() + value
+            })
+            .sum(),
+        Record::Committed { writes, .. } => {
+            writes.iter().map(|write| write.key.bytes.len() + write.stored.as_ref().map_or(0, |stored| stored.value.len())).sum()
+        }
+        _ => 0,
+    };
+    64 + payload
 }
 
 fn timed_sync(engine: &mut dyn Wal, metrics: &NodeMetrics) -> Result<(), DiskError> {

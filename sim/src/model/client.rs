@@ -7,6 +7,20 @@ use skein_protocol::step::{KnownOutcome, Reply};
 /// Added to a request's number, names the question how it ended.
 const QUESTION: u64 = 1_000;
 
+/// Added to a reader's number, names its request.
+const READER: u64 = 2_000;
+
+/// Whom an answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressee {
+    /// A client, to its request.
+    Request(usize),
+    /// A client, to its question how that ended.
+    Question(usize),
+    /// A reader.
+    Reader(usize),
+}
+
 /// One client with one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Client {
@@ -31,10 +45,18 @@ impl Client {
         RequestId(client as u64 + QUESTION)
     }
 
-    /// The client that a reply is for, and whether it answers the question.
-    pub fn addressee(id: RequestId) -> (usize, bool) {
-        let question = id.0 >= QUESTION;
-        ((if question { id.0 - QUESTION } else { id.0 }) as usize, question)
+    /// The name of a reader's request.
+    pub fn reader(reader: usize) -> RequestId {
+        RequestId(reader as u64 + READER)
+    }
+
+    /// Whom an answer is for.
+    pub fn addressee(id: RequestId) -> Addressee {
+        match id.0 {
+            READER.. => Addressee::Reader((id.0 - READER) as usize),
+            QUESTION.. => Addressee::Question((id.0 - QUESTION) as usize),
+            _ => Addressee::Request(id.0 as usize),
+        }
     }
 
     /// Takes an answer to a question.

@@ -3,11 +3,11 @@
 
 use skein_protocol::message::{Message, Vote};
 use skein_protocol::record::Record;
-use skein_protocol::step::{Input, Output, Reply};
+use skein_protocol::step::{Input, Machine, Output, Reply};
 
-use super::client::Client;
+use super::client::{Addressee, Client};
 use super::scenario::Scenario;
-use super::world::{Swap, World, worker_index};
+use super::world::{Swap, World};
 use crate::guard;
 use crate::part::Part;
 
@@ -18,6 +18,7 @@ impl World {
             Ok(outputs) => outputs,
             Err(said) => return self.fail(&format!("the coordinator panicked: {said}")),
         };
+        self.note_violations(self.coordinator.machine.violations());
         for output in outputs {
             self.perform_for_coordinator(scenario, output);
         }
@@ -29,6 +30,7 @@ impl World {
             Ok(outputs) => outputs,
             Err(said) => return self.fail(&format!("worker {worker} panicked: {said}")),
         };
+        self.note_violations(self.workers[worker].machine.violations());
         let sent = |output: &Output| match output {
             Output::Send { message, .. } => Some(message.clone()),
             _ => None,
@@ -50,18 +52,20 @@ impl World {
                 if let Message::Prepare(prepare) = &message {
                     self.history.update(|history| history.note_prepare(prepare, &scenario.requests));
                 }
-                let link = worker_index(to).and_then(|worker| self.workers[worker].link.as_mut());
+                let link = self.workers.iter_mut().find(|worker| worker.node() == to).and_then(|worker| worker.link.as_mut());
                 if let Some(link) = link {
                     link.down.push(message, scenario.order);
                 }
             }
-            Output::Reply { id, reply } => {
-                let (client, question) = Client::addressee(id);
-                self.clients[client].update(|client| match reply {
-                    Reply::Outcome(known) if question => client.learn(known),
-                    reply => client.replies.push(reply),
-                });
-            }
+            Output::Reply { id, reply } => match (Client::addressee(id), reply) {
+                (Addressee::Question(client), Reply::Outcome(known)) => {
+                    self.clients[client].update(|client| client.learn(known));
+                }
+                (Addressee::Request(client) | Addressee::Question(client), reply) => {
+                    self.clients[client].update(|client| client.replies.push(reply));
+                }
+                (Addressee::Reader(reader), reply) => self.readers[reader].update(|reader| reader.replies.push(reply)),
+            },
             Output::SetTimer { timer, .. } => {
                 coordinator.timers.insert(timer);
             }
@@ -102,6 +106,12 @@ impl World {
             Output::Reply { .. } => self.fail("a worker answers a request that nobody made"),
             Output::Swap { .. } => self.fail("a worker has no control store"),
             Output::Halt(halt) => self.fail(&format!("a worker halts: {halt:?}")),
+        }
+    }
+
+    fn note_violations(&mut self, broken: Vec<&'static str>) {
+        if !broken.is_empty() {
+            self.history.update(|history| history.violations.extend(broken));
         }
     }
 

@@ -19,6 +19,8 @@ pub struct History {
     pub settled: BTreeMap<TxnId, Outcome>,
     /// Whether a worker has said of itself what was not yet on its disk (R6).
     pub unbacked: bool,
+    /// The invariants that a machine's own state broke after an input.
+    pub violations: BTreeSet<&'static str>,
 }
 
 /// One attempt at a request.

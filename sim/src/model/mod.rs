@@ -2,16 +2,18 @@
 //! a new run, workers with disks, the connections between them, clients. The coordinator and the workers are the machines of
 //! `skein-protocol` themselves, so there is no second text that could differ from the first.
 //!
-//! [`world`] is the state, [`action`] what may happen next, [`driver`] performs what the machines want done, as the processes
+//! [`world`] is the state, [`action`] what may happen next, [`effect`] what that does, [`driver`] performs what the machines want done, as the processes
 //! would. [`property`] holds the promises; [`scenario`] and [`worlds`] the sizes and bounds; [`search`] runs the checker.
 
 pub mod action;
 pub mod client;
 pub mod disk;
 pub mod driver;
+pub mod effect;
 pub mod history;
 pub mod network;
 pub mod property;
+pub mod reader;
 pub mod scenario;
 pub mod search;
 pub mod sight;

@@ -2,6 +2,7 @@
 //! the observer's notes; never the coordinator's mind, since a promise that only it could see kept would not be one.
 
 use skein_protocol::id::TxnId;
+use skein_protocol::invariant;
 use skein_protocol::message::Outcome;
 use skein_protocol::operation::{Action, Expect, Operation};
 use skein_protocol::record::Snapshot;
@@ -37,15 +38,20 @@ pub const SETTLED_STANDS: Promise = Promise { name: "settled stands", keeps: set
 pub const EXPECTATIONS: Promise = Promise { name: "expectations", keeps: expectations };
 /// When nothing is under way, every client has its answer, nothing is in doubt, and the members hold the same.
 pub const COMES_TO_REST: Promise = Promise { name: "comes to rest", keeps: comes_to_rest };
+/// A reader finds what was acknowledged or read before it asked, or something later, and nothing that is not committed;
+/// digests taken together are equal.
+pub const READS_CURRENT: Promise = Promise { name: "reads current", keeps: reads_current };
 /// What a worker says of itself is on its disk.
 pub const SYNCED_FIRST: Promise = Promise { name: "synced first", keeps: synced_first };
+/// The invariants that the core names hold of each machine after each input, and of the members of a view together.
+pub const INVARIANTS: Promise = Promise { name: "invariants", keeps: invariants };
 /// What a worker's log adds up to is what the worker holds.
 pub const LOGGED: Promise = Promise { name: "logged", keeps: logged };
 /// No machine panics, halts or breaks the contract of the core.
 pub const SOUND: Promise = Promise { name: "sound", keeps: sound };
 
 /// Every promise.
-pub const ALL: [Promise; 12] = [
+pub const ALL: [Promise; 14] = [
     AGREEMENT,
     REPLICATED,
     COMMITTED_STAYS,
@@ -55,7 +61,9 @@ pub const ALL: [Promise; 12] = [
     SETTLED_STANDS,
     EXPECTATIONS,
     COMES_TO_REST,
+    READS_CURRENT,
     SYNCED_FIRST,
+    INVARIANTS,
     LOGGED,
     SOUND,
 ];
@@ -161,11 +169,29 @@ fn expectations(model: &ClusterModel, world: &World) -> bool {
     applied.iter().enumerate().all(|(place, a)| applied[..place].iter().all(|b| !same(a, b)))
 }
 
+fn reads_current(model: &ClusterModel, world: &World) -> bool {
+    let key = &model.scenario.requests[0][0].key;
+    world.readers.iter().all(|reader| {
+        let current = reader.rows().is_none_or(|rows| {
+            let committed = rows.iter().all(|row| world.history.applied.contains(&row.written_by));
+            committed && reader.version(key) >= reader.floor
+        });
+        let equal = reader.replies.iter().all(|reply| match reply {
+            Reply::Digests { digests, .. } => all_equal(digests.iter().map(|(_, digest)| digest)),
+            _ => true,
+        });
+        reader.replies.len() <= 1 && current && equal
+    })
+}
+
 fn comes_to_rest(_: &ClusterModel, world: &World) -> bool {
-    if !is_quiet(world) {
+    let reachable = world.members().any(|member| member.link.is_some());
+    if !reachable || !is_quiet(world) {
         return true;
     }
-    let answered = world.clients.iter().all(|client| client.asked != Some(world.coordinator.run) || !client.replies.is_empty());
+    let run = Some(world.coordinator.run);
+    let answered = world.clients.iter().all(|client| client.asked != run || !client.replies.is_empty())
+        && world.readers.iter().all(|reader| reader.asked != run || !reader.replies.is_empty());
     let settled = !world.is_view_pending() && world.members().all(|member| member.disk.whole.prepared.is_empty());
     answered && settled && all_equal(world.members().map(|member| &member.disk.whole.records))
 }
@@ -185,6 +211,11 @@ pub fn is_quiet(world: &World) -> bool {
 
 fn synced_first(_: &ClusterModel, world: &World) -> bool {
     !world.history.unbacked
+}
+
+fn invariants(_: &ClusterModel, world: &World) -> bool {
+    let members = world.members().map(|member| &*member.machine);
+    world.history.violations.is_empty() && invariant::of_members(members).is_empty()
 }
 
 fn logged(_: &ClusterModel, world: &World) -> bool {

@@ -5,6 +5,7 @@ use skein_protocol::omission::Omissions;
 use skein_protocol::operation::{Action, Expect, Key, Operation, TableId};
 
 use super::network::Order;
+use super::reader::Asks;
 
 /// How often each thing may still happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -13,6 +14,8 @@ pub struct Bounds {
     pub coordinator_restarts: u8,
     /// A worker dies and starts again from its log. One that dies for good is one that is never connected again.
     pub worker_restarts: u8,
+    /// A worker without a log on disk dies, and another, empty one starts in its place.
+    pub replacements: u8,
     /// A connection is lost.
     pub cuts: u8,
     /// The control store fails a swap, made or not.
@@ -40,6 +43,8 @@ pub struct Scenario {
     pub full: Option<usize>,
     /// What the clients ask for, one after the other, at any moment.
     pub requests: Vec<Vec<Operation>>,
+    /// Who reads the first request's key, one after the other, at any moment.
+    pub readers: Vec<Asks>,
     /// Whether connections keep order.
     pub order: Order,
     /// Whether a sync may cover some of the appended records only.
@@ -73,6 +78,8 @@ pub enum Sight {
     Retried,
     /// A third view becomes active.
     ThirdView,
+    /// A reader finds a write.
+    Reads,
     /// After a view change all comes to rest with an answered client.
     Rests,
 }
@@ -85,6 +92,7 @@ impl Scenario {
             workers,
             full: None,
             requests,
+            readers: Vec::new(),
             order: Order::Kept,
             partial_syncs: false,
             from_nothing: false,

@@ -20,6 +20,7 @@ impl Sight {
             Sight::DoubtAborts => "in doubt, aborts",
             Sight::Retried => "retried",
             Sight::ThirdView => "third view",
+            Sight::Reads => "reads",
             Sight::Rests => "rests",
         }
     }
@@ -37,6 +38,7 @@ impl Sight {
                 (0..world.clients.len()).any(again)
             },
             Sight::ThirdView => |_, world| active_view(world) == 3,
+            Sight::Reads => |_, world| world.readers.iter().any(|reader| reader.rows().is_some_and(|rows| !rows.is_empty())),
             Sight::Rests => |_, world| property::is_quiet(world) && active_view(world) > 1 && replied(world, |_| true),
         }
     }

@@ -42,7 +42,8 @@ pub fn all() -> Vec<Without> {
 
 /// The promises that speak of harm, not of a rule.
 fn harm() -> Vec<&'static str> {
-    let rules = [property::SYNCED_FIRST.name, property::COMES_TO_REST.name, property::SOUND.name];
+    let rules =
+        [property::SYNCED_FIRST, property::INVARIANTS, property::COMES_TO_REST, property::SOUND].map(|promise| promise.name);
     property::ALL.iter().map(|promise| promise.name).filter(|name| !rules.contains(name)).collect()
 }
 

@@ -19,11 +19,15 @@ use super::client::Client;
 use super::disk::Disk;
 use super::history::History;
 use super::network::{Link, Remnant};
+use super::reader::Reader;
 use super::scenario::{Bounds, Scenario};
 use crate::part::Part;
 
 /// Steps that the way to the first quiet moment may take; more means that the machines never come to rest.
 const PRELUDE_STEPS_MAX: usize = 10_000;
+
+/// Lies between the identity of a worker and that of the one that starts in its place.
+const REPLACED: u128 = 0x10;
 
 /// One moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +40,8 @@ pub struct World {
     pub workers: Vec<WorkerProcess>,
     /// The clients, one for each request of the scenario.
     pub clients: Vec<Part<Client>>,
+    /// The readers, one for each of the scenario.
+    pub readers: Vec<Part<Reader>>,
     /// What an observer remembers.
     pub history: Part<History>,
     /// What may still happen.
@@ -88,9 +94,10 @@ impl World {
         let coordinator = CoordinatorProcess::new(scenario, 1, None);
         let workers = (0..scenario.workers).map(|worker| WorkerProcess::new(scenario, worker)).collect();
         let clients = scenario.requests.iter().map(|_| Part::new(Client::default())).collect();
+        let readers = scenario.readers.iter().map(|_| Part::new(Reader::default())).collect();
         let history = Part::new(History::default());
         let left = scenario.bounds;
-        let mut world = World { store, coordinator, workers, clients, history, left, fault: None };
+        let mut world = World { store, coordinator, workers, clients, readers, history, left, fault: None };
         world.coordinator_handles(scenario, Input::Start);
         for worker in 0..scenario.workers {
             world.worker_handles(scenario, worker, Input::Start);
@@ -115,7 +122,7 @@ impl World {
 
     /// The worker of this identity.
     pub fn worker(&self, node: NodeId) -> Option<&WorkerProcess> {
-        self.workers.get(worker_index(node)?)
+        self.workers.iter().find(|worker| worker.node() == node)
     }
 
     /// The members of the last active view; none before the first.
@@ -156,7 +163,10 @@ impl CoordinatorProcess {
 
 impl WorkerProcess {
     fn new(scenario: &Scenario, worker: usize) -> Self {
-        let disk = Disk::new(Snapshot::new(worker_node(worker)));
+        WorkerProcess::started(scenario, worker, Disk::new(Snapshot::new(NodeId(worker as u128 + 1))))
+    }
+
+    fn started(scenario: &Scenario, worker: usize, disk: Disk) -> Self {
         let machine = Part::new(Worker::recover(worker_config(scenario, worker), (*disk.synced).clone()));
         WorkerProcess { machine, timers: BTreeSet::new(), disk, link: None, remnants: Vec::new() }
     }
@@ -164,17 +174,24 @@ impl WorkerProcess {
     /// The process dies, `kept` of the unsynced records reach the disk nevertheless, and a new one starts from the log.
     pub fn restart(&mut self, scenario: &Scenario, worker: usize, kept: usize) {
         self.disk.lose(kept);
-        let snapshot = (*self.disk.synced).clone();
-        self.machine = Part::new(Worker::recover(worker_config(scenario, worker), snapshot));
-        self.timers.clear();
-        self.link = None;
-        self.remnants.clear();
+        *self = WorkerProcess::started(scenario, worker, self.disk.clone());
+    }
+
+    /// The process dies with all that it held, and one of another identity starts in its place.
+    pub fn replace(&mut self, scenario: &Scenario, worker: usize) {
+        let node = NodeId(self.node().0 + REPLACED);
+        *self = WorkerProcess::started(scenario, worker, Disk::new(Snapshot::new(node)));
+    }
+
+    /// Its identity, which lives as long as its log.
+    pub fn node(&self) -> NodeId {
+        self.disk.synced.node
     }
 
     /// How it introduces itself.
     pub fn peer(&self, worker: usize) -> Peer {
         let cluster = self.disk.whole.cluster;
-        Peer { node: worker_node(worker), role: Role::Worker, address: worker_address(worker), cluster }
+        Peer { node: self.node(), role: Role::Worker, address: worker_address(worker), cluster }
     }
 }
 
@@ -187,16 +204,6 @@ fn worker_config(scenario: &Scenario, worker: usize) -> WorkerConfig {
 /// The identity of a run of the coordinator.
 pub fn coordinator_node(run: u64) -> NodeId {
     NodeId(0x100 + u128::from(run))
-}
-
-/// The identity of a worker.
-pub fn worker_node(worker: usize) -> NodeId {
-    NodeId(worker as u128 + 1)
-}
-
-/// The worker with this identity.
-pub fn worker_index(node: NodeId) -> Option<usize> {
-    usize::try_from(node.0).ok()?.checked_sub(1)
 }
 
 fn worker_address(worker: usize) -> String {

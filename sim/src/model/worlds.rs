@@ -1,14 +1,15 @@
 //! The worlds that are explored. The small ones end within seconds and their state counts are pinned, so that a change
 //! of the machines that changes what can happen is seen; the large ones are for a machine with time to spare.
 
-use skein_protocol::operation::{Expect, Operation};
+use skein_protocol::operation::{Consistency, Expect, Operation};
 
 use super::network::Order;
+use super::reader::Asks;
 use super::scenario::{Bounds, Scenario, Sight, put};
 
 /// Every world, the small ones first.
 pub fn all() -> Vec<Scenario> {
-    let small = vec![calm(), formation(), leaders(), restarts(), doubt(), three(), conflict()];
+    let small = vec![calm(), formation(), leaders(), restarts(), doubt(), three(), conflict(), reads(), digests(), strangers()];
     let large = vec![cuts(), refusal(), unordered(), triple(), everything()];
     small.into_iter().chain(large).collect()
 }
@@ -81,6 +82,34 @@ pub fn conflict() -> Scenario {
         bounds: Bounds { coordinator_restarts: 1, worker_restarts: 1, ..Bounds::default() },
         sights: vec![Sight::Commits, Sight::Aborts, Sight::DoubtCommits, Sight::DoubtAborts, Sight::Rests],
         ..Scenario::new("conflict", 2, two_writes())
+    }
+}
+
+/// One write on two workers, and two that read it in either way, while a connection is lost.
+pub fn reads() -> Scenario {
+    Scenario {
+        readers: vec![Asks::Key(Consistency::Arrival), Asks::Table(Consistency::Strict)],
+        bounds: Bounds { cuts: 1, view_changes: 1, retries: 1, ..Bounds::default() },
+        sights: vec![Sight::Commits, Sight::Reads, Sight::DoubtCommits, Sight::DoubtAborts, Sight::Rests],
+        ..Scenario::new("reads", 2, one_write())
+    }
+}
+
+/// Two writes that have nothing to do with each other, and the digests of both workers.
+pub fn digests() -> Scenario {
+    Scenario {
+        readers: vec![Asks::Digests],
+        sights: vec![Sight::Commits],
+        ..Scenario::new("digests", 2, vec![vec![put("k", Expect::Any, "v")], vec![put("l", Expect::Any, "w")]])
+    }
+}
+
+/// One transaction on two workers without logs, one of which dies; an empty one starts in its place and is not taken.
+pub fn strangers() -> Scenario {
+    Scenario {
+        bounds: Bounds { replacements: 1, coordinator_restarts: 1, view_changes: 1, ..Bounds::default() },
+        sights: vec![Sight::Commits, Sight::DoubtCommits, Sight::DoubtAborts, Sight::Rests],
+        ..Scenario::new("strangers", 2, one_write())
     }
 }
 

@@ -1,19 +1,22 @@
 //! Every promise is broken once by hand, to see that the question behind it can be answered with no.
 
-use skein_protocol::id::{Age, Incarnation, TxnId, Version, ViewNumber};
+use skein_protocol::id::{Age, Incarnation, NodeId, TxnId, Version, ViewNumber};
 use skein_protocol::message::Outcome;
+use skein_protocol::node::worker::{Worker, WorkerConfig};
 use skein_protocol::omission::{Omission, Omissions};
-use skein_protocol::operation::Operation;
-use skein_protocol::record::{Prepared, Record, Stored, Write};
+use skein_protocol::operation::{Answer, Digest, Operation, Row};
+use skein_protocol::record::{Decided, Prepared, Record, Stored, Write};
 use skein_protocol::step::{AbortReason, Input, KnownOutcome, Reply, Request};
 use skein_sim::model::ClusterModel;
 use skein_sim::model::action::Action;
 use skein_sim::model::client::Client;
 use skein_sim::model::history::Run;
 use skein_sim::model::property::{self, Promise};
+use skein_sim::model::reader::Reader;
 use skein_sim::model::scenario::Scenario;
 use skein_sim::model::world::World;
 use skein_sim::model::worlds;
+use skein_sim::part::Part;
 
 /// A quiet world in which all promises hold.
 fn quiet(scenario: Scenario) -> (ClusterModel, World) {
@@ -206,6 +209,65 @@ fn what_was_settled_as_committed_must_not_be_aborted() {
 #[test]
 fn two_writes_that_expect_the_same_absence_exclude_each_other() {
     breaks_in(&property::EXPECTATIONS, worlds::conflict(), |world| ran(world, &[0, 1], true));
+}
+
+fn found(rows: &[(u64, u64)]) -> Reply {
+    let row = |(sequence, version): &(u64, u64)| Row {
+        key: operation().key,
+        version: Version(*version),
+        written_by: txn(*sequence),
+        value: "v".into(),
+    };
+    Reply::Found(Answer::Rows { rows: rows.iter().map(row).collect(), more: false })
+}
+
+/// A world in which a reader that had to find version 10 was given this.
+fn reader_given(replies: Vec<Reply>) -> impl FnOnce(&mut World) {
+    move |world| {
+        ran(world, &[0], true);
+        world.readers[0].update(|reader| *reader = Reader { asked: Some(1), floor: Some(Version(10)), replies });
+    }
+}
+
+#[test]
+fn a_read_of_what_was_acknowledged_before_is_current() {
+    let (model, mut world) = quiet(worlds::reads());
+    reader_given(vec![found(&[(1, 10)])])(&mut world);
+    assert!((property::READS_CURRENT.keeps)(&model, &world));
+}
+
+#[test]
+fn a_read_that_finds_nothing_or_too_little_is_stale() {
+    breaks_in(&property::READS_CURRENT, worlds::reads(), reader_given(vec![found(&[])]));
+    breaks_in(&property::READS_CURRENT, worlds::reads(), reader_given(vec![found(&[(1, 9)])]));
+}
+
+#[test]
+fn a_read_of_what_is_not_committed_is_dirty() {
+    breaks_in(&property::READS_CURRENT, worlds::reads(), reader_given(vec![found(&[(2, 11)])]));
+}
+
+#[test]
+fn digests_that_differ_are_seen() {
+    let digest = |records| Digest { records, ..Digest::default() };
+    let digests = vec![(NodeId(1), digest(0)), (NodeId(2), digest(1))];
+    let reply = Reply::Digests { view: ViewNumber(1), digests };
+    breaks_in(&property::READS_CURRENT, worlds::reads(), reader_given(vec![reply]));
+}
+
+#[test]
+fn an_invariant_that_a_machine_breaks_is_seen() {
+    let held = |world: &mut World| {
+        let mut snapshot = (*world.workers[0].disk.synced).clone();
+        snapshot.fold(&prepared(1));
+        snapshot.decided.insert(txn(1), Decided { view: ViewNumber(1), outcome: Outcome::Committed });
+        world.workers[0].machine = Part::new(Worker::recover(WorkerConfig::default(), snapshot));
+    };
+    let scenario = worlds::calm();
+    breaks(&property::INVARIANTS, |world| {
+        held(world);
+        world.worker_handles(&scenario, 0, Input::Start);
+    });
 }
 
 #[test]

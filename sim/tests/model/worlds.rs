@@ -56,6 +56,21 @@ fn two_transactions_in_conflict() {
 }
 
 #[test]
+fn readers_while_a_connection_is_lost() {
+    hold(worlds::reads());
+}
+
+#[test]
+fn digests_while_transactions_run() {
+    assert_eq!(hold(worlds::digests()), 4_538);
+}
+
+#[test]
+fn an_empty_worker_in_the_place_of_one_that_died() {
+    assert_eq!(hold(worlds::strangers()), 17_214);
+}
+
+#[test]
 fn connections_that_are_lost() {
     hold(worlds::cuts());
 }

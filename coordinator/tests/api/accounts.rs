@@ -1,0 +1,86 @@
+//! Signing up.
+
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::{Value, json};
+use skein_coordinator::config::{Auth, SurfaceConfig};
+use skein_coordinator::sessions::Allowance;
+
+use crate::harness::Cluster;
+
+fn form(username: &str) -> Value {
+    json!({ "username": username, "name": "Ann Example", "email": "ann@example.org", "password": "correct horse" })
+}
+
+#[tokio::test]
+async fn an_account_is_made_once_whatever_the_case() {
+    let cluster = Cluster::with(SurfaceConfig::new(Auth::Password)).await;
+    let mut client = cluster.client();
+    let answer = client.post("/api/account", form("Ann")).await.ok(201);
+    assert!(!answer.header("skein-transaction").is_empty());
+    let account = answer.json();
+    assert_eq!(
+        (&account["username"], &account["name"], &account["email"]),
+        (&json!("Ann"), &json!("Ann Example"), &json!("ann@example.org"))
+    );
+    assert!(!answer.text.contains("correct horse") && !answer.text.contains("argon2"));
+    client.post("/api/account", form("aNN")).await.problem_in(409, 607, "username");
+    client.post("/api/login", json!({ "username": "ann", "password": "correct horse" })).await.ok(200);
+}
+
+#[tokio::test]
+async fn all_that_is_wrong_with_a_form_is_said_at_once() {
+    let cluster = Cluster::start().await;
+    let wrong = json!({ "username": "a b", "name": "", "email": "nowhere", "password": "short" });
+    let document = cluster.client().post("/api/account", wrong).await.problem(400, 606);
+    let errors = document["errors"].as_array().unwrap();
+    let fields: Vec<&str> = errors.iter().map(|error| error["field"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["username", "name", "email", "password"]);
+    assert!(errors.iter().all(|error| error["bound"].is_u64()), "{errors:?}");
+    cluster.client().post("/api/account", json!({ "username": "ann" })).await.problem_in(400, 708, "body");
+}
+
+#[tokio::test]
+async fn a_repeat_with_the_same_key_gets_the_first_account() {
+    let cluster = Cluster::start().await;
+    let mut client = cluster.client();
+    let key = [("idempotency-key", "sign-up-1")];
+    let first = client.send(Method::POST, "/api/account", &key, Some(form("ann"))).await.ok(201);
+    let again = client.send(Method::POST, "/api/account", &key, Some(form("ann"))).await.ok(201);
+    assert_eq!(first.text, again.text);
+    assert_eq!(first.header("skein-transaction"), again.header("skein-transaction"));
+    let mut other = form("ann");
+    other["password"] = json!("another horse");
+    client.send(Method::POST, "/api/account", &key, Some(other)).await.problem(422, 713);
+    // Without the key it is simply taken.
+    client.post("/api/account", form("ann")).await.problem(409, 607);
+}
+
+#[tokio::test]
+async fn of_many_who_want_one_name_one_gets_it() {
+    let cluster = Cluster::start().await;
+    let tries = (0..8).map(|_| {
+        let mut client = cluster.client();
+        tokio::spawn(async move { client.post("/api/account", form("ann")).await.status })
+    });
+    let mut statuses = Vec::new();
+    for one in tries.collect::<Vec<_>>() {
+        statuses.push(one.await.unwrap());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409, 409, 409, 409, 409, 409, 409]);
+}
+
+#[tokio::test]
+async fn sign_ups_are_limited_only_when_told() {
+    let mut settings = SurfaceConfig::new(Auth::Password);
+    settings.limits.sign_ups = Some(Allowance { tries: 2, per: Duration::from_secs(3600) });
+    let cluster = Cluster::with(settings).await;
+    let mut client = cluster.client();
+    client.post("/api/account", form("a")).await.ok(201);
+    client.post("/api/account", form("b")).await.ok(201);
+    let refused = client.post("/api/account", form("c")).await;
+    refused.problem(429, 720);
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+}

@@ -1,0 +1,104 @@
+//! Every end that a transaction can have, as its client hears of it. The engine here is one that answers as told, since some
+//! ends (an outcome that stays unknown, a full store) need more luck than a test should.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request as HttpRequest, header};
+use http_body_util::BodyExt;
+use prometheus::Registry;
+use serde_json::Value;
+use skein_coordinator::cluster::{Cluster, Engine};
+use skein_coordinator::config::{Auth, SurfaceConfig};
+use skein_coordinator::http::{Shared, router};
+use skein_coordinator::metrics::CoordinatorMetrics;
+use skein_coordinator::tables::SESSIONS;
+use skein_protocol::id::{Incarnation, TxnId, Version};
+use skein_protocol::operation::{Answer, Key, Query, Row};
+use skein_protocol::step::{AbortReason, Refusal, Reply, Request};
+use skein_runtime::transport::Met;
+use tower::ServiceExt;
+
+const TXN: TxnId = TxnId { incarnation: Incarnation(7), sequence: 42 };
+
+/// Finds everybody logged in, and answers all else as told; `None` never answers.
+struct Told(Mutex<Option<Option<Reply>>>);
+
+impl Engine for Told {
+    fn request(&self, request: Request) -> Pin<Box<dyn Future<Output = Option<Reply>> + Send + '_>> {
+        if let Request::Read { query: Query::Keys(keys), .. } = &request
+            && let [key] = keys.as_slice()
+            && key.table == SESSIONS
+        {
+            let rows = vec![session(key)];
+            return Box::pin(async move { Some(Reply::Found(Answer::Rows { rows, more: false })) });
+        }
+        let told = self.0.lock().unwrap().take();
+        Box::pin(async move {
+            match told {
+                Some(reply) => reply,
+                None => std::future::pending().await,
+            }
+        })
+    }
+}
+
+fn session(key: &Key) -> Row {
+    let value = br#"{"username":"ann","created_at":0,"expires_at":18446744073709551615}"#;
+    Row { key: key.clone(), version: Version(1), written_by: TXN, value: value.as_slice().into() }
+}
+
+fn surface(told: Option<Option<Reply>>, settings: SurfaceConfig) -> Router {
+    let registry = Registry::new();
+    let metrics = CoordinatorMetrics::register(&registry).unwrap().node("test", &[]);
+    let cluster = Cluster::new(Told(Mutex::new(told)), metrics.clone());
+    router(Arc::new(Shared::new(settings, cluster, (3, Met::default()), registry, metrics)))
+}
+
+/// What a client hears that posts while the engine answers so: status, headers and document.
+async fn post(told: Option<Option<Reply>>, settings: SurfaceConfig) -> (u16, header::HeaderMap, Value) {
+    let request = HttpRequest::post("/api/tweet")
+        .header(header::COOKIE, "skein_session=AAAAAAAAAAAAAAAAAAAAAA")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from("{\"text\":\"x\"}"))
+        .unwrap();
+    let (parts, body) = surface(told, settings).oneshot(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (parts.status.as_u16(), parts.headers, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn every_end_of_a_transaction_has_its_answer() {
+    let aborted = |reason| Reply::Aborted { txn: TXN, reason };
+    // The reply; then status, code, whether the header names the transaction, whether the document does, whether to try again.
+    let rows = [
+        (Some(Reply::Unknown { txn: TXN }), 503, 714, true, true, false),
+        (Some(aborted(AbortReason::Memory)), 507, 717, true, false, false),
+        (Some(aborted(AbortReason::Contention)), 409, 718, true, false, true),
+        (Some(Reply::Refused(Refusal::Overloaded)), 503, 715, false, false, true),
+        (Some(Reply::Refused(Refusal::Unavailable)), 503, 716, false, false, true),
+        (Some(Reply::Refused(Refusal::Invalid)), 500, 799, false, false, false),
+        (None, 502, 724, false, false, false),
+    ];
+    for (reply, status, code, in_header, in_document, again) in rows {
+        let said = format!("{reply:?}");
+        let (found, headers, document) = post(Some(reply), SurfaceConfig::new(Auth::Name)).await;
+        assert_eq!((found, &document["code"]), (status, &Value::from(code)), "{said}");
+        assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json", "{said}");
+        assert_eq!(headers.get("skein-transaction").map(|value| value.to_str().unwrap()), in_header.then_some("7-42"), "{said}");
+        assert_eq!(document.get("transaction").and_then(Value::as_str), in_document.then_some("7-42"), "{said}");
+        assert_eq!(headers.contains_key(header::RETRY_AFTER), again, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_answered_all_the_same() {
+    let mut settings = SurfaceConfig::new(Auth::Name);
+    settings.limits.request_time_max = std::time::Duration::from_millis(50);
+    let (status, headers, document) = post(None, settings).await;
+    assert_eq!((status, &document["code"]), (504, &Value::from(722)));
+    assert!(!headers.contains_key(header::RETRY_AFTER), "it may have happened: nobody is told to try again");
+}

@@ -1,0 +1,232 @@
+//! What strangers may try: other methods and paths, other sites, bodies and heads that are wrong, too long or too slow, too
+//! many at once. Every answer is a problem document with its bound, as far as HTTP lets one be given at all.
+
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::json;
+use skein_coordinator::config::{Auth, SurfaceConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::harness::{Cluster, PATIENCE, eventually};
+
+/// Sends bytes and reads until the other end closes.
+async fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> String {
+    stream.write_all(bytes).await.unwrap();
+    rest(stream).await
+}
+
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset is an end, too.
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    read.expect("the connection is closed in time").ok();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn other_methods_and_paths_get_a_document() {
+    let cluster = Cluster::start().await;
+    let mut ann = cluster.logged_in("ann").await;
+    let rows = [
+        (Method::PATCH, "/api/tweet", "GET,HEAD,POST"),
+        (Method::POST, "/api/tweet/x", "GET,HEAD,PUT,DELETE"),
+        (Method::PUT, "/api/login", "GET,HEAD,POST,DELETE"),
+        (Method::GET, "/api/account", "POST"),
+        (Method::DELETE, "/api/cluster", "GET,HEAD"),
+        (Method::POST, "/api/openapi.json", "GET,HEAD"),
+        (Method::POST, "/api/docs", "GET,HEAD"),
+        (Method::POST, "/api/transactions/1-1", "GET,HEAD"),
+    ];
+    for (method, path, allow) in rows {
+        let answer = ann.send(method.clone(), path, &[], None).await;
+        answer.problem(405, 705);
+        let mut allowed: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
+        let mut expected: Vec<&str> = allow.split(',').collect();
+        allowed.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(allowed, expected, "{method} {path}");
+    }
+    for path in ["/api", "/api/", "/api/nothing", "/api/login/x", "/api/docs/nothing.js", "/api/tweets"] {
+        ann.get(path).await.problem(404, 704);
+        ann.send(Method::POST, path, &[], None).await.headers.get("content-type").unwrap();
+    }
+    // Outside of /api the app answers.
+    let page = ann.get("/nowhere").await.ok(404);
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert!(ann.get("/manage").await.ok(200).header("content-type").starts_with("text/html"));
+}
+
+#[tokio::test]
+async fn other_sites_may_not_change_anything() {
+    let cluster = Cluster::start().await;
+    let mut ann = cluster.logged_in("ann").await;
+    let body = || Some(json!({ "text": "forged" }));
+    for site in ["cross-site", "same-site"] {
+        ann.send(Method::POST, "/api/tweet", &[("sec-fetch-site", site)], body()).await.problem(403, 712);
+    }
+    ann.send(Method::POST, "/api/tweet", &[("origin", "http://evil.example")], body()).await.problem(403, 712);
+    ann.send(Method::DELETE, "/api/login", &[("origin", "null")], None).await.problem(403, 712);
+    ann.send(Method::POST, "/api/login", &[("sec-fetch-site", "cross-site")], Some(json!({ "username": "x" })))
+        .await
+        .problem(403, 712);
+    let own = format!("http://{}", cluster.address);
+    ann.send(Method::POST, "/api/tweet", &[("origin", &own)], body()).await.ok(201);
+    ann.send(Method::POST, "/api/tweet", &[("sec-fetch-site", "same-origin")], body()).await.ok(201);
+    ann.send(Method::GET, "/api/tweet", &[("sec-fetch-site", "cross-site")], None).await.ok(200);
+}
+
+#[tokio::test]
+async fn bodies_are_json_of_the_right_form_and_length() {
+    let cluster = Cluster::start().await;
+    let mut ann = cluster.logged_in("ann").await;
+    let path = ann.tweet("one").await;
+    for (method, path) in
+        [(Method::POST, "/api/tweet"), (Method::PUT, path.as_str()), (Method::POST, "/api/login"), (Method::POST, "/api/account")]
+    {
+        for media_type in ["text/plain", "application/jsonx", "multipart/form-data", ""] {
+            let answer = ann.raw(method.clone(), path, &[("content-type", media_type)], "{}".into()).await;
+            answer.problem_in(415, 707, "Content-Type");
+        }
+        ann.raw(method.clone(), path, &[], "{}".into()).await.problem(415, 707);
+        let json = [("content-type", "application/json; charset=utf-8")];
+        for body in ["", "{", "[]", "{\"text\":1,\"username\":1}", "nonsense", "{\"text\":\"\\ud800\",\"username\":\"\\ud800\"}"]
+        {
+            ann.raw(method.clone(), path, &json, body.into()).await.problem_in(400, 708, "body");
+        }
+        let long = format!("{{\"text\":\"{}\"}}", "x".repeat(16 * 1024));
+        let document = ann.raw(method.clone(), path, &json, long.into()).await.problem_in(413, 710, "body");
+        assert_eq!(document["errors"][0]["bound"], 16 * 1024);
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_length_is_bounded_too() {
+    let cluster = Cluster::start().await;
+    let ann = cluster.logged_in("ann").await;
+    let mut stream = TcpStream::connect(cluster.address).await.unwrap();
+    let head = format!(
+        "POST /api/tweet HTTP/1.1\r\nHost: x\r\nCookie: {}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\
+         Connection: close\r\n\r\n",
+        ann.cookie.unwrap()
+    );
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+    let answer = exchange(&mut stream, format!("{head}{chunk}{chunk}0\r\n\r\n").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("\"code\":710"), "{answer}");
+}
+
+#[tokio::test]
+async fn heads_are_bounded() {
+    let cluster = Cluster::start().await;
+    let mut client = cluster.client();
+    let long = "x".repeat(20 * 1024);
+    client.send(Method::GET, "/api/cluster", &[("x-long", &long)], None).await.problem_in(431, 711, "headers");
+    let names: Vec<String> = (0..100).map(|number| format!("x-{number}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "y")).collect();
+    let document = client.send(Method::GET, "/api/cluster", &many, None).await.problem_in(431, 711, "headers");
+    assert_eq!(document["errors"][0]["bound"], 64);
+    client.get(&format!("/api/cluster?{}", "x".repeat(9000))).await.problem_in(414, 723, "path");
+    // Far beyond every bound there is no document, but an end.
+    let mut stream = TcpStream::connect(cluster.address).await.unwrap();
+    let huge = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Huge: {}\r\n\r\n", "x".repeat(200 * 1024));
+    stream.write_all(huge.as_bytes()).await.ok();
+    let answer = rest(&mut stream).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    client.get("/livez").await.ok(200);
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_closed() {
+    let cluster = Cluster::start().await;
+    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"SKEIN\n\x01", b"GET / HTTP/9.9\r\n\r\n", b"\r\n\r\n\0\0\0\0"] {
+        let mut stream = TcpStream::connect(cluster.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let answer = rest(&mut stream).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    cluster.client().get("/livez").await.ok(200);
+}
+
+#[tokio::test]
+async fn slow_heads_and_bodies_do_not_hold_a_connection_for_ever() {
+    let mut settings = SurfaceConfig::new(Auth::Name);
+    settings.limits.header_time_max = Duration::from_millis(200);
+    let cluster = Cluster::with(settings).await;
+    let mut slow = TcpStream::connect(cluster.address).await.unwrap();
+    let answer = exchange(&mut slow, b"GET /api/cluster HTTP/1.1\r\nHost:").await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    // One that is idle after an answer is closed, too.
+    let mut idle = TcpStream::connect(cluster.address).await.unwrap();
+    let answer = exchange(&mut idle, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let mut stalled = TcpStream::connect(cluster.address).await.unwrap();
+    let head = "POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{";
+    let answer = exchange(&mut stalled, head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("\"code\":721"), "{answer}");
+}
+
+#[tokio::test]
+async fn too_many_requests_at_once_are_refused_at_once_and_probes_are_not() {
+    let mut settings = SurfaceConfig::new(Auth::Name);
+    settings.limits.requests_max = 1;
+    let cluster = Cluster::with(settings).await;
+    let mut slow = TcpStream::connect(cluster.address).await.unwrap();
+    let head = "POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    slow.write_all(head.as_bytes()).await.unwrap();
+    eventually("the only place is taken", || async {
+        let answer = cluster.client().get("/api/settings").await;
+        if answer.status == 503 {
+            let document = answer.problem(503, 715);
+            assert!(document.get("transaction").is_none());
+            assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+        }
+        answer.status == 503
+    })
+    .await;
+    cluster.client().get("/readyz").await.ok(200);
+    drop(slow);
+    eventually("the place is free again", || async { cluster.client().get("/api/settings").await.status == 200 }).await;
+}
+
+#[tokio::test]
+async fn too_many_connections_are_told_so() {
+    let mut settings = SurfaceConfig::new(Auth::Name);
+    settings.limits.connections_max = 2;
+    let cluster = Cluster::with(settings).await;
+    let (mut one, mut two) = (cluster.client(), cluster.client());
+    one.get("/livez").await.ok(200);
+    two.get("/livez").await.ok(200);
+    let mut three = TcpStream::connect(cluster.address).await.unwrap();
+    let answer = rest(&mut three).await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\"code\":715"), "{answer}");
+    one.get("/livez").await.ok(200);
+    drop(two);
+    eventually("a place is free again", || async {
+        let mut stream = TcpStream::connect(cluster.address).await.unwrap();
+        exchange(&mut stream, b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.starts_with("HTTP/1.1 200")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn shutting_down_finishes_what_is_under_way() {
+    let mut cluster = Cluster::start().await;
+    let mut slow = TcpStream::connect(cluster.address).await.unwrap();
+    let body = "{\"username\":\"ann\"}";
+    let head = format!(
+        "POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    slow.write_all(&body.as_bytes()[..5]).await.unwrap();
+    // The server has read the head once it counts a second request as coming after it.
+    cluster.client().get("/livez").await.ok(200);
+    let address = cluster.address;
+    let stopping = tokio::spawn(async move { cluster.stop_coordinator().await });
+    eventually("no more connections are taken", || async { TcpStream::connect(address).await.is_err() }).await;
+    let answer = exchange(&mut slow, &body.as_bytes()[5..]).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    stopping.await.unwrap().unwrap();
+}

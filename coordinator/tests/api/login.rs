@@ -1,0 +1,121 @@
+//! Log in, who is logged in, log out: by name alone and by password, and what becomes of sessions.
+
+use hyper::Method;
+use serde_json::json;
+use skein_coordinator::config::{Auth, SurfaceConfig};
+
+use crate::harness::{Client, Cluster};
+
+async fn sign_up(client: &mut Client, username: &str, password: &str) {
+    let form = json!({ "username": username, "name": "Somebody", "email": "some@body.example", "password": password });
+    client.post("/api/account", form).await.ok(201);
+}
+
+#[tokio::test]
+async fn by_name_alone_the_account_is_made_on_the_way_and_a_password_is_ignored() {
+    let cluster = Cluster::start().await;
+    let mut ann = cluster.client();
+    ann.get("/api/login").await.problem(401, 700);
+    let answer = ann.post("/api/login", json!({ "username": "Ann", "password": "ignored" })).await.ok(200);
+    assert_eq!(answer.json()["username"], "Ann");
+    assert!(!answer.header("skein-transaction").is_empty());
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.starts_with("skein_session=") && cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    assert!(cookie.contains("Path=/") && !cookie.contains("Secure"), "{cookie}");
+    assert_eq!(ann.get("/api/login").await.ok(200).json()["username"], "Ann");
+    // The same account, whatever the case.
+    let mut again = cluster.client();
+    assert_eq!(again.post("/api/login", json!({ "username": "aNN" })).await.ok(200).json()["username"], "Ann");
+}
+
+#[tokio::test]
+async fn logging_out_ends_the_session_and_not_only_the_cookie() {
+    let cluster = Cluster::start().await;
+    let mut ann = cluster.logged_in("ann").await;
+    let mut thief = ann.another();
+    thief.get("/api/login").await.ok(200);
+    let answer = ann.delete("/api/login").await.ok(204);
+    assert!(answer.header("set-cookie").starts_with("skein_session=;"), "{answer:?}");
+    assert!(answer.text.is_empty());
+    ann.get("/api/login").await.problem(401, 700);
+    thief.get("/api/login").await.problem(401, 700);
+    // Nobody to log out is no error.
+    cluster.client().delete("/api/login").await.ok(204);
+}
+
+#[tokio::test]
+async fn by_password_a_wrong_user_and_a_wrong_password_are_told_apart_by_code() {
+    let cluster = Cluster::with(SurfaceConfig::new(Auth::Password)).await;
+    let mut ann = cluster.client();
+    sign_up(&mut ann, "Ann", "correct horse").await;
+    ann.post("/api/login", json!({ "username": "nobody", "password": "correct horse" })).await.problem(401, 601);
+    ann.post("/api/login", json!({ "username": "ann", "password": "wrong horse" })).await.problem(401, 602);
+    ann.post("/api/login", json!({ "username": "ann" })).await.problem_in(400, 606, "password");
+    ann.post("/api/login", json!({ "username": "a b", "password": "x" })).await.problem_in(400, 606, "username");
+    ann.post("/api/login", json!({ "username": "ann", "password": "x".repeat(257) })).await.problem_in(400, 606, "password");
+    ann.get("/api/login").await.problem(401, 700);
+    let answer = ann.post("/api/login", json!({ "username": "ANN", "password": "correct horse" })).await.ok(200);
+    assert_eq!(answer.json()["username"], "Ann");
+}
+
+#[tokio::test]
+async fn failed_tries_are_limited_per_name_and_right_ones_are_not() {
+    let mut settings = SurfaceConfig::new(Auth::Password);
+    settings.limits.login_failures.tries = 3;
+    let cluster = Cluster::with(settings).await;
+    let mut ann = cluster.client();
+    sign_up(&mut ann, "ann", "correct horse").await;
+    for _ in 0..8 {
+        ann.post("/api/login", json!({ "username": "ann", "password": "correct horse" })).await.ok(200);
+    }
+    for _ in 0..3 {
+        ann.post("/api/login", json!({ "username": "bob", "password": "x" })).await.problem(401, 601);
+    }
+    let refused = ann.post("/api/login", json!({ "username": "Bob", "password": "x" })).await;
+    refused.problem(429, 719);
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=20).contains(&wait), "{wait}");
+    ann.post("/api/login", json!({ "username": "ann", "password": "correct horse" })).await.ok(200);
+}
+
+#[tokio::test]
+async fn a_restart_of_the_coordinator_logs_nobody_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::on(SurfaceConfig::new(Auth::Name), Some(directory.path().to_owned())).await;
+    let mut ann = cluster.logged_in("ann").await;
+    let mut gone = cluster.logged_in("gone").await;
+    let path = ann.tweet("before the restart").await;
+    let mut thief = gone.another();
+    gone.delete("/api/login").await.ok(204);
+    cluster.stop_coordinator().await.unwrap();
+    cluster.start_coordinator().await;
+    ann.move_to(cluster.address);
+    thief.move_to(cluster.address);
+    assert_eq!(ann.get("/api/login").await.ok(200).json()["username"], "ann");
+    assert_eq!(ann.get(&path).await.ok(200).json()["text"], "before the restart");
+    thief.get("/api/login").await.problem(401, 700);
+}
+
+#[tokio::test]
+async fn a_session_ends_by_itself() {
+    let mut settings = SurfaceConfig::new(Auth::Name);
+    settings.session_lifetime = std::time::Duration::ZERO;
+    let cluster = Cluster::with(settings).await;
+    let mut ann = cluster.logged_in("ann").await;
+    ann.cookie = Some(ann.cookie.unwrap_or_else(|| "skein_session=AAAAAAAAAAAAAAAAAAAAAA".to_owned()));
+    ann.get("/api/login").await.problem(401, 700);
+}
+
+#[tokio::test]
+async fn a_cookie_is_secure_behind_tls_that_a_trusted_proxy_tells_of() {
+    let tls = [("x-forwarded-proto", "https")];
+    let credentials = || Some(json!({ "username": "ann" }));
+    let cluster = Cluster::start().await;
+    let answer = cluster.client().send(Method::POST, "/api/login", &tls, credentials()).await.ok(200);
+    assert!(!answer.header("set-cookie").contains("Secure"), "a stranger was believed: {answer:?}");
+    let cluster = Cluster::with(SurfaceConfig { trust_proxy: true, ..SurfaceConfig::new(Auth::Name) }).await;
+    let answer = cluster.client().send(Method::POST, "/api/login", &tls, credentials()).await.ok(200);
+    assert!(answer.header("set-cookie").ends_with("; Secure"), "{answer:?}");
+    let answer = cluster.client().send(Method::POST, "/api/login", &[], credentials()).await.ok(200);
+    assert!(!answer.header("set-cookie").contains("Secure"), "{answer:?}");
+}

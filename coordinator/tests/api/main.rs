@@ -1,0 +1,17 @@
+//! The surface as its clients meet it: a real coordinator on a real socket, in front of real worker machines on sockets of
+//! their own. One module for each part of the contract; every wait is for a condition and has a bound.
+
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+mod accounts;
+mod answers;
+mod cluster;
+mod contract;
+mod expiry;
+mod hostile;
+mod idempotency;
+mod login;
+mod races;
+mod tweets;

@@ -1,0 +1,378 @@
+//! What only a log on disk can show: that the kernel is really asked to sync, that a copy of the files as of the last sync
+//! recovers, that a torn or garbled file loses nothing that was synced or is refused, and that the size follows the data.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use prometheus::Registry;
+use skein_protocol::id::Version;
+use skein_protocol::record::{Stored, Write};
+
+use super::super::conformance::{self, Records};
+use super::super::thread::LogThread;
+use super::super::{Log, Opened};
+use super::*;
+use crate::metrics::RuntimeMetrics;
+
+const ALWAYS: SyncPolicy = SyncPolicy::Always;
+const INTERVAL: SyncPolicy = SyncPolicy::Interval(Duration::from_millis(10));
+
+fn open_in(data: &Path) -> Opened {
+    open(data, ALWAYS).unwrap()
+}
+
+fn error_of(data: &Path, policy: SyncPolicy) -> DiskError {
+    match open(data, policy) {
+        Ok(_) => panic!("it was opened"),
+        Err(error) => error,
+    }
+}
+
+/// Copies a directory with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn put(sequence: u64, key: u64, value: Vec<u8>) -> Record {
+    let txn = TxnId { incarnation: Incarnation(1), sequence };
+    let stored = Stored { version: Version(sequence), written_by: txn, value: value.into() };
+    let writes = vec![Write { key: Key::new(TableId(1), key.to_string().into_bytes()), stored: Some(stored) }];
+    Record::Committed { txn, view: ViewNumber(1), writes }
+}
+
+#[test]
+fn it_conforms() {
+    let directory = tempfile::tempdir().unwrap();
+    conformance::suite(|| open_in(directory.path()));
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert_ne!(conformance::identity(|| open_in(one.path())), conformance::identity(|| open_in(other.path())));
+}
+
+#[test]
+fn a_log_in_use_and_one_of_a_newer_format_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let opened = open_in(directory.path());
+    assert!(matches!(error_of(directory.path(), ALWAYS), DiskError::Locked(_)));
+    drop(opened);
+    let mut newer = Database::open(&directory.path().join("log"), FORMAT + 1, |_, _| Ok(())).unwrap();
+    newer.apply().unwrap();
+    drop(newer);
+    let error = error_of(directory.path(), ALWAYS);
+    assert!(matches!(error, DiskError::Format { found: 2, known: 1, .. }), "{error}");
+}
+
+#[test]
+fn what_makes_no_sense_is_an_error_and_no_panic() {
+    for (key, value) in [
+        (&b"\x01\x01key"[..], &b"\xff\xff"[..]),
+        (b"\x02short", b""),
+        (b"\x04\0\0\0\0\0\0\0\x01", b"short"),
+        (b"\x09", b"unknown kind"),
+        (NODE_KEY, b"no number"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        drop(open_in(directory.path()));
+        let mut database = Database::open(&directory.path().join("log"), FORMAT, |_, _| Ok(())).unwrap();
+        database.put(key, value);
+        database.apply().unwrap();
+        drop(database);
+        let error = error_of(directory.path(), ALWAYS);
+        assert!(matches!(error, DiskError::Damaged { .. }), "{key:?}: {error}");
+    }
+}
+
+#[test]
+fn a_log_synced_at_an_interval_is_trusted_only_when_it_was_closed_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let first = open(data, INTERVAL).unwrap();
+    let node = first.snapshot.node;
+    let mut engine = first.engine;
+    engine.append(&[put(1, 1, vec![1])]).unwrap();
+    engine.close().unwrap();
+    drop(engine);
+
+    let second = open(data, INTERVAL).unwrap();
+    assert_eq!((second.snapshot.node, second.snapshot.records.len()), (node, 1));
+    let mut engine = second.engine;
+    engine.append(&[put(2, 2, vec![2])]).unwrap();
+    drop(engine);
+
+    // Even one who would sync each record from now on can't know what is missing.
+    let third = open(data, ALWAYS).unwrap();
+    assert_ne!(third.snapshot.node, node);
+    assert!(third.snapshot.records.is_empty() && third.recovery.created);
+    let aside = third.recovery.set_aside.unwrap();
+    assert!(aside.starts_with(data) && aside.join("db").exists(), "{}", aside.display());
+    let node = third.snapshot.node;
+    drop(third.engine);
+    let fourth = open(data, ALWAYS).unwrap();
+    assert_eq!((fourth.snapshot.node, fourth.recovery.set_aside), (node, None));
+}
+
+#[test]
+fn the_size_follows_the_data_and_not_its_history() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut engine = open_in(directory.path()).engine;
+    let size = |directory: &Path| -> u64 {
+        let sizes = walk(directory).into_iter().map(|path| fs::metadata(path).map_or(0, |metadata| metadata.len()));
+        sizes.sum()
+    };
+    // 1 MB of data, written 150 times over; every tenth value is long.
+    let value = |round: u64, key: u64| vec![round as u8; if key.is_multiple_of(100) { 50_000 } else { 500 }];
+    let mut largest = 0;
+    for round in 0..150_u64 {
+        for chunk in 0..10 {
+            let keys = chunk * 100..(chunk + 1) * 100;
+            let mut records: Vec<Record> = keys.map(|key| put(round * 1_000 + key, key, value(round, key))).collect();
+            records.push(Record::Forgot { incarnation: Incarnation(1), below: round * 1_000 + chunk * 100 });
+            engine.append(&records).unwrap();
+        }
+        engine.sync().unwrap();
+        largest = size(directory.path()).max(largest);
+    }
+    // Usually 5 MB; sled gives space back in the background, so now and then it is some more.
+    assert!(largest < 50_000_000, "{largest} bytes for 1 MB of data, written 150 times");
+    drop(engine);
+    let snapshot = open_in(directory.path()).snapshot;
+    assert_eq!(snapshot.records.len(), 1_000);
+    assert!(snapshot.records.values().all(|stored| stored.value[0] == 149));
+}
+
+fn walk(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn a_copy_as_of_the_last_sync_recovers_all_that_was_synced() {
+    let directory = tempfile::tempdir().unwrap();
+    let Opened { mut engine, snapshot: mut expected, .. } = open_in(&directory.path().join("live"));
+    let mut records = Records::new(3);
+    for round in 0..12 {
+        let group = records.group(round);
+        group.iter().for_each(|record| expected.fold(record));
+        engine.append(&group).unwrap();
+        engine.sync().unwrap();
+        let frozen = directory.path().join(round.to_string());
+        copy(&directory.path().join("live"), &frozen);
+        // Goes on after the copy; the copy must not care.
+        assert!(open_in(&frozen).snapshot == expected, "round {round}");
+    }
+}
+
+/// The groups that are written after the last sync, the ways in which the file `db` ends then, and what may be there.
+struct Torn {
+    live: PathBuf,
+    /// The file `db` as of the last sync, and the note of that sync.
+    synced: Vec<u8>,
+    noted: Vec<u8>,
+    /// The file `db` with all groups.
+    whole: Vec<u8>,
+    /// Where the two begin to differ.
+    from: usize,
+    /// What a recovery may find: all that was synced and any number of the groups after it.
+    prefixes: Vec<Snapshot>,
+}
+
+impl Torn {
+    fn new(directory: &Path, groups: u64) -> Self {
+        let live = directory.join("live");
+        let Opened { mut engine, mut snapshot, .. } = open_in(&live);
+        let mut records = Records::new(11);
+        for round in 0..10 {
+            let group = records.group(round);
+            group.iter().for_each(|record| snapshot.fold(record));
+            engine.append(&group).unwrap();
+        }
+        engine.sync().unwrap();
+        let synced = fs::read(live.join("log/db")).unwrap();
+        let noted = fs::read(live.join("log/synced")).unwrap();
+        let mut prefixes = vec![snapshot.clone()];
+        for round in 10..10 + groups {
+            let group: Vec<Record> = (0..3).flat_map(|_| records.group(round)).collect();
+            group.iter().for_each(|record| snapshot.fold(record));
+            engine.append(&group).unwrap();
+            prefixes.push(snapshot.clone());
+        }
+        engine.sync().unwrap();
+        let whole = fs::read(live.join("log/db")).unwrap();
+        let from = synced.iter().zip(&whole).position(|(before, after)| before != after).unwrap_or(synced.len());
+        assert!(from < whole.len(), "nothing was written after the sync");
+        Torn { live, synced, noted, whole, from, prefixes }
+    }
+
+    /// How many of the groups are found when the file is this instead.
+    fn recover(&self, directory: &Path, name: &str, db: Vec<u8>) -> usize {
+        let broken = directory.join(name);
+        copy(&self.live, &broken);
+        fs::write(broken.join("log/db"), db).unwrap();
+        fs::write(broken.join("log/synced"), &self.noted).unwrap();
+        let snapshot = open_in(&broken).snapshot;
+        fs::remove_dir_all(broken).unwrap();
+        let found = self.prefixes.iter().position(|prefix| *prefix == snapshot);
+        found.unwrap_or_else(|| panic!("{name}: something synced is missing"))
+    }
+
+    /// So many places from where the synced part ends.
+    fn cuts(&self, count: usize) -> impl Iterator<Item = usize> {
+        let (from, length) = (self.from, self.whole.len() - self.from);
+        (0..count).map(move |step| from + length * step / count)
+    }
+}
+
+#[test]
+fn a_torn_or_garbled_tail_loses_nothing_that_was_synced() {
+    let directory = tempfile::tempdir().unwrap();
+    let torn = Torn::new(directory.path(), 10);
+    let whole = &torn.whole;
+    let mut found = Vec::new();
+    for cut in torn.cuts(20) {
+        let garbled = whole[cut..].iter().map(|byte| byte ^ 0x5a);
+        let ends: [(&str, Vec<u8>); 3] = [
+            ("truncated", whole[..cut].to_vec()),
+            ("zeroed", [&whole[..cut], &vec![0; whole.len() - cut]].concat()),
+            ("garbled", whole[..cut].iter().copied().chain(garbled).collect()),
+        ];
+        found.extend(ends.map(|(how, db)| torn.recover(directory.path(), &format!("{how} at {cut}"), db)));
+    }
+    assert!(found.contains(&0) && found.iter().any(|groups| *groups > 0), "{found:?}");
+}
+
+#[test]
+fn a_page_missing_from_the_last_group_takes_the_group_with_it_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    // Nothing is appended before the last group is synced.
+    let torn = Torn::new(directory.path(), 1);
+    let found: Vec<usize> = torn
+        .cuts(30)
+        .map(|cut| {
+            let mut db = torn.whole.clone();
+            for at in cut..(cut + 4096).min(db.len()) {
+                db[at] = torn.synced.get(at).copied().unwrap_or(0);
+            }
+            torn.recover(directory.path(), &format!("hole at {cut}"), db)
+        })
+        .collect();
+    assert!(found.contains(&0), "{found:?}");
+}
+
+/// Set for the child that writes under the eyes of strace: the directory.
+const TRACED: &str = "SKEIN_TEST_TRACED_LOG";
+
+#[test]
+fn the_kernel_is_asked_to_sync_between_the_last_write_and_the_report() {
+    #[allow(clippy::disallowed_methods, reason = "the test speaks to its own child")]
+    let traced = std::env::var_os(TRACED);
+    if let Some(data) = traced {
+        return write_traced(Path::new(&data));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let trace = directory.path().join("trace");
+    let test = std::thread::current().name().unwrap().to_owned();
+    let traced = Command::new("strace")
+        .args(["-f", "-y", "-e", "trace=pwrite64,write,fsync,fdatasync,sync_file_range,mkdir,openat", "-o"])
+        .arg(&trace)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", &test, "--nocapture"])
+        .env(TRACED, directory.path().join("data"))
+        .output()
+        .expect("strace runs (the package strace is installed)");
+    assert!(traced.status.success(), "{}", String::from_utf8_lossy(&traced.stderr));
+    let trace = fs::read_to_string(trace).unwrap();
+    check_trace(&trace);
+    // The check itself finds a sync that is missing.
+    let without: String = trace.lines().filter(|line| !line.contains("fdatasync")).flat_map(|line| [line, "\n"]).collect();
+    assert!(std::panic::catch_unwind(|| check_trace(&without)).is_err());
+}
+
+/// Writes groups, small and large, and says on standard error when each is reported.
+fn write_traced(data: &Path) {
+    let registry = Registry::new();
+    let metrics = RuntimeMetrics::register(&registry, "0", "0").unwrap().node("traced");
+    let mut log = LogThread::start(Log { engine: open_in(data).engine, sync: ALWAYS }, metrics);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for group in 0..20_u64 {
+        let bytes = if group % 2 == 0 { 100 } else { 60_000 };
+        let mut records: Vec<Record> = (0..4).map(|key| put(group, group * 4 + key, vec![7; bytes])).collect();
+        log.append(&mut records);
+        let mut reported = 0;
+        while reported < 4 {
+            reported += runtime.block_on(std::future::poll_fn(|cx| log.poll_persisted(cx))).unwrap();
+        }
+        eprintln!("reported {group}");
+    }
+    log.close().unwrap();
+}
+
+fn check_trace(trace: &str) {
+    let mut unsynced: BTreeSet<&str> = BTreeSet::new();
+    let (mut reports, mut blobs, mut writes) = (0, 0, 0);
+    for line in trace.lines() {
+        let path = line.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(path, _)| path);
+        let call = line.split_whitespace().nth(1).unwrap_or_default();
+        match path {
+            Some(path) if path.ends_with("/log/db") || path.contains("/log/blobs/") => {
+                if call.starts_with("pwrite64") || call.starts_with("write") {
+                    unsynced.insert(path);
+                    writes += 1;
+                    blobs += usize::from(path.contains("/blobs/"));
+                } else if call.starts_with("fdatasync") || call.starts_with("fsync") {
+                    assert!(line.contains("= 0") || line.contains("unfinished"), "{line}");
+                    unsynced.remove(path);
+                }
+            }
+            _ if line.contains("\"reported ") => {
+                assert!(unsynced.is_empty(), "{unsynced:?} not synced before {line}");
+                reports += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(reports, 20);
+    assert!(writes >= 20 && blobs > 0, "{writes} writes, {blobs} to blobs");
+    for synced in ["/log/conf>", "/log>", "/log/blobs>"] {
+        assert!(trace.lines().any(|line| line.contains("fsync(") && line.contains(synced)), "{synced} was not synced");
+    }
+}
+
+#[test]
+fn what_was_synced_and_is_damaged_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let live = directory.path().join("live");
+    let Opened { mut engine, snapshot: mut expected, .. } = open_in(&live);
+    let mut records = Records::new(11);
+    for round in 0..60 {
+        let group = records.group(round);
+        group.iter().for_each(|record| expected.fold(record));
+        engine.append(&group).unwrap();
+    }
+    engine.sync().unwrap();
+    drop(engine);
+    let whole = fs::read(live.join("log/db")).unwrap();
+    let mut refused = 0;
+    for at in (0..40).map(|step| whole.len() * step / 40) {
+        let broken = directory.path().join(at.to_string());
+        copy(&live, &broken);
+        let mut bytes = whole.clone();
+        bytes[at..(at + 64).min(whole.len())].iter_mut().for_each(|byte| *byte ^= 0x5a);
+        fs::write(broken.join("log/db"), bytes).unwrap();
+        match open(&broken, ALWAYS) {
+            // Not every byte is still needed.
+            Ok(opened) => assert!(opened.snapshot == expected, "garbled at {at}: something is missing and nobody noticed"),
+            Err(DiskError::Damaged { .. }) => refused += 1,
+            Err(error) => panic!("garbled at {at}: {error}"),
+        }
+    }
+    assert!(refused > 0, "no damage did any harm");
+}
