@@ -263,6 +263,12 @@ impl Database {
         DiskError::Damaged { path: self.path.clone(), what: what.into() }
     }
 
+    /// The first `max` keys from `from` up to but without `until`, as applied.
+    pub(crate) fn keys(&self, from: &[u8], until: &[u8], max: usize) -> Result<Vec<IVec>, DiskError> {
+        let keys = self.tree.range(from..until).keys().take(max);
+        keys.collect::<Result<_, _>>().map_err(|error| failed(&self.path, error))
+    }
+
     /// The value of a key, as applied.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<IVec>, DiskError> {
         self.tree.get(key).map_err(|error| failed(&self.path, error))

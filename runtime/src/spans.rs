@@ -70,7 +70,7 @@ impl Spans {
             Record::Committed { txn, .. } | Record::Aborted { txn, .. } => *txn,
             // A view change settles what was under way.
             Record::Sealed { .. } => return self.followed.clear(),
-            Record::Bound { .. } | Record::Forgot { .. } | Record::ForgotViews { .. } => return,
+            Record::Bound { .. } | Record::Copied { .. } | Record::Forgot { .. } | Record::ForgotViews { .. } => return,
         };
         if let Some(current) = self.followed.get(&txn).and_then(|followed| followed.current.clone()) {
             let span = self.start("wal.sync", SpanKind::Internal, txn, &current);

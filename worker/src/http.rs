@@ -142,6 +142,7 @@ mod tests {
             node: NodeId(1),
             cluster: Some(ClusterId(2)),
             view: ViewNumber(3),
+            standing: None,
             active: true,
             digest: Digest::default(),
             memory_bytes: 99,

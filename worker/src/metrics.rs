@@ -154,6 +154,7 @@ mod tests {
             node: NodeId(1),
             cluster: None,
             view: ViewNumber(2),
+            standing: None,
             active: true,
             digest: Digest { records: 3, bytes: 4, sum: 0 },
             memory_bytes: 5,

@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use skein_protocol::id::{NodeId, ViewNumber};
+use skein_protocol::membership::view::Member;
 use skein_protocol::operation::Digest;
 use skein_protocol::step::CoordinatorStatus;
 use skein_runtime::transport::{self, Met};
@@ -43,6 +44,8 @@ pub struct ClusterStatus {
     copies: usize,
     /// The members of the active view.
     members: Vec<ClusterMember>,
+    /// Workers that copy the records, to become members.
+    learners: Vec<ClusterLearner>,
     /// Whether all members' replicas are the same at a common point; null if not all have answered.
     #[schema(required)]
     replicas_agree: Option<bool>,
@@ -75,6 +78,24 @@ pub struct ClusterMember {
     /// The sum of its records: equal sums mean equal replicas. Null if it has not answered.
     #[schema(required)]
     digest: Option<String>,
+}
+
+/// A worker that copies the records of a member, to become one.
+#[derive(Serialize, ToSchema)]
+pub struct ClusterLearner {
+    /// Its identity.
+    node: String,
+    /// Where it was last reached.
+    #[schema(example = "127.0.0.1:7004")]
+    address: String,
+    /// Whether it is connected now.
+    connected: bool,
+    /// The member that gives.
+    donor: Option<String>,
+    /// Records copied so far.
+    records_copied: u64,
+    /// Records that the member has.
+    records_total: u64,
 }
 
 /// What an acknowledged write is worth, from the members' live settings: the weakest of them counts.
@@ -145,20 +166,32 @@ pub async fn get(State(app): State<App>) -> Result<Json<ClusterStatus>, Problem>
 fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, met: &Met) -> ClusterStatus {
     let record = status.record.as_ref();
     let active = record.and_then(|record| record.active.as_ref());
-    let mut members = BTreeMap::new();
-    for member in active.into_iter().flat_map(|active| active.view.shards.iter().flatten()) {
-        members.insert(member.node, member.address.clone());
-    }
+    let shards = || active.into_iter().flat_map(|active| &active.view.shards);
+    let named = |member: &Member| (member.node, member.address.clone());
+    let members: BTreeMap<NodeId, String> = shards().flat_map(|shard| &shard.members).map(named).collect();
+    let learners: BTreeMap<NodeId, String> = shards().flat_map(|shard| &shard.learners).map(named).collect();
+    let connected = |node: &NodeId| status.connected.iter().any(|peer| peer.node == *node);
     let digests = digests.filter(|(view, _)| active.is_some_and(|active| active.view.number == *view));
     let of = |node: &NodeId| digests.and_then(|(_, digests)| digests.get(node));
     let sums: Option<Vec<u128>> = members.keys().map(|node| of(node).map(|digest| digest.sum)).collect();
     let described = members.iter().map(|(node, address)| ClusterMember {
         node: node.to_string(),
         address: address.clone(),
-        connected: status.connected.iter().any(|peer| peer.node == *node),
+        connected: connected(node),
         records: of(node).map(|digest| digest.records),
         bytes: of(node).map(|digest| digest.bytes),
         digest: of(node).map(|digest| format!("{:032x}", digest.sum)),
+    });
+    let learning = learners.iter().map(|(node, address)| {
+        let copy = status.copies.iter().find(|copy| copy.learner == *node);
+        ClusterLearner {
+            node: node.to_string(),
+            address: address.clone(),
+            connected: connected(node),
+            donor: copy.map(|copy| copy.donor.to_string()),
+            records_copied: copy.map_or(0, |copy| copy.copied),
+            records_total: copy.map_or(0, |copy| copy.total),
+        }
     });
     ClusterStatus {
         cluster: record.map(|record| record.cluster.to_string()),
@@ -169,6 +202,7 @@ fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, met: &Met) ->
         durability: members.keys().map(|node| met.durability(*node).unwrap_or_default()).min().unwrap_or_default().into(),
         copies: members.len(),
         members: described.collect(),
+        learners: learning.collect(),
         replicas_agree: sums.filter(|sums| !sums.is_empty()).map(|sums| sums.iter().all(|sum| *sum == sums[0])),
         in_flight: status.in_flight,
         in_doubt: status.in_doubt,

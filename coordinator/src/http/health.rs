@@ -70,12 +70,13 @@ fn parts(status: &CoordinatorStatus, workers: usize) -> String {
 mod tests {
     use super::*;
     use skein_protocol::id::{ClusterId, Incarnation, NodeId, ViewNumber};
-    use skein_protocol::membership::view::{ActiveView, Member, View, ViewRecord};
+    use skein_protocol::membership::view::{ActiveView, Member, Shard, View, ViewRecord};
 
     #[test]
     fn a_member_that_is_gone_shows_as_degraded() {
         let member = |node| Member { node: NodeId(node), address: format!("127.0.0.1:{node}") };
-        let view = View { number: ViewNumber(2), shards: vec![vec![member(1), member(2)]] };
+        let shard = Shard { members: vec![member(1), member(2)], learners: Vec::new() };
+        let view = View { number: ViewNumber(2), shards: vec![shard] };
         let record = ViewRecord {
             cluster: ClusterId(1),
             writer: Incarnation(1),
@@ -90,6 +91,7 @@ mod tests {
             queued: 0,
             in_doubt: 0,
             reads: 0,
+            copies: Vec::new(),
         };
         assert!(parts(&status, 2).contains("view: failed"));
         status.record = Some(record);

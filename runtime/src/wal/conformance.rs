@@ -3,6 +3,7 @@
 //! groups. The records are made from a seed, of every kind, over few keys and transactions, so that they meet.
 
 use skein_protocol::id::{Age, ClusterId, Incarnation, NodeId, TxnId, Version, ViewNumber};
+use skein_protocol::membership::view::Standing;
 use skein_protocol::operation::{Action, Expect, Key, Operation, TableId};
 use skein_protocol::record::{Prepared, Record, Snapshot, Stored, Write};
 
@@ -98,10 +99,14 @@ impl Records {
     fn record(&mut self, view: ViewNumber) -> Record {
         match self.below(24) {
             0 => Record::Bound { cluster: ClusterId(u128::from(self.below(3)) << 100 | 5) },
-            1 => Record::Sealed { view },
+            1 => {
+                let standing = if self.below(6) == 0 { Standing::Learner } else { Standing::Member };
+                Record::Sealed { view, standing }
+            }
             2 => Record::Forgot { incarnation: self.incarnation(), below: self.sequence.saturating_sub(self.below(20)) },
             3 => Record::ForgotViews { before: ViewNumber(view.0.saturating_sub(self.below(5))) },
-            4..=7 => Record::Aborted { txn: self.txn(), view },
+            4 => Record::Copied { records: (0..self.below(600)).map(|_| (self.key(), self.stored())).collect() },
+            5..=7 => Record::Aborted { txn: self.txn(), view },
             8..=13 => Record::Prepared(self.prepared(view)),
             _ => Record::Committed { txn: self.txn(), view, writes: (0..=self.below(4)).map(|_| self.write()).collect() },
         }
@@ -127,12 +132,12 @@ impl Records {
     }
 
     fn write(&mut self) -> Write {
-        let stored = (self.below(4) > 0).then(|| Stored {
-            version: Version(self.below(1 << 60)),
-            written_by: self.txn(),
-            value: self.value().into(),
-        });
+        let stored = (self.below(4) > 0).then(|| self.stored());
         Write { key: self.key(), stored }
+    }
+
+    fn stored(&mut self) -> Stored {
+        Stored { version: Version(self.below(1 << 60)), written_by: self.txn(), value: self.value().into() }
     }
 
     fn prepared(&mut self, view: ViewNumber) -> Prepared {

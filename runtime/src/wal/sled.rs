@@ -5,12 +5,15 @@
 //! found with the mark may lack its end, so it is set aside, and its node is gone with it.
 //!
 //! ```text
-//! 0 name                        node, cluster, view; clean: closed in order
-//! 1 table key                   -> Stored
+//! 0 name                        node, cluster, view, standing, copy; clean: closed in order
+//! 1 copy table key              -> Stored
 //! 2 incarnation sequence        -> Prepared      numbers in keys are big-endian, so that they sort;
 //! 3 incarnation sequence        -> Decided       values are in postcard's encoding
 //! 4 incarnation                 -> low-water mark
 //! ```
+//!
+//! A learner starts over with an empty store: that is the next copy number, and the records of earlier copies are removed bit
+//! by bit with the groups that follow, so that nobody waits for it (R9).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -21,6 +24,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use skein_protocol::id::{ClusterId, Incarnation, NodeId, TxnId, ViewNumber};
+use skein_protocol::membership::view::Standing;
 use skein_protocol::message::Outcome;
 use skein_protocol::operation::{Key, TableId};
 use skein_protocol::record::{Decided, Record, Snapshot};
@@ -41,7 +45,12 @@ const FORGOTTEN: u8 = 4;
 const NODE_KEY: &[u8] = b"\0node";
 const CLUSTER_KEY: &[u8] = b"\0cluster";
 const VIEW_KEY: &[u8] = b"\0view";
+const STANDING_KEY: &[u8] = b"\0standing";
+const COPY_KEY: &[u8] = b"\0copy";
 const CLEAN_KEY: &[u8] = b"\0clean";
+
+/// Records of earlier copies that are removed with one group.
+const LEFTOVERS_PER_GROUP: usize = 256;
 
 /// The file that stands beside a log while records are reported as persisted before they are synced.
 const MARK: &str = "synced-at-interval";
@@ -49,6 +58,12 @@ const MARK: &str = "synced-at-interval";
 /// The engine.
 struct Sled {
     database: Database,
+    /// The copy that the store is: 0, or how often it has started over.
+    copy: u32,
+    /// Whether records of earlier copies may be left.
+    leftovers: bool,
+    /// Transactions that are prepared.
+    prepared: BTreeSet<TxnId>,
     /// The view of each decision that is remembered, to find those that a record forgets.
     decided: BTreeMap<TxnId, ViewNumber>,
     /// The runs that have a low-water mark.
@@ -87,11 +102,13 @@ pub fn open(data: &Path, policy: SyncPolicy) -> Result<Opened, DiskError> {
         marked.map_err(|error| DiskError::Io { path: path.clone(), error })?;
     }
 
-    let Found { snapshot, clean, .. } = found;
+    let Found { snapshot, clean, copy, leftovers, .. } = found;
     let recovery = Recovery { created, clean, set_aside, ..Recovery::of(&snapshot, start.elapsed()) };
     let decided = snapshot.decided.iter().map(|(txn, decided)| (*txn, decided.view)).collect();
     let forgotten = snapshot.forgotten.keys().copied().collect();
-    let engine = Box::new(Sled { database, decided, forgotten, buffer: Vec::new(), path });
+    let prepared = snapshot.prepared.keys().copied().collect();
+    let engine = Sled { database, copy, leftovers, prepared, decided, forgotten, buffer: Vec::new(), path };
+    let engine = Box::new(engine);
     Ok(Opened { engine, snapshot, recovery })
 }
 
@@ -114,12 +131,14 @@ fn move_aside(data: &Path, path: &Path) -> Result<PathBuf, DiskError> {
 struct Found {
     node: Option<NodeId>,
     clean: bool,
+    copy: u32,
+    leftovers: bool,
     snapshot: Snapshot,
 }
 
 /// Opens the database and puts the snapshot together from all that is there.
 fn read(path: &Path) -> Result<(Database, Found), DiskError> {
-    let mut found = Found { node: None, clean: false, snapshot: Snapshot::new(NodeId(0)) };
+    let mut found = Found { node: None, clean: false, copy: 0, leftovers: false, snapshot: Snapshot::new(NodeId(0)) };
     let database = Database::open(path, FORMAT, |key, value| found.take(key, value))?;
     Ok((database, found))
 }
@@ -132,7 +151,11 @@ impl Found {
             CLEAN_KEY => self.clean = true,
             CLUSTER_KEY => snapshot.cluster = Some(ClusterId(u128::from_be_bytes(number(value)?))),
             VIEW_KEY => snapshot.view = ViewNumber(u64::from_be_bytes(number(value)?)),
-            [DATA, table, bytes @ ..] => {
+            // The copy's number sorts before all records.
+            COPY_KEY => self.copy = u32::from_be_bytes(number(value)?),
+            STANDING_KEY => snapshot.standing = Some(decode(value)?),
+            [DATA, c0, c1, c2, c3, ..] if u32::from_be_bytes([*c0, *c1, *c2, *c3]) != self.copy => self.leftovers = true,
+            [DATA, _, _, _, _, table, bytes @ ..] => {
                 snapshot.records.insert(Key::new(TableId(*table), bytes), decode(value)?);
             }
             [PREPARED, name @ ..] => {
@@ -181,9 +204,17 @@ fn incarnation_key(incarnation: Incarnation) -> [u8; 9] {
     key
 }
 
-fn data_key(key: &Key) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(2 + key.bytes.len());
-    bytes.extend_from_slice(&[DATA, key.table.0]);
+/// The part of a record's key that comes before its table.
+fn copy_key(copy: u32) -> [u8; 5] {
+    let mut key = [DATA; 5];
+    key[1..].copy_from_slice(&copy.to_be_bytes());
+    key
+}
+
+fn data_key(copy: u32, key: &Key) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(6 + key.bytes.len());
+    bytes.extend_from_slice(&copy_key(copy));
+    bytes.push(key.table.0);
     bytes.extend_from_slice(&key.bytes);
     bytes
 }
@@ -193,17 +224,27 @@ impl Sled {
     fn fold(&mut self, record: &Record) -> usize {
         match record {
             Record::Bound { cluster } => self.database.put(CLUSTER_KEY, &cluster.0.to_be_bytes()),
-            Record::Sealed { view } => {
+            Record::Sealed { view, standing } => {
                 self.database.put(VIEW_KEY, &view.0.to_be_bytes());
+                self.put(STANDING_KEY, standing);
+                if *standing == Standing::Learner {
+                    self.start_over();
+                }
                 for incarnation in std::mem::take(&mut self.forgotten) {
                     self.database.remove(&incarnation_key(incarnation));
                 }
             }
-            Record::Prepared(prepared) => return self.put(&txn_key(PREPARED, prepared.txn), prepared),
+            Record::Copied { records } => {
+                return records.iter().map(|(key, stored)| self.put(&data_key(self.copy, key), stored)).sum();
+            }
+            Record::Prepared(prepared) => {
+                self.prepared.insert(prepared.txn);
+                return self.put(&txn_key(PREPARED, prepared.txn), prepared);
+            }
             Record::Committed { txn, view, writes } => {
                 let decided = self.decide(*txn, *view, Outcome::Committed);
                 let written = writes.iter().map(|write| {
-                    let key = data_key(&write.key);
+                    let key = data_key(self.copy, &write.key);
                     match &write.stored {
                         Some(stored) => self.put(&key, stored),
                         None => {
@@ -241,8 +282,30 @@ impl Sled {
 
     fn decide(&mut self, txn: TxnId, view: ViewNumber, outcome: Outcome) -> usize {
         self.decided.insert(txn, view);
+        self.prepared.remove(&txn);
         self.database.remove(&txn_key(PREPARED, txn));
         self.put(&txn_key(DECIDED, txn), &Decided { view, outcome })
+    }
+
+    /// Empties the store, and what speaks of it.
+    fn start_over(&mut self) {
+        self.copy += 1;
+        self.leftovers = true;
+        self.database.put(COPY_KEY, &self.copy.to_be_bytes());
+        for txn in std::mem::take(&mut self.prepared) {
+            self.database.remove(&txn_key(PREPARED, txn));
+        }
+        for txn in std::mem::take(&mut self.decided).into_keys() {
+            self.database.remove(&txn_key(DECIDED, txn));
+        }
+    }
+
+    /// Removes some records of earlier copies.
+    fn remove_leftovers(&mut self) -> Result<(), DiskError> {
+        let found = self.database.keys(&[DATA], &copy_key(self.copy), LEFTOVERS_PER_GROUP)?;
+        self.leftovers = found.len() == LEFTOVERS_PER_GROUP;
+        found.into_iter().for_each(|key| self.database.remove(key));
+        Ok(())
     }
 
     fn put<T: Serialize>(&mut self, key: &[u8], value: &T) -> usize {
@@ -256,6 +319,9 @@ impl Sled {
 
 impl Wal for Sled {
     fn append(&mut self, records: &[Record]) -> Result<u64, DiskError> {
+        if self.leftovers {
+            self.remove_leftovers()?;
+        }
         let bytes: usize = records.iter().map(|record| self.fold(record)).sum();
         self.database.apply()?;
         Ok(bytes as u64)
