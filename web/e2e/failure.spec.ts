@@ -36,7 +36,7 @@ test("killed in the middle of posts: each is there once, none is missing, also a
   test.setTimeout(180_000);
   const ada = await arrive("ada");
   const texts: string[] = [];
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < 8; round++) {
     const text = `Round ${round} in the storm.`;
     texts.push(text);
     // The request is on its way when the kill comes; how far it got differs from round to round.

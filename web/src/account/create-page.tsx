@@ -54,7 +54,7 @@ export function CreatePage() {
           ; an account made here has the name and email address as well.
         </p>
       )}
-      <Form className="account-form" onSubmit={submit}>
+      <Form className="account-form" validationBehavior="aria" onSubmit={submit}>
         <Field
           {...field("username")}
           label="Username"

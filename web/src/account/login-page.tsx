@@ -56,7 +56,7 @@ export function LoginPage() {
           write under any name.
         </p>
       )}
-      <Form className="account-form" onSubmit={(event) => void submit(event)}>
+      <Form className="account-form" validationBehavior="aria" onSubmit={(event) => void submit(event)}>
         <Field
           label="Username"
           name="username"

@@ -53,9 +53,11 @@ function Summary({ status }: { status: ClusterStatus }) {
       </p>
       <dl className="facts">
         <Fact name="View" value={status.view === null ? "none yet" : String(status.view)}>
-          {status.pending_view !== null && `changing to ${status.pending_view}`}
+          {status.pending_view === null ? "Moves on when members go or come." : `Changing to ${status.pending_view}.`}
         </Fact>
-        <Fact name="Copies of each record" value={String(status.copies)} />
+        <Fact name="Copies of each record" value={String(status.copies)}>
+          One on each member.
+        </Fact>
         <Fact name="Durability" value={status.durability}>
           {durabilityText(status.durability)}
         </Fact>
@@ -70,7 +72,7 @@ function Fact({ name, value, children }: { name: string; value: string; children
       <dt>{name}</dt>
       <dd>
         <span className="fact-value">{value}</span>
-        {children !== undefined && children !== false && <span className="fact-more">{children}</span>}
+        {children !== undefined && <span className="fact-more">{children}</span>}
       </dd>
     </div>
   );
@@ -115,7 +117,7 @@ function Member({ member }: { member: ClusterMember }) {
         <div>
           <dt>Node</dt>
           <dd>
-            <code>{member.node}</code>
+            <code title={member.node}>{member.node.slice(0, 8)}</code>
           </dd>
         </div>
         <div>

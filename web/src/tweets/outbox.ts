@@ -105,6 +105,26 @@ export class Outbox extends Store<readonly Entry[]> {
     for (const entry of this.state) if (entry.state.kind === "held") this.run(entry.key, entry.intent, true);
   }
 
+  /** Sends what is held and waits until every write has been answered once, or the time is over. */
+  async drain(withinMs: number): Promise<void> {
+    for (const entry of this.state) {
+      if (entry.state.kind !== "held") continue;
+      this.timers.get(entry.key)?.();
+      this.run(entry.key, entry.intent, false);
+    }
+    await new Promise<void>((resolve) => {
+      const cancel = this.ports.after(withinMs, () => finish());
+      const forget = this.subscribe(() => answered() && finish());
+      const answered = () => this.state.every(({ state }) => state.kind !== "sending");
+      const finish = () => {
+        cancel();
+        forget();
+        resolve();
+      };
+      if (answered()) finish();
+    });
+  }
+
   close(): void {
     this.closed = true;
     for (const writer of this.writers.values()) writer.stop();
@@ -150,10 +170,15 @@ export class Outbox extends Store<readonly Entry[]> {
 
   private change(entries: readonly Entry[]): void {
     this.set(entries);
-    const open = entries.filter(({ state }) => state.kind !== "refused" && state.kind !== "committed");
+    const open = entries.filter(({ state }) => isUnsettled(state));
     const kept = open.map(({ key, intent, madeAtMs }) => ({ key, intent, madeAtMs }));
     this.ports.save(kept.length === 0 ? null : JSON.stringify(kept));
   }
+}
+
+/** Whether a write is still to be seen through: one that was turned away for want of a session is, after log-in. */
+function isUnsettled(state: EntryState): boolean {
+  return state.kind === "refused" ? state.problem.status === 401 : state.kind !== "committed";
 }
 
 type Kept = Pick<Entry, "key" | "intent" | "madeAtMs">;
