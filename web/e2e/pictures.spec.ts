@@ -48,7 +48,18 @@ for (const colorScheme of ["light", "dark"] as const) {
     await expect(page.getByText("the replicas hold the same")).toBeVisible();
     await page.mouse.move(0, 0);
     await picture("cluster");
-    await ada.composer.page().context().close();
+
+    // The server dies; what is posted now is unknown until it is back.
+    await page.getByRole("link", { name: "Timeline" }).click();
+    await skein.kill();
+    await ada.post("Is anybody still flying?");
+    await expect(page.getByText("Unknown: asking")).toBeVisible();
+    await expect(page.getByText("The server does not answer.")).toBeVisible();
+    await page.mouse.move(0, 0);
+    await picture("unknown");
+    await skein.start();
+    await expect(ada.tweets("Is anybody still flying?").getByText("Committed")).toBeVisible({ timeout: 30_000 });
+    await page.context().close();
   });
 }
 

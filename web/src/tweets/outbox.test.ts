@@ -84,6 +84,18 @@ describe("a post", () => {
     expect(outbox.state).toEqual([]);
   });
 
+  it("is tried again under another key, since the refused one had no effect", async () => {
+    const { outbox, sent, settle } = world();
+    outbox.add({ kind: "post", text: "hello" });
+    const problem = { status: 503, code: 715, title: "Busy", detail: null, transaction: null, fields: {} };
+    sent[0]?.answer({ kind: "refused", problem });
+    await settle();
+    outbox.again(sent[0]?.key ?? "");
+    expect(outbox.state.map(({ state }) => state.kind)).toEqual(["sending"]);
+    expect(sent[1]?.intent).toEqual(sent[0]?.intent);
+    expect(sent[1]?.key).not.toBe(sent[0]?.key);
+  });
+
   it("is kept for the next log-in when there was no session for it", async () => {
     const before = world();
     before.outbox.add({ kind: "post", text: "hello" });

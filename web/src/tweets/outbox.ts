@@ -86,6 +86,16 @@ export class Outbox extends Store<readonly Entry[]> {
     for (const writer of this.writers.values()) writer.ask();
   }
 
+  /** Tries a refused write anew, as the new write that it is: the refused one had no effect. */
+  again(key: string): void {
+    const entry = this.find(key);
+    if (entry?.state.kind !== "refused") return;
+    this.drop(key);
+    const fresh = newIdempotencyKey();
+    this.put({ ...entry, key: fresh, madeAtMs: this.ports.now(), state: { kind: "sending", attempt: 0 } });
+    this.run(fresh, entry.intent, false);
+  }
+
   /** Puts a refused write away. */
   dismiss(key: string): void {
     if (this.find(key)?.state.kind === "refused") this.drop(key);

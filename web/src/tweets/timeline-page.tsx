@@ -153,6 +153,12 @@ function Older({ reader }: { reader: Reader }) {
     return () => observer.disconnect();
   }, [reader, next, failed]);
 
+  /** On request it is said what came; on scrolling that would only be noise. */
+  async function load() {
+    const count = await reader.timeline.loadOlder();
+    if (count > 0) announce(`${count} older ${count === 1 ? "tweet" : "tweets"}.`);
+  }
+
   if (next === null) return <p className="tweets-end">That is all there is.</p>;
   return (
     <div className="older" ref={mark}>
@@ -161,7 +167,7 @@ function Older({ reader }: { reader: Reader }) {
           Older tweets did not load. {older.why}
         </p>
       )}
-      <Button onPress={() => void reader.timeline.loadOlder()} isPending={older.kind === "loading"}>
+      <Button onPress={() => void load()} isPending={older.kind === "loading"}>
         {older.kind === "loading" ? "Loading older tweets …" : failed ? "Try again" : "Older tweets"}
       </Button>
     </div>
