@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test check fuzz setup-build setup-test app
+.PHONY: help run build test check model fuzz setup-build setup-test app
 
 # What `make run` passes on: make run ARGS="--data data --workers 5"
 ARGS ?= --demo
@@ -37,6 +37,10 @@ check: app ## the quick part: format, lints, types, unit tests
 	@cd web && npm test
 	@cargo test --workspace --locked --lib --bins --quiet
 	@cargo test --locked --package skein --test tidy --quiet
+
+model: ## explore every world of the protocol's model and leave out each of its rules (ten minutes and a few GB)
+	@cargo run --release --locked --package skein-sim --bin skein-model
+	@cargo run --release --locked --package skein-sim --bin skein-model -- --without
 
 fuzz: ## feed the frame decoder with random bytes for a minute (FUZZ_SECONDS=n)
 	@ops/setup fuzz
