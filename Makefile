@@ -10,6 +10,10 @@ MAKEFLAGS += --no-print-directory
 ARGS ?= --demo
 # How long `make fuzz` runs.
 FUZZ_SECONDS ?= 60
+# What `make load` runs, from ops/k6; how many arrivals a second, and for how long.
+SCRIPT ?= load.js
+RATE ?=
+DURATION ?=
 
 APP := web/dist/index.html
 APP_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/e2e/*' \
@@ -45,6 +49,17 @@ model: ## explore every world of the protocol's model and leave out each of its 
 fuzz: ## feed the frame decoder with random bytes for a minute (FUZZ_SECONDS=n)
 	@ops/setup fuzz
 	@cd fuzz && cargo fuzz run -s none frame -- -max_total_time=$(FUZZ_SECONDS)
+
+container-test: ## bring the containers up for real, kill and restart them (needs Docker)
+	@docker compose version >/dev/null || { echo "container-test needs Docker with the compose plugin" >&2; exit 1; }
+	@cargo test --locked --package skein --features containers --test containers -- --test-threads=1
+
+observe: ## run the containers with Prometheus, Grafana and traces (needs Docker)
+	@OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 docker compose --profile observe up --build --detach --wait
+	@echo "the app: http://127.0.0.1:$${SKEIN_PORT:-8080}   the dashboard: http://127.0.0.1:$${GRAFANA_PORT:-3000}"
+
+load: ## put load on the containers (SCRIPT=load.js RATE=n DURATION=30s; needs Docker)
+	@docker compose --profile load run --rm -e RATE=$(RATE) -e DURATION=$(DURATION) k6 run --quiet /scripts/$(SCRIPT)
 
 setup-build:
 	@ops/setup build
