@@ -81,8 +81,8 @@ export function LoginPage() {
         <p role="alert" className="account-refusal">
           {faults.form}
         </p>
-        <Button look="strong" type="submit" isPending={pending}>
-          {pending ? "Logging in …" : "Log in"}
+        <Button look="strong" type="submit" busyText={pending ? "Logging in …" : undefined}>
+          Log in
         </Button>
       </Form>
       {withPassword && (

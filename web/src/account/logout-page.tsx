@@ -54,8 +54,8 @@ export function LogoutPage() {
           {refusal}
         </p>
       )}
-      <Button look="strong" isPending={pending} onPress={() => void logOut()} autoFocus>
-        {pending ? "Logging out …" : "Log out"}
+      <Button look="strong" busyText={pending ? "Logging out …" : undefined} onPress={() => void logOut()} autoFocus>
+        Log out
       </Button>
     </section>
   );
