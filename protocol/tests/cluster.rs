@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use skein_protocol::id::{ClusterId, Incarnation, NodeId, RequestId, TxnId, Version, ViewNumber};
+use skein_protocol::id::{Age, ClusterId, Incarnation, NodeId, ReadId, RequestId, TxnId, Version, ViewNumber};
 use skein_protocol::invariant;
 use skein_protocol::membership::view::ViewRecord;
-use skein_protocol::message::{Message, Outcome};
+use skein_protocol::message::{Message, Outcome, Prepare, Read};
 use skein_protocol::node::coordinator::{Coordinator, CoordinatorConfig};
 use skein_protocol::node::worker::{Worker, WorkerConfig};
 use skein_protocol::operation::{Action, Answer, Consistency, Expect, Key, Operation, Query, Range, Row, Shared, TableId};
@@ -434,4 +434,79 @@ fn one_key_written_by_many_is_written_in_order_without_a_refusal() {
     let versions: Vec<u64> = ids.iter().map(|id| version(&world.replies[id]).0).collect();
     assert!(versions.windows(2).all(|pair| pair[1] == pair[0] + 1), "{versions:?}");
     assert!(!world.timers.contains(&Timer::Retry));
+}
+
+#[test]
+fn a_doubt_does_not_begin_a_view_change_anew() {
+    let mut world = World::new(2);
+    world.lose = |message| matches!(message, Message::Seal(seal) if seal.view == ViewNumber(2));
+    let doubt = |world: &mut World| {
+        world.input(COORDINATOR, Input::Message { from: NodeId(1), message: Message::InDoubt { view: ViewNumber(1) } });
+        world.run();
+    };
+    (0..3).for_each(|_| doubt(&mut world));
+    assert_eq!(world.control.as_ref().unwrap().number(), ViewNumber(2), "one attempt, which has its time");
+}
+
+#[test]
+fn digests_agree_while_a_prepare_waits_at_one_member() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1"), put("b", "1")]);
+    // Votes are held back: the second write stays prepared, and one member has a strict read that waits for it.
+    world.lose = |message| matches!(message, Message::Vote { .. });
+    world.begin(vec![put("a", "2")]);
+    let read = Read {
+        read: ReadId(1_000),
+        view: ViewNumber(1),
+        age: Age { stamp: 0, incarnation: Incarnation(0) },
+        consistency: Consistency::Strict,
+        query: Query::Keys(vec![key("a"), key("b")]),
+        trace: None,
+    };
+    world.input(NodeId(1), Input::Message { from: NodeId(50), message: Message::Read(read) });
+    // It is older than the next write, which is refused behind it; one that is older still waits there and nowhere else.
+    let older = Prepare {
+        txn: TxnId { incarnation: Incarnation(0), sequence: 1 },
+        age: Age { stamp: 0, incarnation: Incarnation::default() },
+        view: ViewNumber(1),
+        operations: vec![put("b", "2")],
+        trace: None,
+    };
+    for node in [1, 2] {
+        let prepare = Message::Prepare(Prepare { age: Age { stamp: 0, incarnation: Incarnation(0) }, ..older.clone() });
+        world.input(NodeId(node), Input::Message { from: NodeId(50), message: prepare });
+    }
+    world.run();
+    let waiting = |world: &World, node| world.workers[&NodeId(node)].0.waiting().len();
+    assert_eq!((waiting(&world, 1), waiting(&world, 2)), (1, 0));
+    let digests = world.ask(Request::Digests);
+    assert!(!world.replies.contains_key(&digests));
+    for txn in [TxnId { incarnation: Incarnation(1), sequence: 2 }, older.txn] {
+        for node in [1, 2] {
+            let decide = Message::Decide { txn, view: ViewNumber(1), outcome: Outcome::Committed };
+            world.input(NodeId(node), Input::Message { from: NodeId(50), message: decide });
+        }
+        world.run();
+    }
+    let Some(Reply::Digests { digests, .. }) = world.replies.remove(&digests) else { panic!("no digests") };
+    assert!(digests.len() == 2 && digests[0].1 == digests[1].1, "{digests:?}");
+}
+
+#[test]
+fn a_record_that_is_made_again_after_a_restart_with_a_clock_set_back_has_a_greater_version() {
+    let mut world = World::new(2);
+    (0..20).for_each(|_| drop(world.commit(vec![put("a", "x")])));
+    let last = version(&world.commit(vec![operation("a", Expect::Present, Action::Delete)]));
+    for node in [1, 2] {
+        world.stop(NodeId(node));
+    }
+    world.queue.clear();
+    world.requests = 0;
+    world.restart_coordinator();
+    for node in [1, 2] {
+        world.restart(NodeId(node));
+    }
+    world.run();
+    world.replies.clear();
+    assert!(version(&world.commit(vec![operation("a", Expect::Absent, Action::Put(Shared::from("new")))])) > last);
 }

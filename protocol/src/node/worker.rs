@@ -65,13 +65,12 @@ impl Worker {
     /// A worker that starts from what its log adds up to.
     #[must_use]
     pub fn recover(config: WorkerConfig, snapshot: Snapshot) -> Self {
-        let stamps = snapshot.prepared.values().map(|prepared| prepared.age.stamp);
         Worker {
             node: snapshot.node,
             cluster: snapshot.cluster,
             view: snapshot.view,
             active: false,
-            stamp: stamps.max().unwrap_or(0),
+            stamp: snapshot.stamp,
             participant: Participant::recover(snapshot, config.memory_bytes_max, config.omissions),
             reads: ReplicaReads::default(),
             journal: Journal::default(),

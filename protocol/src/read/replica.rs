@@ -76,7 +76,11 @@ impl ReplicaReads {
         let awaits: BTreeSet<TxnId> = match &query {
             Query::Keys(keys) => keys.iter().filter_map(|key| participant.writer(key)).collect(),
             Query::Range(range) => participant.locks.writers(range).filter_map(Owner::txn).collect(),
-            Query::Digest => participant.prepared().map(|prepared| prepared.txn).collect(),
+            // A prepare that waits came before the digest, at a member where nothing is in its way it is prepared already.
+            Query::Digest => {
+                let waiting = participant.waiting().map(|prepare| prepare.txn);
+                participant.prepared().map(|prepared| prepared.txn).chain(waiting).collect()
+            }
         };
         // Each transaction waited for can take away as many rows as it has operations.
         let margin = participant.prepared().filter(|prepared| awaits.contains(&prepared.txn)).map(|it| it.operations.len()).sum();

@@ -41,6 +41,7 @@ const FORGOTTEN: u8 = 4;
 const NODE_KEY: &[u8] = b"\0node";
 const CLUSTER_KEY: &[u8] = b"\0cluster";
 const VIEW_KEY: &[u8] = b"\0view";
+const STAMP_KEY: &[u8] = b"\0stamp";
 const CLEAN_KEY: &[u8] = b"\0clean";
 
 /// The file that stands beside a log while records are reported as persisted before they are synced.
@@ -53,6 +54,8 @@ struct Sled {
     decided: BTreeMap<TxnId, ViewNumber>,
     /// The runs that have a low-water mark.
     forgotten: BTreeSet<Incarnation>,
+    /// The greatest age stamp of what was prepared.
+    stamp: u64,
     /// Where values are encoded.
     buffer: Vec<u8>,
     path: PathBuf,
@@ -91,7 +94,8 @@ pub fn open(data: &Path, policy: SyncPolicy) -> Result<Opened, DiskError> {
     let recovery = Recovery { created, clean, set_aside, ..Recovery::of(&snapshot, start.elapsed()) };
     let decided = snapshot.decided.iter().map(|(txn, decided)| (*txn, decided.view)).collect();
     let forgotten = snapshot.forgotten.keys().copied().collect();
-    let engine = Box::new(Sled { database, decided, forgotten, buffer: Vec::new(), path });
+    let stamp = snapshot.stamp;
+    let engine = Box::new(Sled { database, decided, forgotten, stamp, buffer: Vec::new(), path });
     Ok(Opened { engine, snapshot, recovery })
 }
 
@@ -132,6 +136,7 @@ impl Found {
             CLEAN_KEY => self.clean = true,
             CLUSTER_KEY => snapshot.cluster = Some(ClusterId(u128::from_be_bytes(number(value)?))),
             VIEW_KEY => snapshot.view = ViewNumber(u64::from_be_bytes(number(value)?)),
+            STAMP_KEY => snapshot.stamp = u64::from_be_bytes(number(value)?),
             [DATA, table, bytes @ ..] => {
                 snapshot.records.insert(Key::new(TableId(*table), bytes), decode(value)?);
             }
@@ -199,7 +204,13 @@ impl Sled {
                     self.database.remove(&incarnation_key(incarnation));
                 }
             }
-            Record::Prepared(prepared) => return self.put(&txn_key(PREPARED, prepared.txn), prepared),
+            Record::Prepared(prepared) => {
+                if prepared.age.stamp > self.stamp {
+                    self.stamp = prepared.age.stamp;
+                    self.database.put(STAMP_KEY, &self.stamp.to_be_bytes());
+                }
+                return self.put(&txn_key(PREPARED, prepared.txn), prepared);
+            }
             Record::Committed { txn, view, writes } => {
                 let decided = self.decide(*txn, *view, Outcome::Committed);
                 let written = writes.iter().map(|write| {
