@@ -48,7 +48,8 @@ model: ## explore every world of the protocol's model and leave out each of its 
 
 fuzz: ## feed the frame decoder with random bytes for a minute (FUZZ_SECONDS=n)
 	@ops/setup fuzz
-	@cd fuzz && cargo fuzz run -s none frame -- -max_total_time=$(FUZZ_SECONDS)
+	@mkdir -p fuzz/corpus-new
+	@cd fuzz && cargo fuzz run -s none frames corpus-new corpus/frames -- -max_total_time=$(FUZZ_SECONDS)
 
 container-test: ## bring the containers up for real, kill and restart them (needs Docker)
 	@docker compose version >/dev/null || { echo "container-test needs Docker with the compose plugin" >&2; exit 1; }
