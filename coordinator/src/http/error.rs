@@ -120,6 +120,9 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        if self.code == Code::Internal {
+            tracing::error!(detail = self.detail, "a request met a fault of this server");
+        }
         let document = ProblemDocument {
             r#type: format!("urn:skein:problem:{}", self.code.name()),
             title: self.code.title(),
