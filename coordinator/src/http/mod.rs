@@ -24,6 +24,7 @@ mod settings;
 mod transactions;
 mod tweets;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
@@ -35,6 +36,8 @@ use axum::routing::get;
 use prometheus::Registry;
 use skein_runtime::transport::Met;
 use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -104,6 +107,8 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(elsewhere)
         .method_not_allowed_fallback(another_method)
+        .layer(CompressionLayer::new().compress_when(assets::Compressed))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::clone(&app), gate::pass))
         .layer(from_fn_with_state(Arc::clone(&app), observed::observe))
         .with_state(app)
@@ -160,6 +165,14 @@ async fn elsewhere(State(app): State<App>, request: Request) -> Response {
     Problem::new(Code::NoSuchPath, "see /api/docs for what there is").into_response()
 }
 
+/// A handler has panicked, which is a fault of this program: the client hears so, and the process goes on.
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!("a handler panicked: {}", text.unwrap_or("without a message"));
+    let detail = "this program has a fault; whether what was asked for has happened is not known";
+    Problem::new(Code::Internal, detail).into_response()
+}
+
 /// A method that the path does not take; axum adds `Allow`.
 async fn another_method(uri: Uri) -> Response {
     Problem::new(Code::MethodNotAllowed, format!("{} takes the methods that Allow lists", uri.path())).into_response()
@@ -168,4 +181,23 @@ async fn another_method(uri: Uri) -> Response {
 /// A header's value made of what this program writes: numbers, paths and names of media types.
 fn text_header(text: String) -> HeaderValue {
     HeaderValue::try_from(text).expect("what is written here is visible ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_as_a_problem() {
+        async fn fault() {
+            panic!("a fault made for this test");
+        }
+        let router: Router = Router::new().route("/", get(fault)).layer(CatchPanicLayer::custom(panicked));
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+    }
 }
