@@ -342,6 +342,11 @@ impl Transactions {
             }
             self.running.remove(&txn);
         }
+        // What was never sent may be from before the members said which stamps they have seen: versions are made from ages.
+        for submission in self.submissions.values_mut().filter(|submission| submission.txn.is_none()) {
+            self.stamp += 1;
+            submission.age.stamp = self.stamp;
+        }
         self.members = view.members();
         self.view = Some(view);
         self.open = true;
