@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use crate::id::{Age, Incarnation, NodeId, ReadId, TxnId, Version, ViewNumber};
 use crate::limits;
 use crate::message::{NoReason, Outcome, Prepare, PreparedReport, Vote};
-use crate::omission::Omissions;
+use crate::omission::{Omission, Omissions};
 use crate::operation::{Action, Expect, Key, Operation};
 use crate::record::{Decided, Prepared, Record, Snapshot, Stored, Write};
 use crate::store::lock::{Claimed, LockTable, Policy, Span};
@@ -44,6 +44,7 @@ pub struct Participant {
     /// Bytes that the prepared transactions will write, counted against the memory bound.
     reserved_bytes: u64,
     memory_bytes_max: u64,
+    pub(crate) omissions: Omissions,
 }
 
 /// A prepared transaction, and for how many rounds of housekeeping it has been.
@@ -95,6 +96,7 @@ impl Participant {
             forgotten: snapshot.forgotten,
             reserved_bytes: 0,
             memory_bytes_max,
+            omissions,
         };
         for (txn, prepared) in snapshot.prepared {
             let claimed = participant.locks.claim(Owner::Txn(txn), prepared.age, spans(&prepared.operations));
@@ -119,6 +121,12 @@ impl Participant {
         match self.locks.claim(Owner::Txn(txn), prepare.age, spans(&prepare.operations)) {
             Claimed::Refused { older } => Judged::Refused(NoReason::Older { stamp: older.stamp }),
             Claimed::Waits => {
+                if self.omissions.has(Omission::CheckBeforeLock)
+                    && let Err(reason) = self.check(&prepare.operations, prepare.age)
+                {
+                    self.locks.release(Owner::Txn(txn), granted);
+                    return Judged::Refused(reason);
+                }
                 self.waiting.insert(txn, (from, prepare));
                 Judged::Waits
             }
@@ -128,7 +136,10 @@ impl Participant {
 
     /// Takes up a prepare whose locks have been granted after a wait; `None` if it isn't there any more.
     pub fn granted(&mut self, txn: TxnId, granted: &mut Vec<Owner>) -> Option<(NodeId, ViewNumber, Judged)> {
-        let (from, prepare) = self.waiting.remove(&txn)?;
+        let (from, mut prepare) = self.waiting.remove(&txn)?;
+        if self.omissions.has(Omission::CheckBeforeLock) {
+            prepare.operations.iter_mut().for_each(|operation| operation.expect = Expect::Any);
+        }
         let view = prepare.view;
         Some((from, view, self.check_and_hold(prepare, granted)))
     }
@@ -210,7 +221,9 @@ impl Participant {
             self.reserved_bytes -= put_bytes(&prepared.operations);
         }
         self.waiting.remove(&txn);
-        self.locks.release(Owner::Txn(txn), granted);
+        if !self.omissions.has(Omission::LeakLocks) {
+            self.locks.release(Owner::Txn(txn), granted);
+        }
         self.decided.insert(txn, Decided { view, outcome: Outcome::Aborted });
         Some(Settled { record: Record::Aborted { txn, view }, changes: Vec::new() })
     }
@@ -236,6 +249,14 @@ impl Participant {
     /// Forgets the decisions of all views before this one.
     pub fn forget_views(&mut self, before: ViewNumber) {
         self.decided.retain(|_, decided| decided.view >= before);
+    }
+
+    /// Forgets the oldest decisions when there are many, which no rule allows.
+    pub(crate) fn forget_by_count(&mut self) {
+        const DECIDED_MAX: usize = 4;
+        while self.decided.len() > DECIDED_MAX {
+            self.decided.pop_first();
+        }
     }
 
     /// The low-water marks say nothing about a new view: prepares of older ones are refused by their number.

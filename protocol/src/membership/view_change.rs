@@ -205,7 +205,7 @@ impl ViewChange {
         for address in &self.config.workers {
             let peer = self.connected.values().find(|peer| peer.address == *address)?;
             match peer.cluster {
-                Some(bound) if Some(bound) != cluster => {
+                Some(bound) if Some(bound) != cluster && !self.config.omissions.has(Omission::TakeBound) => {
                     let halt = Halt::WorkerHoldsView { address: address.clone(), cluster: bound };
                     out.push(Output::Halt(halt));
                     return None;

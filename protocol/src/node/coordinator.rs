@@ -10,7 +10,7 @@ use crate::invariant;
 use crate::membership::view::ViewRecord;
 use crate::membership::view_change::{Activated, LeaderConfig, ViewChange};
 use crate::message::Message;
-use crate::omission::Omissions;
+use crate::omission::{Omission, Omissions};
 use crate::read::router::Reads;
 use crate::step::{CoordinatorStatus, Input, Machine, Output, Reply, Request, Role, Swapped, Timer};
 
@@ -236,6 +236,9 @@ impl Machine for Coordinator {
                 }
             }
             Input::Disconnected { node } => {
+                if self.config.omissions.has(Omission::AbortLost) {
+                    self.transactions.acknowledged_by_loss(node, out);
+                }
                 self.leader.disconnected(node, out);
                 self.follow_view(out);
             }

@@ -69,7 +69,7 @@ impl Worker {
             node: snapshot.node,
             cluster: snapshot.cluster,
             view: snapshot.view,
-            active: false,
+            active: config.omissions.has(Omission::ActiveAfterRestart),
             stamp: snapshot.stamp,
             participant: Participant::recover(snapshot, config.memory_bytes_max, config.omissions),
             reads: ReplicaReads::default(),
@@ -212,6 +212,9 @@ impl Worker {
     fn judged(&mut self, to: NodeId, txn: TxnId, view: ViewNumber, judged: Judged, out: &mut Vec<Output>) {
         let Some(vote) = judged.vote() else { return };
         let message = Message::Vote { txn, view, vote };
+        if self.config.omissions.has(Omission::WaitForLater) && matches!(judged, Judged::Prepared(_)) {
+            self.reads.await_later(txn);
+        }
         match judged {
             Judged::Prepared(_) if self.config.omissions.has(Omission::VoteUnsynced) => {
                 out.push(Output::Send { to, message });
@@ -277,6 +280,9 @@ impl Worker {
     fn settled(&mut self, txn: TxnId, settled: Settled, out: &mut Vec<Output>) {
         let Settled { record, changes } = settled;
         self.journal.persist(record, out);
+        if self.config.omissions.has(Omission::ForgetByCount) {
+            self.participant.forget_by_count();
+        }
         self.answer_reads(txn, &changes, out);
     }
 
@@ -302,7 +308,7 @@ impl Worker {
     fn seal(&mut self, from: NodeId, seal: Seal, out: &mut Vec<Output>) {
         let Seal { cluster, view, last_active } = seal;
         match self.cluster {
-            Some(bound) if bound != cluster => {
+            Some(bound) if bound != cluster && !self.config.omissions.has(Omission::SealForeign) => {
                 out.push(Output::Send { to: from, message: Message::SealRefused { view, bound } });
                 return;
             }
@@ -319,6 +325,9 @@ impl Worker {
         self.reads.discard(&mut self.participant);
         if let Some((active, outcomes)) = last_active {
             self.settle_before(active, &outcomes, out);
+        }
+        if self.config.omissions.has(Omission::SealAborts) {
+            self.settle_before(view, &Outcomes::new(), out);
         }
         self.view = view;
         self.active = false;
@@ -373,7 +382,8 @@ impl Machine for Worker {
                 self.take_up(granted, out);
             }
             Input::Timeout(Timer::Sweep) => {
-                if self.participant.sweep(self.config.doubt_sweeps) {
+                let doubt = self.participant.sweep(self.config.doubt_sweeps);
+                if doubt && !self.config.omissions.has(Omission::DoubtForever) {
                     for to in &self.coordinators {
                         out.push(Output::Send { to: *to, message: Message::InDoubt { view: self.view } });
                     }

@@ -14,6 +14,7 @@ use crate::commit::participant::{Change, Owner, Participant};
 use crate::id::{NodeId, ReadId, TxnId};
 use crate::limits;
 use crate::message::{Read, ReadResult};
+use crate::omission::Omission;
 use crate::operation::{Answer, Consistency, Digest, Key, Query, Range, Row};
 use crate::record::Stored;
 use crate::store::lock::{Claimed, Span};
@@ -54,6 +55,9 @@ impl ReplicaReads {
         }
         let key = (from, read.read);
         match read.consistency {
+            Consistency::Strict if participant.omissions.has(Omission::StrictUnlocked) => {
+                Some(ReadResult::Found(Found::take(&read.query, 0, participant).answer(&read.query)))
+            }
             Consistency::Arrival => self.arrive_unlocked(key, read.query, participant),
             Consistency::Strict => {
                 match participant.locks.claim(Owner::Read(from, read.read), read.age, spans(&read.query)) {
@@ -74,6 +78,7 @@ impl ReplicaReads {
 
     fn arrive_unlocked(&mut self, key: ReadKey, query: Query, participant: &Participant) -> Option<ReadResult> {
         let awaits: BTreeSet<TxnId> = match &query {
+            _ if participant.omissions.has(Omission::IgnorePrepared) => BTreeSet::new(),
             Query::Keys(keys) => keys.iter().filter_map(|key| participant.writer(key)).collect(),
             Query::Range(range) => participant.locks.writers(range).filter_map(Owner::txn).collect(),
             // A prepare that waits came before the digest, at a member where nothing is in its way it is prepared already.
@@ -93,6 +98,14 @@ impl ReplicaReads {
         }
         self.arrived.insert(key, Arrived { query, found, awaits });
         None
+    }
+
+    /// All that wait wait for this transaction as well, which came later: no rule allows that.
+    pub(crate) fn await_later(&mut self, txn: TxnId) {
+        for (key, read) in &mut self.arrived {
+            read.awaits.insert(txn);
+            self.awaited.entry(txn).or_default().insert(*key);
+        }
     }
 
     /// A strict read's claim was granted: executes it and lets go, which may grant others. `None` if it isn't there any more.
