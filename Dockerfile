@@ -13,8 +13,8 @@ RUN npm ci --no-audit --no-fund --loglevel=error
 COPY web ./
 RUN npm run build
 
-# What Cargo has to know to build the dependencies: the manifests, and for each target an empty program in its place. This
-# stage runs at each change, but what comes out of it changes only with the manifests.
+# What Cargo has to know to build the dependencies: the manifests, and an empty program in place of each target that they
+# name. This stage runs at each change, but what comes out of it changes only with the manifests.
 FROM rust:1.95-slim-bookworm AS manifests
 WORKDIR /manifests
 COPY Cargo.toml Cargo.lock ./
@@ -26,7 +26,7 @@ COPY sim sim
 COPY src src
 COPY tests tests
 RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path './src/main.rs' ! -path './*/src/lib.rs' \
-        ! -path '*/tests/main.rs' ! -path './tests/*/main.rs' ! -path '*/benches/*.rs' -delete \
+        ! -path './tests/containers/main.rs' ! -path '*/benches/*.rs' -delete \
     && find . -name '*.rs' -exec sh -c 'for file; do echo "fn main() { }" > "$file"; done' sh {} + \
     && find . -type d -empty -delete
 

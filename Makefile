@@ -60,7 +60,8 @@ observe: ## run the containers with Prometheus, Grafana and traces (needs Docker
 	@echo "the app: http://127.0.0.1:$${SKEIN_PORT:-8080}   the dashboard: http://127.0.0.1:$${GRAFANA_PORT:-3000}"
 
 load: ## put load on the containers (SCRIPT=load.js RATE=n DURATION=30s; needs Docker)
-	@docker compose --profile load run --rm -e RATE=$(RATE) -e DURATION=$(DURATION) k6 run --quiet /scripts/$(SCRIPT)
+	@docker compose ps --quiet coordinator | grep -q . || docker compose up --build --detach --wait
+	@docker compose --profile load run --rm --no-deps -e RATE=$(RATE) -e DURATION=$(DURATION) k6 run --quiet /scripts/$(SCRIPT)
 
 setup-build:
 	@ops/setup build

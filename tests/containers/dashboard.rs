@@ -35,7 +35,8 @@ async fn every_panel_shows_data_of_a_cluster_under_load() {
 
     traced_post(&stack).await;
     for script in ["smoke.js", "classic.js", "load.js"] {
-        let load = ["run", "--rm", "-T", "-e", "RATE=60", "-e", "DURATION=20s", "k6", "run", "--quiet"];
+        let load =
+            ["run", "--rm", "--no-deps", "-T", "-e", "RATE=40", "-e", "DURATION=20s", "-e", "SLACK=10", "k6", "run", "--quiet"];
         let path = format!("/scripts/{script}");
         let done = stack.compose(&[load.as_slice(), &[path.as_str()]].concat());
         let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
