@@ -84,7 +84,7 @@ fn explore_worlds(settings: &Settings) -> bool {
 
 fn leave_rules_out(settings: &Settings) -> bool {
     let mut all_found = true;
-    for without in without::all() {
+    for without in without::all().into_iter().chain(without::mistakes()) {
         let name = format!("{:?}", without.omission);
         if !settings.worlds.is_empty() && !settings.worlds.contains(&name) {
             continue;

@@ -9,7 +9,19 @@ use super::scenario::{Bounds, Scenario, Sight, put};
 
 /// Every world, the small ones first.
 pub fn all() -> Vec<Scenario> {
-    let small = vec![calm(), formation(), leaders(), restarts(), doubt(), three(), conflict(), reads(), digests(), strangers()];
+    let small = vec![
+        calm(),
+        formation(),
+        leaders(),
+        restarts(),
+        doubt(),
+        three(),
+        conflict(),
+        reads(),
+        overtaken(),
+        digests(),
+        strangers(),
+    ];
     let large = vec![cuts(), refusal(), unordered(), triple(), everything()];
     small.into_iter().chain(large).collect()
 }
@@ -92,6 +104,18 @@ pub fn reads() -> Scenario {
         bounds: Bounds { cuts: 1, view_changes: 1, retries: 1, ..Bounds::default() },
         sights: vec![Sight::Commits, Sight::Reads, Sight::DoubtCommits, Sight::DoubtAborts, Sight::Rests],
         ..Scenario::new("reads", 2, one_write())
+    }
+}
+
+/// One write on two workers and two that read it, over connections that don't keep order: a read may come in before the
+/// decision of a write that was acknowledged before it was asked, as it may from another coordinator.
+pub fn overtaken() -> Scenario {
+    Scenario {
+        order: Order::Any,
+        readers: vec![Asks::Key(Consistency::Arrival), Asks::Table(Consistency::Arrival)],
+        bounds: Bounds { retries: 1, ..Bounds::default() },
+        sights: vec![Sight::Commits, Sight::Reads],
+        ..Scenario::new("overtaken", 2, one_write())
     }
 }
 
