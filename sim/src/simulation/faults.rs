@@ -49,6 +49,8 @@ pub enum Sight {
     CrashWithinStep,
     /// A connection broke between two messages of one step.
     CutWithinStep,
+    /// A message on which much depends was lost, or the last of its sender.
+    Aimed,
     /// A crash lost all records that were not synced.
     TailLost,
     /// A crash lost some of them.
@@ -116,7 +118,7 @@ names!(FaultKind,
 );
 
 names!(Sight,
-    CrashWithinStep => "crash within a step", CutWithinStep => "cut within a step", TailLost => "tail lost",
+    CrashWithinStep => "crash within a step", CutWithinStep => "cut within a step", Aimed => "aimed", TailLost => "tail lost",
     TailTorn => "tail torn", SwapFailedBefore => "swap failed before", SwapFailedAfter => "swap failed after",
     SwapMadeByTheDead => "swap made by the dead", SwapLostWithTheDead => "swap lost with the dead",
     DoubtCommitted => "doubt committed", DoubtAborted => "doubt aborted", LeftOut => "left out",

@@ -3,11 +3,11 @@
 
 use skein_protocol::id::{ClusterId, NodeId, ViewNumber};
 use skein_protocol::membership::view::{View, ViewRecord};
-use skein_protocol::message::{Message, Seal};
+use skein_protocol::message::{Message, Outcome, Seal};
 use skein_protocol::step::{Input, Peer, Role};
 
 use super::disk::Disk;
-use super::faults::FaultKind;
+use super::faults::{FaultKind, Sight};
 use super::network::SILENCE;
 use super::node::{Pending, Slot};
 use super::queue::{MS, SECOND, Time};
@@ -225,6 +225,33 @@ impl World {
             self.step(worker, Input::Disconnected { node });
         }
         true
+    }
+
+    /// Faults that fall at random seldom meet the few messages that end a doubt. These are aimed at: the message is lost with
+    /// its connection, or its sender dies with it, and often another worker goes for a long while as well.
+    pub(crate) fn aim_at(&mut self, slot: Slot, to: NodeId, message: &Message) {
+        let ends_doubt = match message {
+            Message::Decide { outcome, .. } => *outcome == Outcome::Aborted,
+            Message::Activate { .. } | Message::Seal(_) | Message::Sealed(_) | Message::Acknowledged { .. } => true,
+            _ => false,
+        };
+        if !ends_doubt || !self.danger || !self.random.chance(self.plan.aim) {
+            return;
+        }
+        self.coverage.saw(Sight::Aimed);
+        let connection = self.nodes[slot].peers.get(&to).copied();
+        if self.random.chance(500) {
+            self.dies_after_step = true;
+        } else if let Some(connection) = connection {
+            self.say(slot, "cut", "", || "aimed".into());
+            self.sever(connection, None);
+        }
+        let other = self.random.index(self.plan.logged.len());
+        if self.random.chance(600) && other != slot && self.nodes[other].is_up() && self.may_crash(other) {
+            self.crash(other);
+            let down = self.random.between(SECOND, 8 * SECOND);
+            self.queue.push(self.now + down, Event::Restart(other, self.nodes[other].life));
+        }
     }
 
     /// All faults end: everything is started, connected and as fast as it was. A disk that hangs for good stays so.

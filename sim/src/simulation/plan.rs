@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) fault_interval: Time,
     /// The average number of steps between two crashes or cuts in the middle of a step; `None` for never.
     pub(crate) point_interval: Option<u64>,
+    /// How often in a thousand a message on which much depends is lost, or the last that its sender sends.
+    pub(crate) aim: u64,
     /// Whether a disk hangs for good when all other faults end.
     pub(crate) hang_disk: bool,
     /// Whether the control store is lost at the very end, by mistake of an operator.
@@ -73,6 +75,7 @@ impl Plan {
             weights: Weights::draw(random),
             fault_interval: random.magnitude(40 * MS, 3 * SECOND),
             point_interval: (!quiet && random.chance(600)).then(|| random.magnitude(60, 8_000)),
+            aim: if !quiet && random.chance(400) { random.magnitude(5, 200) } else { 0 },
             hang_disk: random.chance(120),
             lose_control: random.chance(60),
             faults,

@@ -100,6 +100,10 @@ impl World {
             self.perform_one(slot, output, &mut records);
         }
         self.outputs = out;
+        if std::mem::take(&mut self.dies_after_step) && self.may_crash(slot) {
+            self.crash_and_restart(slot);
+            return;
+        }
         if let Some(Point::Crash(_)) = point {
             self.coverage.saw(Sight::CrashWithinStep);
             self.crash_and_restart(slot);
@@ -129,6 +133,7 @@ impl World {
                     self.trace.sent(at, name, to, &message, &self.nodes);
                 }
                 self.note_sent(slot, &message);
+                self.aim_at(slot, to, &message);
                 self.transmit(slot, to, message);
             }
             Output::Reply { id, reply } => self.replied(id, reply),

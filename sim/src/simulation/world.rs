@@ -67,6 +67,8 @@ pub(crate) struct World {
     pub(crate) clock_skew: i64,
     /// Steps until the next crash or cut within one.
     pub(crate) steps_to_point: u64,
+    /// Whether the process whose step this is dies with it.
+    pub(crate) dies_after_step: bool,
     pub(crate) steps: u64,
     /// Why a coordinator would not go on.
     pub(crate) halted: Option<Halt>,
@@ -108,6 +110,7 @@ impl World {
             danger: true,
             clock_skew: 0,
             steps_to_point,
+            dies_after_step: false,
             steps: 0,
             halted: None,
             hung_for_good: Vec::new(),
