@@ -51,6 +51,8 @@ fuzz: ## feed the frame decoder with random bytes for a minute (FUZZ_SECONDS=n)
 	@mkdir -p fuzz/corpus-new
 	@cd fuzz && cargo fuzz run -s none frames corpus-new corpus/frames -- -max_total_time=$(FUZZ_SECONDS)
 
+.PHONY: container-test observe load
+
 container-test: ## bring the containers up for real, kill and restart them (needs Docker)
 	@docker compose version >/dev/null || { echo "container-test needs Docker with the compose plugin" >&2; exit 1; }
 	@cargo test --locked --package skein --features containers --test containers -- --test-threads=1
