@@ -14,6 +14,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,8 +24,9 @@ use std::time::{Duration, Instant};
 use sled::{Batch, IVec};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// Bytes of pages that sled keeps in memory.
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of pages that sled keeps in memory. Little is enough: everything is read once, at the start, and what is written
+/// later lies mostly together, at the tables' ends.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How long an opening waits for the lock: who had the database open may just be on the way out.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
@@ -92,7 +94,7 @@ pub(crate) struct Database {
 #[derive(Default)]
 struct Hashes {
     /// The hash of each entry, under that of its key.
-    entries: HashMap<u64, u64>,
+    entries: HashMap<u64, u64, BuildHasherDefault<Hashed>>,
     sum: u64,
 }
 
@@ -266,6 +268,24 @@ impl Database {
     /// The value of a key, as applied.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<IVec>, DiskError> {
         self.tree.get(key).map_err(|error| failed(&self.path, error))
+    }
+}
+
+/// Takes a key that is a hash already for its own hash.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64(bytes);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 }
 

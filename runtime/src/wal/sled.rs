@@ -7,10 +7,12 @@
 //! ```text
 //! 0 name                        node, cluster, view; clean: closed in order
 //! 1 table key                   -> Stored
-//! 2 incarnation sequence        -> Prepared      numbers in keys are big-endian, so that they sort;
-//! 3 incarnation sequence        -> Decided       values are in postcard's encoding
+//! 2 bundle                      -> Prepared ...  numbers in keys are big-endian, so that they sort;
+//! 3 bundle                      -> Decided ...   values are in postcard's encoding
 //! 4 incarnation                 -> low-water mark
 //! ```
+
+mod bundle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -23,12 +25,13 @@ use serde::de::DeserializeOwned;
 use skein_protocol::id::{ClusterId, Incarnation, NodeId, TxnId, ViewNumber};
 use skein_protocol::message::Outcome;
 use skein_protocol::operation::{Key, TableId};
-use skein_protocol::record::{Decided, Record, Snapshot};
+use skein_protocol::record::{Decided, Prepared, Record, Snapshot};
 use tracing::warn;
 
 use super::{Opened, Recovery, SyncPolicy, Wal};
 use crate::disk::{Database, DiskError, sync_file};
 use crate::transport::frame::Growing;
+use bundle::Bundles;
 
 /// The format that is written, and the newest that is read.
 const FORMAT: u32 = 1;
@@ -50,8 +53,10 @@ const MARK: &str = "synced-at-interval";
 /// The engine.
 struct Sled {
     database: Database,
+    prepared: Bundles,
+    decided: Bundles,
     /// The view of each decision that is remembered, to find those that a record forgets.
-    decided: BTreeMap<TxnId, ViewNumber>,
+    views: BTreeMap<TxnId, ViewNumber>,
     /// The runs that have a low-water mark.
     forgotten: BTreeSet<Incarnation>,
     /// The greatest age stamp of what was prepared.
@@ -90,12 +95,12 @@ pub fn open(data: &Path, policy: SyncPolicy) -> Result<Opened, DiskError> {
         marked.map_err(|error| DiskError::Io { path: path.clone(), error })?;
     }
 
-    let Found { snapshot, clean, .. } = found;
+    let Found { snapshot, clean, prepared, decided, .. } = found;
     let recovery = Recovery { created, clean, set_aside, ..Recovery::of(&snapshot, start.elapsed()) };
-    let decided = snapshot.decided.iter().map(|(txn, decided)| (*txn, decided.view)).collect();
+    let views = snapshot.decided.iter().map(|(txn, decided)| (*txn, decided.view)).collect();
     let forgotten = snapshot.forgotten.keys().copied().collect();
     let stamp = snapshot.stamp;
-    let engine = Box::new(Sled { database, decided, forgotten, stamp, buffer: Vec::new(), path });
+    let engine = Box::new(Sled { database, prepared, decided, views, forgotten, stamp, buffer: Vec::new(), path });
     Ok(Opened { engine, snapshot, recovery })
 }
 
@@ -119,11 +124,19 @@ struct Found {
     node: Option<NodeId>,
     clean: bool,
     snapshot: Snapshot,
+    prepared: Bundles,
+    decided: Bundles,
 }
 
 /// Opens the database and puts the snapshot together from all that is there.
 fn read(path: &Path) -> Result<(Database, Found), DiskError> {
-    let mut found = Found { node: None, clean: false, snapshot: Snapshot::new(NodeId(0)) };
+    let mut found = Found {
+        node: None,
+        clean: false,
+        snapshot: Snapshot::new(NodeId(0)),
+        prepared: Bundles::new(PREPARED),
+        decided: Bundles::new(DECIDED),
+    };
     let database = Database::open(path, FORMAT, |key, value| found.take(key, value))?;
     Ok((database, found))
 }
@@ -141,10 +154,18 @@ impl Found {
                 snapshot.records.insert(Key::new(TableId(*table), bytes), decode(value)?);
             }
             [PREPARED, name @ ..] => {
-                snapshot.prepared.insert(txn(name)?, decode(value)?);
+                let number = u64::from_be_bytes(number(name)?);
+                each(value, |prepared: Prepared, encoded| {
+                    self.prepared.found(number, prepared.txn, encoded);
+                    snapshot.prepared.insert(prepared.txn, prepared);
+                })?;
             }
             [DECIDED, name @ ..] => {
-                snapshot.decided.insert(txn(name)?, decode(value)?);
+                let number = u64::from_be_bytes(number(name)?);
+                each(value, |(txn, decided): (TxnId, Decided), encoded| {
+                    self.decided.found(number, txn, encoded);
+                    snapshot.decided.insert(txn, decided);
+                })?;
             }
             [FORGOTTEN, name @ ..] => {
                 let incarnation = Incarnation(u64::from_be_bytes(number(name)?));
@@ -160,12 +181,6 @@ fn number<const N: usize>(bytes: &[u8]) -> Result<[u8; N], String> {
     bytes.try_into().map_err(|_| format!("a number has {} bytes, not {N}", bytes.len()))
 }
 
-fn txn(name: &[u8]) -> Result<TxnId, String> {
-    let both = u128::from_be_bytes(number(name)?);
-    // The upper and the lower half.
-    Ok(TxnId { incarnation: Incarnation((both >> 64) as u64), sequence: both as u64 })
-}
-
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
@@ -173,11 +188,14 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     }
 }
 
-fn txn_key(kind: u8, txn: TxnId) -> [u8; 17] {
-    let mut key = [kind; 17];
-    key[1..9].copy_from_slice(&txn.incarnation.0.to_be_bytes());
-    key[9..17].copy_from_slice(&txn.sequence.to_be_bytes());
-    key
+/// Shows each of the values that stand behind each other, with its bytes.
+fn each<T: DeserializeOwned>(mut bytes: &[u8], mut visit: impl FnMut(T, &[u8])) -> Result<(), String> {
+    while !bytes.is_empty() {
+        let (value, rest) = postcard::take_from_bytes(bytes).map_err(|_| "a value can't be decoded")?;
+        visit(value, &bytes[..bytes.len() - rest.len()]);
+        bytes = rest;
+    }
+    Ok(())
 }
 
 fn incarnation_key(incarnation: Incarnation) -> [u8; 9] {
@@ -209,7 +227,9 @@ impl Sled {
                     self.stamp = prepared.age.stamp;
                     self.database.put(STAMP_KEY, &self.stamp.to_be_bytes());
                 }
-                return self.put(&txn_key(PREPARED, prepared.txn), prepared);
+                self.encode(prepared);
+                self.prepared.put(prepared.txn, &self.buffer);
+                return self.buffer.len();
             }
             Record::Committed { txn, view, writes } => {
                 let decided = self.decide(*txn, *view, Outcome::Committed);
@@ -228,20 +248,20 @@ impl Sled {
             Record::Aborted { txn, view } => return self.decide(*txn, *view, Outcome::Aborted),
             Record::Forgot { incarnation, below } => {
                 let txn = |sequence| TxnId { incarnation: *incarnation, sequence };
-                let gone: Vec<TxnId> = self.decided.range(txn(0)..txn(*below)).map(|(txn, _)| *txn).collect();
+                let gone: Vec<TxnId> = self.views.range(txn(0)..txn(*below)).map(|(txn, _)| *txn).collect();
                 for txn in gone {
-                    self.decided.remove(&txn);
-                    self.database.remove(&txn_key(DECIDED, txn));
+                    self.views.remove(&txn);
+                    self.decided.remove(txn);
                 }
                 self.forgotten.insert(*incarnation);
                 self.database.put(&incarnation_key(*incarnation), &below.to_be_bytes());
             }
             Record::ForgotViews { before } => {
-                let Sled { decided, database, .. } = self;
-                decided.retain(|txn, view| {
+                let Sled { decided, views, .. } = self;
+                views.retain(|txn, view| {
                     let kept = *view >= *before;
                     if !kept {
-                        database.remove(&txn_key(DECIDED, *txn));
+                        decided.remove(*txn);
                     }
                     kept
                 });
@@ -251,15 +271,21 @@ impl Sled {
     }
 
     fn decide(&mut self, txn: TxnId, view: ViewNumber, outcome: Outcome) -> usize {
-        self.decided.insert(txn, view);
-        self.database.remove(&txn_key(PREPARED, txn));
-        self.put(&txn_key(DECIDED, txn), &Decided { view, outcome })
+        self.views.insert(txn, view);
+        self.prepared.remove(txn);
+        self.encode(&(txn, Decided { view, outcome }));
+        self.decided.put(txn, &self.buffer);
+        self.buffer.len()
     }
 
-    fn put<T: Serialize>(&mut self, key: &[u8], value: &T) -> usize {
+    fn encode<T: Serialize>(&mut self, value: &T) {
         self.buffer.clear();
         let growing = Growing(&mut self.buffer);
         postcard::serialize_with_flavor(value, growing).expect("records are plain data and memory grows");
+    }
+
+    fn put<T: Serialize>(&mut self, key: &[u8], value: &T) -> usize {
+        self.encode(value);
         self.database.put(key, &self.buffer[..]);
         key.len() + self.buffer.len()
     }
@@ -268,6 +294,8 @@ impl Sled {
 impl Wal for Sled {
     fn append(&mut self, records: &[Record]) -> Result<u64, DiskError> {
         let bytes: usize = records.iter().map(|record| self.fold(record)).sum();
+        self.prepared.write(&mut self.database);
+        self.decided.write(&mut self.database);
         self.database.apply()?;
         Ok(bytes as u64)
     }
