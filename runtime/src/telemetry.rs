@@ -22,7 +22,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use skein_protocol::id::TraceContext;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -80,13 +80,20 @@ pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
     let logs = format::Json::new(|line: &[u8]| {
         // Where standard error is closed there is nobody to tell.
         let _unread = std::io::stderr().lock().write_all(line);
-    })
-    .with_filter(filter);
-    let traces = provider.as_ref().map(|provider| {
-        let ours = Targets::new().with_target("skein", LevelFilter::INFO);
-        tracing_opentelemetry::layer().with_tracer(provider.tracer("skein")).with_location(false).with_filter(ours)
     });
-    tracing_subscriber::registry().with(traces).with(logs).try_init().map_err(|_| TelemetryError::Twice)?;
+    let started = match &provider {
+        Some(provider) => {
+            let ours = Targets::new().with_target("skein", LevelFilter::INFO);
+            let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("skein")).with_location(false);
+            tracing_subscriber::registry().with(traces.with_filter(ours)).with(logs.with_filter(filter)).try_init()
+        }
+        // Logs need spans for the trace's id alone. Where no traces are made, no span is: it would cost each request some
+        // microseconds. The registry must have one layer only, since more than one is asked about each span anew.
+        None => tracing_subscriber::registry()
+            .with(logs.with_filter(filter.and(filter_fn(|metadata| metadata.is_event()))))
+            .try_init(),
+    };
+    started.map_err(|_| TelemetryError::Twice)?;
     if let Some(provider) = &provider {
         global::set_tracer_provider(provider.clone());
     }

@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
@@ -26,7 +26,7 @@ pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 pub const HEADERS_MAX: usize = 64;
 
 /// Lets a request through to its handler, or answers why not.
-pub async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn pass(app: &App, request: Request, next: Next) -> Response {
     let checked = within_bounds(request.uri(), request.headers()).and_then(|()| same_site(request.method(), request.headers()));
     if let Err(problem) = checked {
         return problem.into_response();

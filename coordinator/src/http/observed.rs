@@ -12,7 +12,7 @@ use skein_runtime::telemetry;
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
-use super::App;
+use super::{App, gate};
 
 /// What a browser may do with what this server sends: load its own files and nothing else, run no script that stands in a
 /// page, and show it in no other page.
@@ -55,7 +55,7 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
     if let Some(parent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
         telemetry::parse_traceparent(parent).inspect(|parent| telemetry::set_parent(&span, *parent));
     }
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = gate::pass(&app, request, next).instrument(span.clone()).await;
     span.record("http.response.status_code", response.status().as_u16());
     let headers = response.headers_mut();
     for (name, value) in SECURITY {
