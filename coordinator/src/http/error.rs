@@ -11,6 +11,7 @@ use skein_protocol::step::AbortReason;
 use utoipa::ToSchema;
 
 use super::code::Code;
+use super::session;
 use crate::accounts::field::FieldError;
 use crate::{accounts, cluster, tweets};
 
@@ -111,6 +112,12 @@ impl Problem {
         self
     }
 
+    /// Whether it is about what the client sent, and not about what the server could not do.
+    #[must_use]
+    pub fn is_clients(&self) -> bool {
+        self.status.is_client_error()
+    }
+
     /// Its kind.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -184,6 +191,7 @@ impl From<tweets::Error> for Problem {
             tweets::Error::EmptyText { max } => Problem::field(Code::MalformedField, "text", detail, Some(max as u64)),
             tweets::Error::TooLong { max, .. } => Problem::field(Code::TweetTooLong, "text", detail, Some(max as u64)),
             tweets::Error::NotFound => Problem::new(Code::NoSuchTweet, detail),
+            tweets::Error::LoggedOut => session::nobody(),
             tweets::Error::NotOwner => Problem::new(Code::NotOwner, detail),
             tweets::Error::VersionMismatch { txn } => Problem::new(Code::VersionMismatch, detail).transaction(txn),
             tweets::Error::KeyReused => Problem::field(Code::IdempotencyKeyReused, "Idempotency-Key", detail, None),

@@ -115,7 +115,7 @@ pub async fn log_in(
     security(("session" = []))
 )]
 pub async fn who(LoggedIn(session): LoggedIn) -> Json<Login> {
-    Json(session.into())
+    Json((*session).clone().into())
 }
 
 /// Log out

@@ -1,6 +1,8 @@
 //! The cookie, and who is behind it. [`LoggedIn`] stands before everything else in the handlers that need it, so that a
-//! request without a login is answered 401 before its path, parameters or body are looked at.
+//! request without a login is answered 401 before its path, parameters or body are looked at. Where the handler's own access
+//! to the store can ask for the session as well, it takes the [`Bearer`] and asks there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -10,23 +12,57 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use super::App;
 use super::code::Code;
 use super::error::Problem;
-use crate::sessions::{Session, Token};
+use crate::sessions::{Presumed, Session, Token};
 
 /// The cookie's name.
 pub const COOKIE: &str = "skein_session";
 
 /// Somebody is logged in, and this is who.
-pub struct LoggedIn(pub Session);
+pub struct LoggedIn(pub Arc<Session>);
+
+/// Somebody brought a token; whose it is has not been asked.
+pub struct Bearer(pub Token);
 
 impl FromRequestParts<App> for LoggedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let nobody = || Problem::new(Code::NotLoggedIn, "log in with POST /api/login first");
         let token = token(&parts.headers).ok_or_else(nobody)?;
         let session = app.sessions.find(&token).await?.ok_or_else(nobody)?;
         Ok(LoggedIn(session))
     }
+}
+
+impl FromRequestParts<App> for Bearer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        token(&parts.headers).map(Bearer).ok_or_else(nobody)
+    }
+}
+
+impl Bearer {
+    /// Who is logged in, as was last seen; a transaction has yet to check it.
+    pub async fn presume(&self, app: &App) -> Result<Presumed, Problem> {
+        app.sessions.presume(&self.0).await?.ok_or_else(nobody)
+    }
+
+    /// What went wrong with a request of somebody who was presumed to be logged in: that they are not, if so, comes first.
+    /// What the server itself could not do says nothing about what is there, and is not asked about further.
+    pub async fn excuse(&self, app: &App, problem: Problem) -> Problem {
+        if !problem.is_clients() {
+            return problem;
+        }
+        match app.sessions.find(&self.0).await {
+            Ok(None) => nobody(),
+            Ok(Some(_)) | Err(_) => problem,
+        }
+    }
+}
+
+/// Nobody is logged in.
+pub fn nobody() -> Problem {
+    Problem::new(Code::NotLoggedIn, "log in with POST /api/login first")
 }
 
 /// The token that the browser sent, if it sent one.

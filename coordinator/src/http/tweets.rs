@@ -4,7 +4,7 @@
 #![allow(unused_qualifications, reason = "the lint means what utoipa's macro writes")]
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::parameter::Query;
 use super::precondition;
-use super::session::LoggedIn;
+use super::session::{Bearer, LoggedIn, nobody};
 use crate::clock::Timestamp;
 use crate::idempotency::{Claim, Fingerprint};
 use crate::tweets::{self, Done, PAGE_MAX, Written};
@@ -169,14 +169,22 @@ pub async fn list(
 )]
 pub async fn post(
     State(app): State<App>,
-    LoggedIn(session): LoggedIn,
+    bearer: Bearer,
     headers: HeaderMap,
-    body: JsonBody<TweetText>,
+    body: Result<JsonBody<TweetText>, Problem>,
 ) -> Result<Response, Problem> {
-    let claim = claim(&app, &session.username, &headers, &["POST", "/api/tweet"], &body.bytes)?;
-    app.limits.write(&session.username)?;
-    let written = app.tweets.post(&session.username, &body.value.text, claim.as_ref()).await?;
-    Ok(answer(written))
+    let presumed = bearer.presume(&app).await?;
+    let posting = async {
+        let body = body?;
+        let username = &presumed.session.username;
+        let claim = claim(&app, username, &headers, &["POST", "/api/tweet"], &body.bytes)?;
+        app.limits.write(username)?;
+        Ok(app.tweets.post(username, &body.value.text, claim.as_ref(), presumed.stands()).await?)
+    };
+    match posting.await {
+        Ok(written) => Ok(answer(written)),
+        Err(problem) => Err(bearer.excuse(&app, problem).await),
+    }
 }
 
 /// Read a tweet
@@ -193,9 +201,19 @@ pub async fn post(
     ),
     security(("session" = []))
 )]
-pub async fn get(State(app): State<App>, _: LoggedIn, id: TweetId, headers: HeaderMap) -> Result<Response, Problem> {
-    let tweet = app.tweets.get(id.0).await?;
-    if precondition::is_current(&headers, tweet.version) {
+pub async fn get(
+    State(app): State<App>,
+    Bearer(token): Bearer,
+    id: Result<TweetId, Problem>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let id = match id {
+        Ok(TweetId(id)) => id,
+        Err(problem) => return Err(app.sessions.find(&token).await?.map_or_else(nobody, |_| problem)),
+    };
+    let (_, row) = app.sessions.find_beside(&token, tweets::key(id)).await?.ok_or_else(nobody)?;
+    let tweet = tweets::Tweet::read(row.as_ref())?;
+    if precondition::is_current(request.headers(), tweet.version) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(tweet.version))]).into_response());
     }
     Ok(([(header::ETAG, etag(tweet.version))], Json(Tweet::from(tweet))).into_response())

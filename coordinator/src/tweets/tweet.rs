@@ -52,6 +52,14 @@ impl Tweet {
         Tweet { id, author: author.to_owned(), text: text.to_owned(), created_at, edited_at: None, version: 1 }
     }
 
+    /// The tweet of a row that was asked for.
+    ///
+    /// # Errors
+    /// Not found, or not to be read.
+    pub fn read(row: Option<&Row>) -> Result<Self, Error> {
+        Ok(Found::read(row.ok_or(Error::NotFound)?)?.tweet)
+    }
+
     /// The next version, with another text.
     #[must_use]
     pub fn edited(&self, text: &str) -> Self {
