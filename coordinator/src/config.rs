@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use skein_protocol::limits::{MEMBERS_MAX, REQUESTS_MAX};
-use skein_runtime::transport::Secret;
+use skein_runtime::transport::{Neighbours, Secret};
 use utoipa::ToSchema;
 
 use crate::sessions::Allowance;
@@ -116,6 +116,8 @@ pub struct CoordinatorConfig {
     pub secret: Option<Secret>,
     /// The control store's directory; `None` keeps the view in memory.
     pub data: Option<PathBuf>,
+    /// The workers that run in this process.
+    pub neighbours: Neighbours,
     /// How the surface behaves.
     pub surface: SurfaceConfig,
 }
@@ -244,7 +246,8 @@ impl CoordinatorArgs {
         };
         match (http, surface) {
             (Some(http), Some(surface)) if wrong.is_empty() => {
-                Ok(CoordinatorConfig { http, workers, secret, data: self.data.clone(), surface })
+                let (data, neighbours) = (self.data.clone(), Neighbours::default());
+                Ok(CoordinatorConfig { http, workers, secret, data, neighbours, surface })
             }
             _ => Err(wrong),
         }

@@ -79,7 +79,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     log_settings(&config);
     let (machine, control, node) = open(&config).await?;
-    let network = Endpoint::coordinator(node, config.workers.clone(), config.secret.clone());
+    let network = Endpoint::coordinator(node, config.workers.clone(), config.secret.clone()).beside(config.neighbours.clone());
     let met = network.met.clone();
     let parts = Parts {
         name: NAME.to_owned(),

@@ -87,6 +87,7 @@ pub async fn run(
     log_recovery(&name, &config, &snapshot);
 
     let network = Endpoint::worker(node, snapshot.cluster, listeners.cluster, config.secret.clone())
+        .beside(config.neighbours.clone())
         .with_durability(durability(config.data.as_deref(), config.store.sync));
     let machine_config = MachineConfig { memory_bytes_max: config.store.memory_bytes_max, ..MachineConfig::default() };
     let machine = Worker::recover(machine_config, snapshot);

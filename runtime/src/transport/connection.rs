@@ -21,8 +21,9 @@ use tracing::{debug, info, warn};
 
 use super::frame::{Decoded, FrameKind, Frames, HEADER_BYTES, decode, frame_header, messages};
 use super::handshake::{self, HandshakeError, Hello};
-use super::peers::{ConnectionId, Inbound, Outbox};
-use super::{Bound, Direction, Durability, Endpoint, Fault, Limits, Met, Secret};
+use super::near::{self, Door};
+use super::peers::{ConnectionId, Inbound, Outbox, Way};
+use super::{Bound, Direction, Durability, Endpoint, Fault, Limits, Met, Neighbours, Secret};
 use crate::metrics::NodeMetrics;
 
 /// Bytes that one read asks for at the least.
@@ -37,8 +38,11 @@ struct Context {
     durability: Durability,
     met: Met,
     limits: Limits,
+    neighbours: Neighbours,
     metrics: NodeMetrics,
     inbox: mpsc::Sender<Inbound>,
+    /// What comes from nodes of this process.
+    near_inbox: mpsc::UnboundedSender<Inbound>,
 }
 
 /// Why a connection ended.
@@ -55,11 +59,20 @@ enum End {
 }
 
 /// Listens and dials as the endpoint says, until the tasks are dropped.
-pub(crate) fn start(endpoint: Endpoint, metrics: NodeMetrics, inbox: mpsc::Sender<Inbound>) -> JoinSet<()> {
-    let Endpoint { node, role, bound, secret, listener, dial, durability, met, limits } = endpoint;
-    let context = Arc::new(Context { node, role, bound, secret, durability, met, limits, metrics, inbox });
+pub(crate) fn start(
+    endpoint: Endpoint,
+    metrics: NodeMetrics,
+    inbox: mpsc::Sender<Inbound>,
+    near_inbox: mpsc::UnboundedSender<Inbound>,
+) -> JoinSet<()> {
+    let Endpoint { node, role, bound, secret, listener, dial, durability, met, neighbours, limits } = endpoint;
+    let context =
+        Arc::new(Context { node, role, bound, secret, durability, met, limits, neighbours, metrics, inbox, near_inbox });
     let mut tasks = JoinSet::new();
     if let Some(listener) = listener {
+        if let Ok(address) = listener.local_addr() {
+            context.neighbours.enter(address.to_string(), context.door());
+        }
         tasks.spawn(accept(listener, context.clone()));
     }
     for address in dial {
@@ -111,6 +124,17 @@ async fn keep_dialing(address: String, context: Arc<Context>) {
     let mut connected_before = false;
     let mut told = String::new();
     loop {
+        if let Some(door) = context.neighbours.find(&address) {
+            if std::mem::replace(&mut connected_before, true) {
+                reconnects.inc();
+            }
+            context.met.note(&address, door.node, door.durability);
+            info!(node.name = context.metrics.name(), peer.id = %door.node, peer.address = address, "connected in this process");
+            near::meet(context.door(), door, address.clone()).await;
+            info!(node.name = context.metrics.name(), peer.address = address, "connection in this process closed");
+            sleep(back_off.mul_f64(rand::random_range(0.5..1.0))).await;
+            continue;
+        }
         let attempt = async {
             let stream = TcpStream::connect(&address).await.map_err(HandshakeError::Io)?;
             context.shake_hands(stream, true).await
@@ -144,6 +168,12 @@ async fn keep_dialing(address: String, context: Arc<Context>) {
 }
 
 impl Context {
+    /// This node, for those of the same process.
+    fn door(&self) -> Door {
+        let (bound, inbox) = (self.bound.clone(), self.near_inbox.clone());
+        Door { node: self.node, role: self.role, bound, durability: self.durability, inbox }
+    }
+
     async fn shake_hands(&self, mut stream: TcpStream, dialed: bool) -> Result<(TcpStream, Hello), HandshakeError> {
         stream.set_nodelay(true).map_err(HandshakeError::Io)?;
         let ours = Hello::new(self.role, self.node, self.bound.get()).with_durability(self.durability);
@@ -166,7 +196,7 @@ impl Context {
         let outbox = Outbox::new(self.limits.send_queue_bytes_max);
         let Hello { node, role, cluster, .. } = hello;
         let peer = Peer { node, role, address, cluster };
-        let opened = Inbound::Opened { connection, peer, outbox: outbox.clone() };
+        let opened = Inbound::Opened { connection, peer, way: Way::Far(outbox.clone()) };
         if self.inbox.send(opened).await.is_err() {
             return;
         }
@@ -240,6 +270,8 @@ impl Context {
                     }
                     self.metrics.frame(Direction::Out, FrameKind::Heartbeat, heartbeat.len());
                 }
+                // Whatever else is ready runs first: it may have more to send, which then goes in the same frame.
+                tokio::task::yield_now().await;
                 continue;
             }
             frames.seal();

@@ -1,4 +1,4 @@
-//! Connections between nodes: TCP, one per pair, on which each side sends frames of many messages. Coordinators dial,
+//! Connections between nodes: TCP, or queues between nodes of one process; one per pair, on which each side sends frames of many messages. Coordinators dial,
 //! workers listen. Before anything else both ends prove that they know the cluster's secret ([`handshake`]); nothing that a
 //! stranger sends reaches a machine. Whatever breaks the rules of a frame closes its connection, is counted as a [`Fault`]
 //! and logged, and harms nobody else.
@@ -15,10 +15,12 @@ use tokio::net::TcpListener;
 pub mod connection;
 pub mod frame;
 pub mod handshake;
+mod near;
 pub(crate) mod peers;
 
 pub use frame::{FRAME_BYTES_MAX, FrameKind};
 pub use handshake::{InvalidSecret, Secret};
+pub use near::Neighbours;
 
 /// Where a node meets its peers, and as whom.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct Endpoint {
     pub durability: Durability,
     /// For a coordinator: what the workers that it met said of the worth of their votes.
     pub met: Met,
+    /// The nodes of this process, which are met without a socket.
+    pub neighbours: Neighbours,
     /// Bounds on what peers may do.
     pub limits: Limits,
 }
@@ -136,6 +140,7 @@ impl Endpoint {
             dial: Vec::new(),
             durability: Durability::default(),
             met: Met::default(),
+            neighbours: Neighbours::default(),
             limits: Limits::default(),
         }
     }
@@ -144,6 +149,12 @@ impl Endpoint {
     #[must_use]
     pub fn with_durability(self, durability: Durability) -> Self {
         Endpoint { durability, ..self }
+    }
+
+    /// The same, beside these nodes of the same process.
+    #[must_use]
+    pub fn beside(self, neighbours: Neighbours) -> Self {
+        Endpoint { neighbours, ..self }
     }
 
     /// A coordinator's: dials these workers, and again whenever a connection is lost.
@@ -158,6 +169,7 @@ impl Endpoint {
             dial: workers,
             durability: Durability::default(),
             met: Met::default(),
+            neighbours: Neighbours::default(),
             limits: Limits::default(),
         }
     }

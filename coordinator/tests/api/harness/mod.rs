@@ -79,6 +79,7 @@ impl Cluster {
             workers: self.addresses.clone(),
             secret: None,
             data: self.data.clone(),
+            neighbours: skein_runtime::transport::Neighbours::default(),
             surface: self.surface.clone(),
         };
         let registry = Registry::new();
