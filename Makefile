@@ -4,12 +4,14 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test check model fuzz setup-build setup-test app
+.PHONY: help run build test check model fuzz bench flames setup-build setup-test app
 
 # What `make run` passes on: make run ARGS="--data data --workers 5"
 ARGS ?= --demo
 # How long `make fuzz` runs.
 FUZZ_SECONDS ?= 60
+# How long `make bench` loads a server for each measurement.
+BENCH_SECONDS ?= 5
 # What `make load` runs, from ops/k6; how many arrivals a second, and for how long.
 SCRIPT ?= load.js
 RATE ?=
@@ -64,6 +66,18 @@ observe: ## run the containers with Prometheus, Grafana and traces (needs Docker
 load: ## put load on the containers (SCRIPT=load.js RATE=n DURATION=30s; needs Docker)
 	@docker compose ps --quiet coordinator | grep -q . || docker compose up --build --detach --wait
 	@docker compose --profile load run --rm --no-deps -e RATE=$(RATE) -e DURATION=$(DURATION) k6 run --quiet /scripts/$(SCRIPT)
+
+bench: setup-build app ## measure: requests beside the ceiling, memory, start-up, the core's steps (BENCH_SECONDS=n)
+	@ops/setup bench
+	@cargo build --release --locked --package skein --package skein-bench
+	@target/release/skein-bench http --seconds $(BENCH_SECONDS) --json target/bench.json
+	@target/release/skein-bench memory
+	@cargo bench --locked --package skein-bench --features micro
+
+flames: setup-build app ## draw flame graphs of the writes into docs/images
+	@ops/setup flames
+	@cargo build --release --locked --package skein --package skein-bench
+	@target/release/skein-bench flame
 
 setup-build:
 	@ops/setup build
