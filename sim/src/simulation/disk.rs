@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use skein_protocol::id::NodeId;
+use skein_protocol::id::{NodeId, TxnId};
 use skein_protocol::record::{Record, Snapshot};
 
 use super::ledger::Progress;
@@ -16,6 +16,8 @@ pub(crate) struct Disk {
     /// How far each key's writes had come at the last sync.
     progress: Progress,
     unsynced: VecDeque<Record>,
+    /// Aborts that have become durable and were not asked for yet.
+    aborted: Vec<TxnId>,
     /// How many of these a running sync covers; 0 when none runs.
     syncing: usize,
     /// A disk that hangs: no sync ends any more.
@@ -37,7 +39,14 @@ pub(crate) enum Tail {
 
 impl Disk {
     pub(crate) fn new(node: NodeId) -> Self {
-        Disk { synced: Snapshot::new(node), progress: Progress::default(), unsynced: VecDeque::new(), syncing: 0, hung: false }
+        Disk {
+            synced: Snapshot::new(node),
+            progress: Progress::default(),
+            unsynced: VecDeque::new(),
+            aborted: Vec::new(),
+            syncing: 0,
+            hung: false,
+        }
     }
 
     /// No sync ends from now on.
@@ -86,9 +95,17 @@ impl Disk {
 
     fn fold(&mut self, records: usize) {
         for record in self.unsynced.drain(..records) {
+            if let Record::Aborted { txn, .. } = &record {
+                self.aborted.push(*txn);
+            }
             self.progress.fold(&record);
             self.synced.fold(&record);
         }
+    }
+
+    /// The aborts that have become durable since the last time.
+    pub(crate) fn take_aborted(&mut self) -> Vec<TxnId> {
+        std::mem::take(&mut self.aborted)
     }
 
     /// What a start reads from it.

@@ -64,7 +64,10 @@ impl World {
             FaultKind::PartitionBothWays => self.partition(coordinator, worker, [true, true], brief),
             FaultKind::PartitionPartial => {
                 let workers: Vec<Slot> = self.workers().filter(|it| *it != worker).collect();
-                workers.into_iter().fold(false, |any, it| self.partition(coordinator, it, [true, true], brief) || any)
+                for it in workers {
+                    self.partition(coordinator, it, [true, true], brief);
+                }
+                true
             }
             FaultKind::Pause => self.pause(node, brief),
             FaultKind::SlowNode => {
@@ -228,7 +231,7 @@ impl World {
     }
 
     /// Faults that fall at random seldom meet the few messages that end a doubt. These are aimed at: the message is lost with
-    /// its connection, or its sender dies with it, and often another worker goes for a long while as well.
+    /// its connection or late, or its sender dies with it, and often another worker goes for a long while as well.
     pub(crate) fn aim_at(&mut self, slot: Slot, to: NodeId, message: &Message) {
         let ends_doubt = match message {
             Message::Decide { outcome, .. } => *outcome == Outcome::Aborted,
@@ -240,11 +243,20 @@ impl World {
         }
         self.coverage.saw(Sight::Aimed);
         let connection = self.nodes[slot].peers.get(&to).copied();
-        if self.random.chance(500) {
-            self.dies_after_step = true;
-        } else if let Some(connection) = connection {
-            self.say(slot, "cut", "", || "aimed".into());
-            self.sever(connection, None);
+        match (self.random.below(3), connection) {
+            (0, Some(connection)) => {
+                self.say(slot, "cut", "", || "aimed".into());
+                self.sever(connection, None);
+            }
+            (1, Some(connection)) => {
+                // It is late, perhaps later than what others send, and perhaps its sender is gone by then.
+                let ends = &self.network.connections[connection].ends;
+                let (coordinator, worker) = (ends[0].slot, ends[1].slot);
+                self.network.link(coordinator, worker).percent = self.random.magnitude(5_000, 200_000);
+                self.queue.push(self.now + 2 * SECOND, Event::LinkUsual(coordinator, worker));
+                self.dies_after_step = self.random.chance(300);
+            }
+            _ => self.dies_after_step = true,
         }
         let other = self.random.index(self.plan.logged.len());
         if self.random.chance(600) && other != slot && self.nodes[other].is_up() && self.may_crash(other) {

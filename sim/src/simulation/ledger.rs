@@ -86,14 +86,17 @@ impl Ledger {
     }
 
     /// A replica has handed this record to its log.
-    pub(crate) fn recorded(&mut self, node: NodeId, record: &Record, progress: &mut Progress) -> Result<(), Violation> {
+    pub(crate) fn recorded(&mut self, record: &Record, progress: &mut Progress) -> Result<(), Violation> {
         match record {
             Record::Prepared(prepared) => self.prepared(prepared),
             Record::Committed { txn, writes, .. } => {
                 self.committed(*txn, writes)?;
                 writes.iter().try_for_each(|write| self.applied(*txn, write, progress.next(&write.key)))
             }
-            Record::Aborted { txn, .. } => self.aborted(node, *txn),
+            Record::Aborted { txn, .. } => {
+                self.ended.entry(*txn).or_insert(Ended { outcome: Outcome::Aborted, writes: Vec::new() });
+                Ok(())
+            }
             Record::Bound { .. } | Record::Sealed { .. } | Record::Forgot { .. } | Record::ForgotViews { .. } => Ok(()),
         }
     }
@@ -133,10 +136,11 @@ impl Ledger {
         Ok(())
     }
 
-    fn aborted(&mut self, node: NodeId, txn: TxnId) -> Result<(), Violation> {
+    /// An abort has become durable at a replica; before that it may be lost, and nobody has been told.
+    pub(crate) fn aborted(&mut self, node: NodeId, txn: TxnId) -> Result<(), Violation> {
         self.aborters.entry(txn).or_default().insert(node);
-        let known = self.ended.entry(txn).or_insert(Ended { outcome: Outcome::Aborted, writes: Vec::new() });
-        if known.outcome == Outcome::Committed { self.part(txn) } else { Ok(()) }
+        let committed = self.ended.get(&txn).is_some_and(|ended| ended.outcome == Outcome::Committed);
+        if committed { self.part(txn) } else { Ok(()) }
     }
 
     /// A transaction is committed here and aborted there. That is right only if all who aborted it have been left out: nobody
@@ -223,19 +227,18 @@ mod tests {
     fn an_outcome_that_two_members_see_differently_is_found() {
         let mut ledger = Ledger::default();
         assert_eq!(ledger.swapped(&record(1, &[1, 2])), Ok(true));
-        let aborted = Record::Aborted { txn: txn(1), view: ViewNumber(1) };
-        assert_eq!(ledger.recorded(NodeId(3), &aborted, &mut Progress::default()), Ok(()));
-        assert_eq!(ledger.recorded(NodeId(1), &committed(1), &mut Progress::default()), Ok(()));
-        assert_eq!(ledger.recorded(NodeId(2), &aborted, &mut Progress::default()).unwrap_err().property, "atomicity");
+        assert_eq!(ledger.aborted(NodeId(3), txn(1)), Ok(()), "it was left out");
+        assert_eq!(ledger.recorded(&committed(1), &mut Progress::default()), Ok(()));
+        assert_eq!(ledger.aborted(NodeId(2), txn(1)).unwrap_err().property, "atomicity");
     }
 
     #[test]
     fn writes_of_one_key_in_different_order_are_found() {
         let mut ledger = Ledger::default();
         let (mut one, mut other) = (Progress::default(), Progress::default());
-        assert_eq!(ledger.recorded(NodeId(1), &committed(1), &mut one), Ok(()));
-        assert_eq!(ledger.recorded(NodeId(1), &committed(2), &mut one), Ok(()));
-        assert_eq!(ledger.recorded(NodeId(2), &committed(2), &mut other).unwrap_err().property, "convergence");
+        assert_eq!(ledger.recorded(&committed(1), &mut one), Ok(()));
+        assert_eq!(ledger.recorded(&committed(2), &mut one), Ok(()));
+        assert_eq!(ledger.recorded(&committed(2), &mut other).unwrap_err().property, "convergence");
     }
 
     #[test]

@@ -84,6 +84,8 @@ impl World {
         self.waits.gone(slot);
         if let Some(disk) = &mut self.nodes[slot].disk {
             let tail = disk.crash(&mut self.random);
+            let aborted = disk.take_aborted();
+            self.aborted(slot, aborted);
             match tail {
                 Tail::Lost => self.coverage.saw(Sight::TailLost),
                 Tail::Torn => self.coverage.saw(Sight::TailTorn),

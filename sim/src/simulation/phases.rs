@@ -38,6 +38,11 @@ const ANSWER_MAX: Time = 3 * SECOND;
 /// How long nothing is asked before nothing may be left.
 const REST: Time = 4 * SECOND;
 
+/// The phases of a run, in order.
+const PHASES: [Phase; 5] = [World::danger, World::healing, World::calm, World::rest, World::epilogue];
+
+type Phase = fn(&mut World) -> Result<(), Violation>;
+
 /// What to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -93,9 +98,7 @@ impl World {
     fn play(&mut self) {
         let plan = format!("{:?}", self.plan);
         self.say(self.leader(), "plan", "", || plan);
-        let phases: [fn(&mut World) -> Result<(), Violation>; 5] =
-            [World::danger, World::healing, World::calm, World::rest, World::epilogue];
-        for phase in phases {
+        for phase in PHASES {
             if let Err(violation) = phase(self) {
                 self.violate(violation);
             }

@@ -45,7 +45,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// The plan of a seed with about so many calls.
     pub(crate) fn draw(random: &mut Random, calls: u32) -> Self {
-        let workers = usize::try_from(random.between(2, 5)).expect("a few");
+        let workers = usize::try_from(random.pick(&[2, 2, 3, 3, 4, 5])).expect("a few");
         let logged = match random.below(10) {
             0..7 => vec![true; workers],
             7..9 => vec![false; workers],

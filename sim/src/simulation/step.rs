@@ -2,9 +2,10 @@
 //! between any two of these outputs. After each step the machine's own invariants are asked, and what it wrote to its log
 //! is compared with what the others wrote.
 
-use skein_protocol::id::NodeId;
+use skein_protocol::id::{NodeId, TxnId};
 use skein_protocol::membership::view::ViewRecord;
 use skein_protocol::message::Message;
+use skein_protocol::record::Record;
 use skein_protocol::step::{Event as Published, Input, Output, Swapped, TransactionStep};
 
 use super::checks::Violation;
@@ -120,11 +121,13 @@ impl World {
                 self.say(slot, "log", "", || super::trace::record(&record));
                 *records += 1;
                 let node = &mut self.nodes[slot];
-                if let Err(violation) = self.ledger.recorded(node.id, &record, &mut node.progress) {
+                if let Err(violation) = self.ledger.recorded(&record, &mut node.progress) {
                     self.violate(violation);
                 }
-                if let Some(disk) = &mut self.nodes[slot].disk {
-                    disk.append(record);
+                match (&mut self.nodes[slot].disk, record) {
+                    (Some(disk), record) => disk.append(record),
+                    (None, Record::Aborted { txn, .. }) => self.aborted(slot, vec![txn]),
+                    (None, _) => {}
                 }
             }
             Output::Send { to, message } => {
@@ -197,8 +200,20 @@ impl World {
             return;
         }
         let records = disk.end_sync();
+        let aborted = disk.take_aborted();
+        self.aborted(slot, aborted);
         self.deliver(slot, Pending::Persisted(records));
         self.begin_sync(slot);
+    }
+
+    /// These aborts are durable here.
+    pub(super) fn aborted(&mut self, slot: Slot, aborted: Vec<TxnId>) {
+        let node = self.nodes[slot].id;
+        for txn in aborted {
+            if let Err(violation) = self.ledger.aborted(node, txn) {
+                self.violate(violation);
+            }
+        }
     }
 
     pub(super) fn swap(&mut self, slot: Slot, expected: Option<ViewRecord>, record: ViewRecord) {

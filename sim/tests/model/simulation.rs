@@ -75,7 +75,7 @@ fn mistakes_made_on_purpose_are_found() {
         "RetryCommitted",
     ];
     for name in common {
-        let seeded = mistake::named(name).unwrap();
+        let seeded = mistake::named(name).expect("a mistake has a name");
         assert!(!campaign(1, 150, seeded.mistakes).failures.is_empty(), "{name} was not found");
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn check(oracle: &Oracle, states: &States) -> Result<(), Violation> {
             let state = chain.and_then(|chain| chain.of_row(row).map(|state| (chain, state)));
             let Some((chain, state)) = state else { return broken(format!("{row:?} was never written")) };
             let stored = chain.writes[state - 1].stored.as_ref();
-            if !stored.is_some_and(|stored| stored.value == row.value) {
+            if stored.is_none_or(|stored| stored.value != row.value) {
                 return broken(format!("{row:?} is not what was written, {stored:?}"));
             }
             let acknowledged = chain.acknowledged_before(call.begun);
