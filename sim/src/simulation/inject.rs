@@ -259,10 +259,18 @@ impl World {
             _ => self.dies_after_step = true,
         }
         let other = self.random.index(self.plan.logged.len());
-        if self.random.chance(600) && other != slot && self.nodes[other].is_up() && self.may_crash(other) {
-            self.crash(other);
+        if self.random.chance(600) && other != slot {
+            // Only when this step is over: it may end with a crash itself.
+            self.queue.push(self.now, Event::Leave(other, self.nodes[other].life));
+        }
+    }
+
+    /// A worker dies for long enough to be left out.
+    pub(crate) fn leave(&mut self, worker: Slot) {
+        if self.danger && self.nodes[worker].is_up() && self.may_crash(worker) {
+            self.crash(worker);
             let down = self.random.between(SECOND, 8 * SECOND);
-            self.queue.push(self.now + down, Event::Restart(other, self.nodes[other].life));
+            self.queue.push(self.now + down, Event::Restart(worker, self.nodes[worker].life));
         }
     }
 

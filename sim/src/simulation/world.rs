@@ -37,6 +37,8 @@ pub(crate) enum Event {
     /// The next fault.
     Fault,
     Restart(Slot, u32),
+    /// A worker dies for long.
+    Leave(Slot, u32),
     Unblock(Slot, Slot, u64),
     Usual(Slot, FaultKind),
     LinkUsual(Slot, Slot),
@@ -163,6 +165,7 @@ impl World {
             Event::Call(client) => self.call(client),
             Event::Fault => self.fault(),
             Event::Restart(slot, life) if self.nodes[slot].life == life => self.start(slot),
+            Event::Leave(slot, life) if self.nodes[slot].life == life => self.leave(slot),
             Event::Unblock(coordinator, worker, epoch) => {
                 if self.network.link(coordinator, worker).epoch == epoch {
                     self.say(coordinator, "heal", worker, String::new);
@@ -171,7 +174,12 @@ impl World {
             }
             Event::Usual(slot, kind) => self.usual(slot, kind),
             Event::LinkUsual(coordinator, worker) => self.network.link(coordinator, worker).percent = 100,
-            Event::Within(..) | Event::Synced(..) | Event::SwapEffect(..) | Event::Wake(..) | Event::Restart(..) => {}
+            Event::Within(..)
+            | Event::Synced(..)
+            | Event::SwapEffect(..)
+            | Event::Wake(..)
+            | Event::Restart(..)
+            | Event::Leave(..) => {}
         }
         true
     }
