@@ -32,11 +32,10 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use prometheus::Registry;
 use skein_runtime::transport::Met;
 use tokio::sync::Semaphore;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -98,18 +97,16 @@ impl Shared {
     }
 }
 
-/// Everything that is served, with all layers around it. A layer that stands below another here is outside of it. The gate has
-/// no layer of its own, since each costs every request several allocations: it is passed within the outermost.
+/// Everything that is served. One layer is around all of it, since each costs every request some microseconds: within it a
+/// request is observed, its panics are caught, and it passes the gate. Only files of text have the layer that compresses them.
 pub fn router(app: App) -> Router {
     let (router, _) = routes();
     router
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .fallback(elsewhere)
+        .fallback_service(any(elsewhere).layer(compression()).with_state(Arc::clone(&app)))
         .method_not_allowed_fallback(another_method)
-        .layer(CompressionLayer::new().compress_when(assets::Compressed))
-        .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::clone(&app), observed::observe))
         .with_state(app)
 }
@@ -141,12 +138,17 @@ fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(settings::get))
         .split_for_parts();
     openapi::complete(&mut document);
-    let router = router
-        .route("/api/openapi.json", get(openapi::document))
+    let docs = Router::new()
         .route("/api/docs", get(openapi::page))
         .route("/api/docs/", get(openapi::page))
-        .route("/api/docs/{*path}", get(openapi::docs));
-    (router, document)
+        .route("/api/docs/{*path}", get(openapi::docs))
+        .layer(compression());
+    (router.route("/api/openapi.json", get(openapi::document)).merge(docs), document)
+}
+
+/// Compresses what is worth it.
+fn compression() -> CompressionLayer<assets::Compressed> {
+    CompressionLayer::new().compress_when(assets::Compressed)
 }
 
 /// A path that has no route: below `/api` a problem, elsewhere the app's concern. Below `/api/tweet` a login comes first, so
@@ -185,6 +187,8 @@ fn text_header(text: String) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use axum::middleware::{Next, from_fn};
+
     use super::*;
     use axum::body::Body;
     use axum::http::StatusCode;
@@ -195,7 +199,8 @@ mod tests {
         async fn fault() {
             panic!("a fault made for this test");
         }
-        let router: Router = Router::new().route("/", get(fault)).layer(CatchPanicLayer::custom(panicked));
+        let caught = async |request: Request, next: Next| observed::unpanicked(next.run(request)).await;
+        let router: Router = Router::new().route("/", get(fault)).layer(from_fn(caught));
         let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["content-type"], "application/problem+json");

@@ -76,6 +76,8 @@ async fn every_end_of_a_transaction_has_its_answer() {
     // The reply; then status, code, whether the header names the transaction, whether the document does, whether to try again.
     let rows = [
         (Some(Reply::Unknown { txn: TXN }), 503, 714, true, true, false),
+        // The first operation checks the session: it has ended since it was seen here.
+        (Some(aborted(AbortReason::Expectation { operation: 0, found: None })), 401, 700, false, false, false),
         (Some(aborted(AbortReason::Memory)), 507, 717, true, false, false),
         (Some(aborted(AbortReason::Contention)), 409, 718, true, false, true),
         (Some(Reply::Refused(Refusal::Overloaded)), 503, 715, false, false, true),
