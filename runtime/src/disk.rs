@@ -13,15 +13,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sled::{Batch, IVec};
+use tracing::warn;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Bytes of pages that sled keeps in memory. Little is enough: everything is read once, at the start, and what is written
@@ -121,7 +122,11 @@ impl Database {
                 sync_file(&blob.map_err(io)?.path()).map_err(io)?;
             }
         } else {
-            fs::create_dir_all(path).map_err(io)?;
+            // What is kept is nobody's business but its owner's: records hold hashes of passwords.
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+        }
+        if is_open_to_others(path).map_err(io)? {
+            warn!(path = %path.display(), "others on this machine can read {}: chmod 700 keeps them out", path.display());
         }
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let deadline = Instant::now() + LOCK_WAIT;
@@ -316,4 +321,35 @@ fn failed(path: &Path, error: sled::Error) -> DiskError {
 /// Syncs a file or directory, its size and name included.
 pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Whether anybody but the owner gets at what is in this directory, as far as it and the one above it say.
+fn is_open_to_others(path: &Path) -> io::Result<bool> {
+    for directory in [Some(path), path.parent().filter(|above| !above.as_os_str().is_empty())].into_iter().flatten() {
+        if fs::metadata(directory)?.permissions().mode() & 0o077 == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_made_here_is_its_owners_alone() {
+        let data = tempfile::tempdir().unwrap();
+        let above = data.path().join("data");
+        let path = above.join("log");
+        drop(Database::open(&path, 1, |_, _| Ok(())).unwrap());
+        for made in [&above, &path] {
+            assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700, "{}", made.display());
+        }
+        assert!(!is_open_to_others(&path).unwrap());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(!is_open_to_others(&path).unwrap(), "the directory above it keeps others out");
+        fs::set_permissions(&above, fs::Permissions::from_mode(0o750)).unwrap();
+        assert!(is_open_to_others(&path).unwrap());
+    }
 }
