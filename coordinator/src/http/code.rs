@@ -65,7 +65,7 @@ codes! {
     MethodNotAllowed = 705, METHOD_NOT_ALLOWED, "method_not_allowed";
     /// The tweet has another version than the one named in If-Match.
     VersionMismatch = 706, PRECONDITION_FAILED, "version_mismatch";
-    /// The body is of another media type than application/json.
+    /// The body is of another media type, charset or encoding than plain application/json.
     UnsupportedMediaType = 707, UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type";
     /// The body is not the JSON document that was expected.
     MalformedBody = 708, BAD_REQUEST, "malformed_body";

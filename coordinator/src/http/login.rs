@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::address::Client;
-use super::body::JsonBody;
+use super::body::{Form, JsonBody};
 use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::precondition;
@@ -27,6 +27,8 @@ pub struct Credentials {
     /// The password; not needed, and ignored, where people log in by name alone.
     password: Option<String>,
 }
+
+impl Form for Credentials {}
 
 /// Who is logged in.
 #[derive(Serialize, ToSchema)]

@@ -34,7 +34,7 @@ use super::{App, session, text_header};
             are remembered.\n\n\
             **Reads.** One tweet is read strictly serializable. A list is read as of the request's arrival unless \
             `consistent=strict` is asked for.\n\n\
-            **Bounds.** Bodies 16 KiB; heads of 16 KiB and 64 headers; paths and queries 8 KiB; requests 15 s."
+            **Bounds.** Bodies 16 KiB, a tweet's more where longer tweets are allowed; heads of 16 KiB and 64 headers; paths and queries 8 KiB; requests 15 s."
     ),
     components(schemas(super::tweets::ConsistencyParameter)),
     tags(

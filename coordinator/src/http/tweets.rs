@@ -13,13 +13,14 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::App;
-use super::body::JsonBody;
+use super::body::{self, JsonBody};
 use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::parameter::Query;
 use super::precondition;
 use super::session::{Bearer, LoggedIn, nobody};
 use crate::clock::Timestamp;
+use crate::config::Limits;
 use crate::idempotency::{Claim, Fingerprint};
 use crate::tweets::{self, Done, PAGE_MAX, Written};
 
@@ -64,6 +65,19 @@ pub struct TweetText {
     /// 1 to 100 Unicode scalar values, not all white space; the upper bound is a setting that `/api/settings` tells.
     #[schema(example = "Hello", min_length = 1)]
     text: String,
+}
+
+/// Bytes that a scalar value has at the most in JSON: two escapes of a UTF-16 half each.
+const SCALAR_BYTES_MAX: usize = 12;
+
+/// Bytes of a tweet's body beside the characters of its text: names, quotes, white space.
+const FRAME_BYTES_MAX: usize = 1024;
+
+impl body::Form for TweetText {
+    /// A text that the settings allow always fits, however it is written.
+    fn bytes_max(limits: &Limits) -> usize {
+        body::BODY_BYTES_MAX.max(limits.tweet_characters_max * SCALAR_BYTES_MAX + FRAME_BYTES_MAX)
+    }
 }
 
 /// Which tweets to list.

@@ -104,6 +104,24 @@ async fn a_text_has_bounds_in_unicode_scalar_values() {
 }
 
 #[tokio::test]
+async fn the_longest_text_that_can_be_set_fits_however_it_is_written() {
+    let mut settings = SurfaceConfig::new(Auth::Name);
+    settings.limits.tweet_characters_max = 10_000;
+    let cluster = Cluster::with(settings).await;
+    let mut ann = cluster.logged_in("ann").await;
+    let escaped = format!("{{\"text\":\"{}\"}}", "\\ud83e\\uddf6".repeat(10_000));
+    let headers = [("content-type", "application/json"), ("idempotency-key", "long")];
+    let posted = ann.raw(Method::POST, "/api/tweet", &headers, escaped.into()).await.ok(201);
+    let text = ann.get(posted.header("location")).await.ok(200).json()["text"].clone();
+    assert_eq!(text, "\u{1f9f6}".repeat(10_000));
+    ann.post("/api/tweet", json!({ "text": "\u{1f9f6}".repeat(10_001) })).await.problem_in(400, 512, "text");
+    let document = ann.post("/api/tweet", json!({ "text": "x".repeat(200_000) })).await.problem_in(413, 710, "body");
+    assert_eq!(document["errors"][0]["bound"], 121_024);
+    // What has no text of that length keeps the smaller bound.
+    ann.post("/api/login", json!({ "username": "x".repeat(20_000) })).await.problem_in(413, 710, "body");
+}
+
+#[tokio::test]
 async fn lists_go_from_the_newest_to_the_oldest_page_by_page() {
     let cluster = Cluster::start().await;
     let mut ann = cluster.logged_in("ann").await;

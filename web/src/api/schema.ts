@@ -346,7 +346,7 @@ export interface components {
          *     | 704 | 404 | There is nothing at this path. |
          *     | 705 | 405 | The path does not take this method; `Allow` lists those that it takes. |
          *     | 706 | 412 | The tweet has another version than the one named in If-Match. |
-         *     | 707 | 415 | The body is of another media type than application/json. |
+         *     | 707 | 415 | The body is of another media type, charset or encoding than plain application/json. |
          *     | 708 | 400 | The body is not the JSON document that was expected. |
          *     | 709 | 400 | A parameter or header is malformed. |
          *     | 710 | 413 | The body is longer than allowed. |
