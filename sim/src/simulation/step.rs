@@ -282,7 +282,7 @@ impl World {
                 self.say(slot, "view", "", || format!("{view} active {members:?}, {committed} committed, {aborted} aborted"));
             }
             Published::Transaction { step: TransactionStep::Retried { .. }, .. } => self.coverage.saw(Sight::Retried),
-            Published::Transaction { .. } | Published::LeftOut { .. } | Published::NotTaken { .. } => {}
+            _ => {}
         }
     }
 }
