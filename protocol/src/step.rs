@@ -344,15 +344,19 @@ pub enum Event {
         /// Transactions that were in doubt and aborted with it.
         aborted: u32,
     },
-    /// A member was left out of the next view.
+    /// A member of the view before is left out of the one that has become active.
     LeftOut {
         /// Who.
         node: NodeId,
+        /// Where it was reached last.
+        address: String,
     },
     /// A worker of another cluster, or one that belongs to no view, was met and not taken.
     NotTaken {
         /// Who.
         node: NodeId,
+        /// Where it was reached.
+        address: String,
         /// The cluster that it is bound to.
         bound: Option<ClusterId>,
     },

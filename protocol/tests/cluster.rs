@@ -13,7 +13,7 @@ use skein_protocol::node::worker::{Worker, WorkerConfig};
 use skein_protocol::operation::{Action, Answer, Consistency, Expect, Key, Operation, Query, Range, Row, Shared, TableId};
 use skein_protocol::record::Snapshot;
 use skein_protocol::step::{
-    AbortReason, Halt, Input, KnownOutcome, Machine, Output, Peer, Refusal, Reply, Request, Role, Swapped, Timer,
+    AbortReason, Event, Halt, Input, KnownOutcome, Machine, Output, Peer, Refusal, Reply, Request, Role, Swapped, Timer,
 };
 
 const COORDINATOR: NodeId = NodeId(100);
@@ -29,6 +29,8 @@ struct World {
     requests: u64,
     timers: Vec<Timer>,
     halt: Option<Halt>,
+    /// Who was left out or not taken, and where it was reached.
+    outsiders: Vec<(NodeId, String)>,
     /// Messages that this returns true for are lost.
     lose: fn(&Message) -> bool,
     sent: usize,
@@ -52,6 +54,7 @@ impl World {
             requests: 0,
             timers: Vec::new(),
             halt: None,
+            outsiders: Vec::new(),
             lose: |_| false,
             sent: 0,
         };
@@ -136,6 +139,9 @@ impl World {
                         self.input(COORDINATOR, Input::Swapped(Swapped::Done));
                     }
                     Output::Halt(halt) => self.halt = Some(halt),
+                    Output::Publish(Event::LeftOut { node, address } | Event::NotTaken { node, address, .. }) => {
+                        self.outsiders.push((node, address));
+                    }
                     Output::SetTimer { .. } | Output::CancelTimer(_) | Output::Publish(_) => {}
                 }
             }
@@ -302,9 +308,12 @@ fn a_lost_worker_is_left_out_and_what_was_under_way_ends() {
     assert!(matches!(world.replies[&queued], Reply::Committed { .. }));
     assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "2"), ("b", "1")]));
     assert!(world.digests_agree());
-    // The one that was left out is not taken back by itself.
+    let left_out = (NodeId(3), "w3".to_owned());
+    assert_eq!(world.outsiders, std::slice::from_ref(&left_out), "said once, when the view without it is active");
+    // The one that was left out is not taken back by itself, and each time that it comes this is said.
     world.restart(NodeId(3));
     world.run();
+    assert_eq!(world.outsiders, [left_out.clone(), left_out]);
     assert_eq!(world.control.as_ref().unwrap().active.as_ref().unwrap().view.members(), [NodeId(1), NodeId(2)]);
 }
 
@@ -321,6 +330,7 @@ fn a_worker_that_comes_back_within_the_grace_stays_a_member() {
     world.run();
     assert!(matches!(world.replies[&write], Reply::Committed { txn, .. } if txn.sequence == 2));
     assert_eq!(world.control.as_ref().unwrap().active.as_ref().unwrap().view.members().len(), 3);
+    assert_eq!(world.outsiders, []);
     assert!(world.digests_agree());
 }
 

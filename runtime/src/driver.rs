@@ -4,6 +4,7 @@
 //! threads of their own, a peer that doesn't take its messages is cut off, and a client that doesn't take its reply is
 //! nobody's concern.
 
+mod membership;
 mod run;
 mod swap;
 

@@ -45,7 +45,7 @@ impl Phases {
             Event::Transaction { txn, step } => self.step(*txn, *step, now),
             // What ran in earlier views is settled by this one.
             Event::ViewActive { .. } => self.under_way.clear(),
-            Event::ViewPending { .. } | Event::LeftOut { .. } | Event::NotTaken { .. } => {}
+            _ => {}
         }
     }
 

@@ -104,7 +104,7 @@ impl ViewChange {
         let node = peer.node;
         let foreign = self.record.as_ref().is_some_and(|record| peer.cluster.is_some_and(|bound| bound != record.cluster));
         if foreign || (self.active().is_some() && !self.is_member(node)) {
-            out.push(Output::Publish(Event::NotTaken { node, bound: peer.cluster }));
+            out.push(Output::Publish(Event::NotTaken { node, address: peer.address.clone(), bound: peer.cluster }));
         }
         let first = self.candidates().next().is_none();
         self.connected.insert(node, peer);
@@ -238,14 +238,20 @@ impl ViewChange {
                 }
                 return None;
             }
-            Swapped::Done | Swapped::Current(_) => self.record = Some(next.clone()),
+            Swapped::Done | Swapped::Current(_) => {}
         }
+        let before = self.record.replace(next.clone());
         match core::mem::replace(&mut self.stage, Stage::Steady) {
             Stage::Announcing { next } => {
                 self.seal(next, out);
                 None
             }
-            Stage::Deciding { next, settlement } => next.active.map(|active| self.activate(active, settlement, out)),
+            Stage::Deciding { next, settlement } => next.active.map(|active| {
+                let activated = self.activate(active, settlement, out);
+                let before = before.and_then(|record| record.active).map(|active| active.view);
+                leave_out(before.as_ref(), &activated.view, out);
+                activated
+            }),
             Stage::Gathering { .. } | Stage::Sealing { .. } | Stage::Steady => None,
         }
     }
@@ -295,7 +301,8 @@ impl ViewChange {
     pub fn seal_refused(&mut self, from: NodeId, view: ViewNumber, bound: ClusterId, out: &mut Vec<Output>) {
         let Stage::Sealing { view: pending, .. } = &self.stage else { return };
         if pending.number == view {
-            out.push(Output::Publish(Event::NotTaken { node: from, bound: Some(bound) }));
+            let address = self.connected.get(&from).map(|peer| peer.address.clone()).unwrap_or_default();
+            out.push(Output::Publish(Event::NotTaken { node: from, address, bound: Some(bound) }));
             self.silent.insert(from);
         }
     }
@@ -385,5 +392,15 @@ impl ViewChange {
 
     fn is_member(&self, node: NodeId) -> bool {
         self.active().is_some_and(|active| active.view.members().contains(&node))
+    }
+}
+
+/// Says which members of the view before are not in this one.
+fn leave_out(before: Option<&View>, view: &View, out: &mut Vec<Output>) {
+    let members = view.members();
+    for member in before.into_iter().flat_map(|before| before.shards.iter().flatten()) {
+        if !members.contains(&member.node) {
+            out.push(Output::Publish(Event::LeftOut { node: member.node, address: member.address.clone() }));
+        }
     }
 }

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep};
 use tracing::{error, info, warn};
 
+use super::membership::Membership;
 use super::swap::Swaps;
 use super::{Asked, Command, Invariants, Parts, Stopped};
 use crate::metrics::NodeMetrics;
@@ -76,6 +77,7 @@ pub(super) struct Driver<M> {
     /// Inputs handled in this batch.
     handled: u64,
     spans: Spans,
+    membership: Membership,
     /// A coordinator's alone.
     phases: Option<Phases>,
     invariants: Option<(Invariants<M>, Interval)>,
@@ -138,6 +140,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
             outputs: Vec::new(),
             handled: 0,
             spans,
+            membership: Membership::default(),
             phases,
             invariants,
             draining: None,
@@ -254,6 +257,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
                 if self.peers.opened(connection, peer.node, way) {
                     self.give(Input::Disconnected { node: peer.node });
                 }
+                self.membership.connected(&peer);
                 self.give(Input::Connected(peer));
             }
             Inbound::Messages { connection, from, messages } => self.take_messages(connection, from, messages),
@@ -265,6 +269,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
             }
             Inbound::Closed { connection, node } => {
                 if self.peers.closed(connection, node) {
+                    self.membership.disconnected(self.metrics.name(), node);
                     self.give(Input::Disconnected { node });
                 }
             }
@@ -371,10 +376,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
         if let Some(phases) = &mut self.phases {
             phases.published(&event, Instant::now);
         }
-        match &event {
-            Event::Transaction { .. } => {}
-            event => info!(node.name = self.metrics.name(), ?event, "membership"),
-        }
+        self.membership.published(self.metrics.name(), &event);
         if self.channels.events.receiver_count() > 0 {
             // The last watcher may have gone just now.
             let _unseen = self.channels.events.send(event);
