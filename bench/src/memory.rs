@@ -46,9 +46,10 @@ pub async fn run(skein: &Path, directory: &Path, tweets: usize) -> anyhow::Resul
     drop(memory);
     let begun = Instant::now();
     let worker = Process::start(skein, &args, &directory.join("worker-again.log"))?;
+    let elapsed = begun.elapsed().as_secs_f64();
     println!(
-        "the worker was ready again after {:.2} s, with {:.0} MiB resident",
-        begun.elapsed().as_secs_f64(),
+        "the worker was ready again after {elapsed:.2} s ({:.2} s of processor time), with {:.0} MiB resident",
+        machine::used_by(worker.pid())?.duration().as_secs_f64(),
         mib(machine::resident_bytes(worker.pid())?)
     );
     Ok(())
