@@ -59,6 +59,12 @@ pub enum Omission {
     OneVoteLess,
     /// A transaction that was in doubt is tried again though the view change committed it.
     RetryCommitted,
+    /// A doubt begins a view change that is under way anew.
+    DoubtRestarts,
+    /// A digest does not wait for prepares that wait.
+    DigestPassesWaiting,
+    /// What is asked for before the first view keeps the age that it got then.
+    AgeBeforeView,
 }
 
 /// The set of rules that are left out of a machine.

@@ -351,7 +351,8 @@ impl Transactions {
             self.running.remove(&txn);
         }
         // What was never sent may be from before the members said which stamps they have seen: versions are made from ages.
-        for submission in self.submissions.values_mut().filter(|submission| submission.txn.is_none()) {
+        let kept = self.omissions.has(Omission::AgeBeforeView);
+        for submission in self.submissions.values_mut().filter(|submission| submission.txn.is_none() && !kept) {
             self.stamp += 1;
             submission.age.stamp = self.stamp;
         }

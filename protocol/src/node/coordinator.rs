@@ -171,7 +171,8 @@ impl Coordinator {
             }
             Message::InDoubt { view } => {
                 // A view change that is under way ends the doubt; begun anew each time somebody doubts, it might never end.
-                if self.leader.is_steady() && self.leader.active().is_some_and(|active| active.view.number == view) {
+                let steady = self.leader.is_steady() || self.config.omissions.has(Omission::DoubtRestarts);
+                if steady && self.leader.active().is_some_and(|active| active.view.number == view) {
                     self.leader.change(out);
                 }
             }

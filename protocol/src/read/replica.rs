@@ -83,7 +83,8 @@ impl ReplicaReads {
             Query::Range(range) => participant.locks.writers(range).filter_map(Owner::txn).collect(),
             // A prepare that waits came before the digest, at a member where nothing is in its way it is prepared already.
             Query::Digest => {
-                let waiting = participant.waiting().map(|prepare| prepare.txn);
+                let passes = participant.omissions.has(Omission::DigestPassesWaiting);
+                let waiting = participant.waiting().filter(|_| !passes).map(|prepare| prepare.txn);
                 participant.prepared().map(|prepared| prepared.txn).chain(waiting).collect()
             }
         };
