@@ -43,3 +43,7 @@ pub const ATTEMPTS_MAX: u8 = 32;
 
 /// Outcomes that a coordinator remembers of its transactions after they have ended, for those who ask later.
 pub const OUTCOMES_REMEMBERED_MAX: usize = 64 * 1024;
+
+/// The greatest age stamp that a node believes another to have seen: microseconds far beyond any clock, far below the end of
+/// the numbers.
+pub const STAMP_MAX: u64 = 1 << 60;

@@ -81,7 +81,8 @@ pub enum Message {
     Seal(Seal),
     /// Member to leader: sealed, synced, and this is what it holds.
     Sealed(Report),
-    /// Worker to leader: not sealed, since it belongs to another cluster (R12).
+    /// Worker to leader: not sealed, since it belongs to another cluster (R12), or has not even been sealed for the last active
+    /// view, so that it may lack what was written in it.
     SealRefused {
         /// The view that it should have been sealed for.
         view: ViewNumber,

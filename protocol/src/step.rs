@@ -351,6 +351,14 @@ pub enum Event {
         /// Where it was reached last.
         address: String,
     },
+    /// A member of the last active view does not hold what it had synced then: its log was put back to an older state. It is
+    /// left out.
+    RolledBack {
+        /// Who.
+        node: NodeId,
+        /// Where it was reached.
+        address: String,
+    },
     /// A worker of another cluster, or one that belongs to no view, was met and not taken.
     NotTaken {
         /// Who.

@@ -521,3 +521,58 @@ fn a_record_that_is_made_again_after_a_restart_with_a_clock_set_back_has_a_great
     world.run();
     assert!(version(&world.replies[&again]) > last);
 }
+
+#[test]
+fn a_full_worker_takes_what_needs_no_more_room_and_deletes_with_their_notes() {
+    let mut world = World::new(1);
+    world.commit(vec![put("a", &"x".repeat(3_000)), put("b", "1")]);
+    let used = world.workers[&NodeId(1)].0.status().memory_bytes;
+    let full = WorkerConfig { memory_bytes_max: used, ..WorkerConfig::default() };
+    let (worker, disk) = world.workers.get_mut(&NodeId(1)).unwrap();
+    *worker = Worker::recover(full, disk.clone());
+    let message = Message::Activate { view: ViewNumber(1), outcomes: vec![] };
+    world.input(NodeId(1), Input::Message { from: COORDINATOR, message });
+    let refused = |reply| matches!(reply, Reply::Aborted { reason: AbortReason::Memory, .. });
+    assert!(refused(world.commit(vec![put("c", "one more")])));
+    assert!(refused(world.commit(vec![put("b", "longer than before")])));
+    assert!(matches!(world.commit(vec![put("a", &"x".repeat(2_900))]), Reply::Committed { .. }));
+    let noted = vec![operation("b", Expect::Any, Action::Delete), put("note", &"n".repeat(60))];
+    assert!(matches!(world.commit(noted), Reply::Committed { .. }));
+}
+
+#[test]
+fn a_member_whose_log_was_put_back_is_left_out_and_the_others_serve() {
+    let mut world = World::new(3);
+    world.commit(vec![put("a", "1")]);
+    let old = world.workers[&NodeId(1)].1.clone();
+    // A view later, with more written.
+    world.stop(NodeId(2));
+    world.restart(NodeId(2));
+    world.run();
+    world.commit(vec![put("a", "2")]);
+    world.stop(NodeId(1));
+    world.down.insert(NodeId(1), old);
+    world.restart(NodeId(1));
+    world.run();
+    assert_eq!(world.control.as_ref().unwrap().active.as_ref().unwrap().view.members(), [NodeId(2), NodeId(3)]);
+    world.workers.remove(&NodeId(1));
+    assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "2")]));
+    assert!(world.digests_agree());
+}
+
+#[test]
+fn of_two_clusters_founded_over_one_worker_the_later_says_so() {
+    let mut world = World::new(0);
+    world.coordinator = coordinator(1, 2, None);
+    world.input(COORDINATOR, Input::Start);
+    world.start(NodeId(1), Snapshot::new(NodeId(1)));
+    world.start(NodeId(2), Snapshot { cluster: Some(ClusterId(9)), ..Snapshot::new(NodeId(2)) });
+    // It was taken after it had connected.
+    for (_, input) in &mut world.queue {
+        if let Input::Connected(peer) = input {
+            peer.cluster = None;
+        }
+    }
+    world.run();
+    assert_eq!(world.halt, Some(Halt::WorkerHoldsView { address: "w2".into(), cluster: ClusterId(9) }));
+}

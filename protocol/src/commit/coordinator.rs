@@ -123,9 +123,11 @@ impl Transactions {
         Age { stamp: self.stamp, incarnation: self.incarnation }
     }
 
-    /// Another node has seen this stamp: ages from now on are greater.
+    /// Another node has seen this stamp: ages from now on are greater. One that no clock can have given is not believed.
     pub fn saw_stamp(&mut self, stamp: u64) {
-        self.stamp = self.stamp.max(stamp);
+        if stamp <= limits::STAMP_MAX {
+            self.stamp = self.stamp.max(stamp);
+        }
     }
 
     /// Takes a client's transaction.

@@ -23,6 +23,9 @@ use crate::record::{Decided, Prepared, Record, Snapshot, Stored, Write};
 use crate::store::lock::{Claimed, LockTable, Policy, Span};
 use crate::store::{RECORD_OVERHEAD_BYTES, Store, placement};
 
+/// The part of the memory bound that is kept beyond it for transactions that remove something.
+const MEMORY_RESERVE_PART: u64 = 64;
+
 /// Who may hold a lock at a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owner {
@@ -149,7 +152,7 @@ impl Participant {
         let Prepare { txn, age, view, operations, trace: _ } = prepare;
         let bytes = put_bytes(&operations);
         let versions = match self.check(&operations, age) {
-            Ok(_) if bytes > 0 && self.memory_bytes() + bytes > self.memory_bytes_max => Err(NoReason::Memory),
+            Ok(_) if !self.has_room(&operations, bytes) => Err(NoReason::Memory),
             checked => checked,
         };
         match versions {
@@ -164,6 +167,23 @@ impl Participant {
                 Judged::Refused(reason)
             }
         }
+    }
+
+    /// Whether the memory bound allows this transaction, which puts so many bytes. What it replaces or removes counts for it; and
+    /// one that removes something may use a small reserve, so that deletes go on when nothing else does.
+    fn has_room(&self, operations: &[Operation], put: u64) -> bool {
+        if put == 0 || self.memory_bytes() + put <= self.memory_bytes_max {
+            return true;
+        }
+        let changed = operations.iter().filter(|operation| !matches!(operation.action, Action::Check));
+        let replaced = changed.filter_map(|operation| {
+            let stored = self.store.get(&operation.key)?;
+            Some((operation.key.bytes.len() + stored.value.len()) as u64 + RECORD_OVERHEAD_BYTES)
+        });
+        let removes = operations.iter().any(|operation| matches!(operation.action, Action::Delete));
+        let reserve = if removes { self.memory_bytes_max / MEMORY_RESERVE_PART } else { 0 };
+        let added = put.saturating_sub(replaced.sum());
+        added == 0 || self.memory_bytes() + added <= self.memory_bytes_max + reserve
     }
 
     fn check(&self, operations: &[Operation], age: Age) -> Result<Vec<Version>, NoReason> {

@@ -127,8 +127,13 @@ impl ViewChange {
     /// A worker is gone. If it is a member, the view ends.
     pub fn disconnected(&mut self, node: NodeId, out: &mut Vec<Output>) {
         self.connected.remove(&node);
-        if self.stage == Stage::Steady && self.is_member(node) {
-            self.change(out);
+        match &self.stage {
+            Stage::Steady if self.is_member(node) => self.change(out),
+            // It won't answer over this connection, so it is waited for no longer than anybody who is lost.
+            Stage::Sealing { view, reports } if view.members().contains(&node) && !reports.contains_key(&node) => {
+                out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.grace_ms });
+            }
+            _ => {}
         }
     }
 
@@ -297,14 +302,25 @@ impl ViewChange {
         self.stage = Stage::Deciding { next, settlement };
     }
 
-    /// A worker belongs to another cluster: it is no member of this one.
+    /// A worker can't be a member of this view: the next attempt goes without it. If the cluster is only being founded, another
+    /// one has taken the worker meanwhile, and this one can't be.
     pub fn seal_refused(&mut self, from: NodeId, view: ViewNumber, bound: ClusterId, out: &mut Vec<Output>) {
         let Stage::Sealing { view: pending, .. } = &self.stage else { return };
-        if pending.number == view {
-            let address = self.connected.get(&from).map(|peer| peer.address.clone()).unwrap_or_default();
-            out.push(Output::Publish(Event::NotTaken { node: from, address, bound: Some(bound) }));
-            self.silent.insert(from);
+        if pending.number != view || !pending.members().contains(&from) {
+            return;
         }
+        let address = self.connected.get(&from).map(|peer| peer.address.clone()).unwrap_or_default();
+        if self.record.as_ref().is_some_and(|record| record.cluster == bound) {
+            out.push(Output::Publish(Event::RolledBack { node: from, address }));
+        } else if self.active().is_none() {
+            out.push(Output::Halt(Halt::WorkerHoldsView { address, cluster: bound }));
+            return;
+        } else {
+            out.push(Output::Publish(Event::NotTaken { node: from, address, bound: Some(bound) }));
+        }
+        self.silent.insert(from);
+        self.stage = Stage::Gathering { over: true };
+        self.advance(out);
     }
 
     fn activate(&mut self, active: ActiveView, settlement: Settlement, out: &mut Vec<Output>) -> Activated {

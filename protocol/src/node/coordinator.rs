@@ -76,8 +76,8 @@ impl CoordinatorConfig {
             request_sweeps: 20,
             doubt_sweeps: 12,
             grace_ms: 1_000,
-            start_grace_ms: 5_000,
-            answer_ms: 1_000,
+            start_grace_ms: 10_000,
+            answer_ms: 5_000,
             retry_ms: 5,
             omissions: Omissions::NONE,
         }

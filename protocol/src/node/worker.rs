@@ -17,6 +17,7 @@ use crate::commit::participant::{Change, Judged, Owner, Participant, Settled};
 use crate::id::{ClusterId, NodeId, TxnId, ViewNumber};
 use crate::invariant;
 use crate::journal::Journal;
+use crate::limits;
 use crate::membership::view::Outcomes;
 use crate::message::{Message, NoReason, Outcome, Prepare, Read, ReadResult, Report, Seal, Vote};
 use crate::omission::{Omission, Omissions};
@@ -196,6 +197,11 @@ impl Worker {
 
     fn prepare(&mut self, from: NodeId, prepare: Prepare, out: &mut Vec<Output>) {
         let (txn, view) = (prepare.txn, prepare.view);
+        if prepare.age.stamp > limits::STAMP_MAX {
+            let vote = Vote::No(NoReason::Stale);
+            out.push(Output::Send { to: from, message: Message::Vote { txn, view, vote } });
+            return;
+        }
         self.stamp = self.stamp.max(prepare.age.stamp);
         if view != self.view && !self.config.omissions.has(Omission::StaleVote) {
             let vote = Vote::No(NoReason::Stale);
@@ -294,7 +300,7 @@ impl Worker {
 
     fn read(&mut self, from: NodeId, read: Read, out: &mut Vec<Output>) {
         let id = read.read;
-        self.stamp = self.stamp.max(read.age.stamp);
+        self.stamp = self.stamp.max(read.age.stamp.min(limits::STAMP_MAX));
         let result = if read.view == self.view && self.active {
             self.reads.arrive(from, read, &mut self.participant)
         } else {
@@ -307,6 +313,14 @@ impl Worker {
 
     fn seal(&mut self, from: NodeId, seal: Seal, out: &mut Vec<Output>) {
         let Seal { cluster, view, last_active } = seal;
+        // Every member of the last active view has synced that it was sealed for it (R6). Who has not, belongs to an older view,
+        // or its log was put back to an older state: it lacks writes that were acknowledged.
+        let lags = last_active.as_ref().is_some_and(|(active, _)| self.view < *active);
+        if lags && !self.config.omissions.has(Omission::AnyWorker) {
+            let bound = self.cluster.unwrap_or(cluster);
+            out.push(Output::Send { to: from, message: Message::SealRefused { view, bound } });
+            return;
+        }
         match self.cluster {
             Some(bound) if bound != cluster && !self.config.omissions.has(Omission::SealForeign) => {
                 out.push(Output::Send { to: from, message: Message::SealRefused { view, bound } });

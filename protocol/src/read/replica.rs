@@ -15,7 +15,7 @@ use crate::id::{NodeId, ReadId, TxnId};
 use crate::limits;
 use crate::message::{Read, ReadResult};
 use crate::omission::Omission;
-use crate::operation::{Answer, Consistency, Digest, Key, Query, Range, Row};
+use crate::operation::{Action, Answer, Consistency, Digest, Key, Operation, Query, Range, Row};
 use crate::record::Stored;
 use crate::store::lock::{Claimed, Span};
 use crate::store::replace;
@@ -88,8 +88,15 @@ impl ReplicaReads {
                 participant.prepared().map(|prepared| prepared.txn).chain(waiting).collect()
             }
         };
-        // Each transaction waited for can take away as many rows as it has operations.
-        let margin = participant.prepared().filter(|prepared| awaits.contains(&prepared.txn)).map(|it| it.operations.len()).sum();
+        // Each delete of a transaction waited for can take a row away.
+        let margin = match &query {
+            Query::Range(range) => {
+                let awaited = participant.prepared().filter(|prepared| awaits.contains(&prepared.txn));
+                let deletes = |operation: &&Operation| operation.action == Action::Delete && within(range, &operation.key);
+                awaited.map(|prepared| prepared.operations.iter().filter(deletes).count()).sum()
+            }
+            Query::Keys(_) | Query::Digest => 0,
+        };
         let found = Found::take(&query, margin, participant);
         if awaits.is_empty() {
             return Some(ReadResult::Found(found.answer(&query)));

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use skein_protocol::id::NodeId;
 use skein_protocol::step::{Event, Peer, Role};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Keeps what a line needs beside the event: who is a member, and where each was reached.
 #[derive(Debug, Default)]
@@ -55,6 +55,12 @@ impl Membership {
                     members.len()
                 );
             }
+            Event::RolledBack { node, address } => error!(
+                node.name = name,
+                member.id = %node,
+                member.address = address,
+                "the worker at {address} does not hold what it had synced: its log was put back to an older state, and it is left out"
+            ),
             Event::LeftOut { node, address } => warn!(
                 node.name = name,
                 member.id = %node,
