@@ -11,10 +11,11 @@
 //! of all entries; when the database is opened the sum must be right, and the number not below the last synced one, which is noted
 //! in a file beside.
 
-use std::collections::{HashMap, HashSet};
+mod hashes;
+
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +24,9 @@ use std::time::{Duration, Instant};
 
 use sled::{Batch, IVec};
 use tracing::warn;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64;
+
+use hashes::{Hashes, SECRET_BYTES};
 
 /// Bytes of pages that sled keeps in memory. Little is enough: everything is read once, at the start, and what is written
 /// later lies mostly together, at the tables' ends.
@@ -35,7 +38,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(1);
 /// Takes an entry in, or says what is wrong with it.
 type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), String> + 'a;
 
-/// The entry that each group writes: format, number of the group, sum of the hashes of all other entries.
+/// The entry that each group writes: [`State`].
 const STATE_KEY: &[u8] = b"\0";
 
 /// Why a database could not be opened, read or written.
@@ -44,14 +47,14 @@ pub enum DiskError {
     /// Another process has it open.
     #[error("{0} is in use by another process")]
     Locked(PathBuf),
-    /// It was written by a newer Skein.
-    #[error("{path} has format {found}, this Skein reads formats up to {known}: use a newer Skein")]
+    /// It was written by another Skein.
+    #[error("{path} has format {found}, this Skein reads format {known}: use {} Skein", if found > known { "a newer" } else { "an older" })]
     Format {
         /// Where.
         path: PathBuf,
         /// Its format.
         found: u32,
-        /// The newest one that is known here.
+        /// The one that is known here.
         known: u32,
     },
     /// What it holds makes no sense.
@@ -91,17 +94,20 @@ pub(crate) struct Database {
     hashes: Hashes,
 }
 
-/// The hashes of all entries, and their sum.
-#[derive(Default)]
-struct Hashes {
-    /// The hash of each entry, under that of its key.
-    entries: HashMap<u64, u64, BuildHasherDefault<Hashed>>,
+/// What a database says of itself.
+struct State {
+    format: u32,
+    /// The number of the last group.
+    group: u64,
+    /// The sum of the hashes of all other entries.
     sum: u64,
+    /// What the hashes rest on.
+    secret: [u8; SECRET_BYTES],
 }
 
 impl Database {
     /// Opens the database in this directory, shows each of its entries, in the order of their keys, and checks that none is
-    /// missing; or makes an empty one of this format. A newer format is refused.
+    /// missing; or makes an empty one of this format. Another format is refused.
     pub(crate) fn open(
         path: &Path,
         format: u32,
@@ -143,7 +149,7 @@ impl Database {
         };
         let file = File::open(file).map_err(io)?;
         let noted = File::options().read(true).write(true).create(true).truncate(false).open(path.join("synced")).map_err(io)?;
-        let (batch, hashes, path) = (Batch::default(), Hashes::default(), path.to_owned());
+        let (batch, hashes, path) = (Batch::default(), Hashes::new(rand::random()), path.to_owned());
         let mut database = Database { tree, file, noted, path, blobs: HashSet::new(), format, group: 0, batch, hashes };
         database.check(visit)?;
         database.sync()?;
@@ -158,17 +164,16 @@ impl Database {
 
     /// Reads all that is there and holds it against what should be.
     fn check(&mut self, visit: &mut Visit<'_>) -> Result<(), DiskError> {
-        let state = self.get(STATE_KEY)?;
-        let (format, rest) = state.as_deref().and_then(|state| state.split_first_chunk()).unwrap_or((&[0; 4], &[]));
-        let found = u32::from_be_bytes(*format);
-        if found > self.format {
-            return Err(DiskError::Format { path: self.path.clone(), found, known: self.format });
+        let (mut group, mut sum) = (0, 0);
+        if let Some(bytes) = self.get(STATE_KEY)? {
+            let found = State::format(&bytes).ok_or_else(|| self.damaged("its format can't be decoded"))?;
+            if found != self.format {
+                return Err(DiskError::Format { path: self.path.clone(), found, known: self.format });
+            }
+            let state = State::decode(&bytes).ok_or_else(|| self.damaged("its state can't be decoded"))?;
+            (group, sum) = (state.group, state.sum);
+            self.hashes = Hashes::new(state.secret);
         }
-        let (group, sum) = match rest.split_at_checked(8).map(|(group, sum)| (group.try_into(), sum.try_into())) {
-            Some((Ok(group), Ok(sum))) => (u64::from_be_bytes(group), u64::from_be_bytes(sum)),
-            _ if state.is_some() => return Err(self.damaged("its state can't be decoded")),
-            _ => (0, 0),
-        };
         for entry in self.tree.iter() {
             let (key, value) = entry.map_err(|error| failed(&self.path, error))?;
             if *key != *STATE_KEY {
@@ -176,7 +181,7 @@ impl Database {
                 visit(&key, &value).map_err(|what| DiskError::Damaged { path: self.path.clone(), what })?;
             }
         }
-        if self.hashes.sum != sum {
+        if self.hashes.sum() != sum {
             return Err(self.damaged("some of what it held is missing"));
         }
         let synced = self.noted();
@@ -209,11 +214,9 @@ impl Database {
     /// Makes the changes since the last time, all of them or none.
     pub(crate) fn apply(&mut self) -> Result<(), DiskError> {
         self.group += 1;
-        let mut state = [0; 20];
-        state[..4].copy_from_slice(&self.format.to_be_bytes());
-        state[4..12].copy_from_slice(&self.group.to_be_bytes());
-        state[12..].copy_from_slice(&self.hashes.sum.to_be_bytes());
-        self.batch.insert(STATE_KEY, &state);
+        let (sum, secret) = (self.hashes.sum(), self.hashes.secret());
+        let state = State { format: self.format, group: self.group, sum, secret };
+        self.batch.insert(STATE_KEY, &state.encode()[..]);
         let batch = std::mem::take(&mut self.batch);
         self.tree.apply_batch(batch).map_err(|error| failed(&self.path, error))
     }
@@ -276,35 +279,27 @@ impl Database {
     }
 }
 
-/// Takes a key that is a hash already for its own hash.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
+impl State {
+    fn encode(&self) -> [u8; 20 + SECRET_BYTES] {
+        let mut bytes = [0; 20 + SECRET_BYTES];
+        bytes[..4].copy_from_slice(&self.format.to_be_bytes());
+        bytes[4..12].copy_from_slice(&self.group.to_be_bytes());
+        bytes[12..20].copy_from_slice(&self.sum.to_be_bytes());
+        bytes[20..].copy_from_slice(&self.secret);
+        bytes
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64(bytes);
+    /// The format alone, which stands first in all formats.
+    fn format(bytes: &[u8]) -> Option<u32> {
+        bytes.first_chunk().map(|format| u32::from_be_bytes(*format))
     }
 
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-impl Hashes {
-    fn put(&mut self, key: &[u8], value: &[u8]) {
-        let key = xxh3_64(key);
-        let hash = xxh3_64_with_seed(value, key);
-        let before = self.entries.insert(key, hash).unwrap_or(0);
-        self.sum = self.sum.wrapping_sub(before).wrapping_add(hash);
-    }
-
-    fn remove(&mut self, key: &[u8]) {
-        let before = self.entries.remove(&xxh3_64(key)).unwrap_or(0);
-        self.sum = self.sum.wrapping_sub(before);
+    fn decode(bytes: &[u8]) -> Option<State> {
+        let (format, rest) = bytes.split_first_chunk()?;
+        let (group, rest) = rest.split_first_chunk()?;
+        let (sum, secret) = rest.split_first_chunk()?;
+        let (format, group, sum) = (u32::from_be_bytes(*format), u64::from_be_bytes(*group), u64::from_be_bytes(*sum));
+        Some(State { format, group, sum, secret: secret.try_into().ok()? })
     }
 }
 
@@ -334,22 +329,4 @@ fn is_open_to_others(path: &Path) -> io::Result<bool> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_directory_made_here_is_its_owners_alone() {
-        let data = tempfile::tempdir().unwrap();
-        let above = data.path().join("data");
-        let path = above.join("log");
-        drop(Database::open(&path, 1, |_, _| Ok(())).unwrap());
-        for made in [&above, &path] {
-            assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700, "{}", made.display());
-        }
-        assert!(!is_open_to_others(&path).unwrap());
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        assert!(!is_open_to_others(&path).unwrap(), "the directory above it keeps others out");
-        fs::set_permissions(&above, fs::Permissions::from_mode(0o750)).unwrap();
-        assert!(is_open_to_others(&path).unwrap());
-    }
-}
+mod tests;

@@ -33,8 +33,8 @@ use crate::disk::{Database, DiskError, sync_file};
 use crate::transport::frame::Growing;
 use bundle::Bundles;
 
-/// The format that is written, and the newest that is read.
-const FORMAT: u32 = 1;
+/// The format that is written, and the only one that is read.
+const FORMAT: u32 = 2;
 
 const DATA: u8 = 1;
 const PREPARED: u8 = 2;

@@ -59,16 +59,20 @@ fn it_conforms() {
 }
 
 #[test]
-fn a_log_in_use_and_one_of_a_newer_format_are_refused() {
+fn a_log_in_use_and_one_of_another_format_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let opened = open_in(directory.path());
     assert!(matches!(error_of(directory.path(), ALWAYS), DiskError::Locked(_)));
     drop(opened);
-    let mut newer = Database::open(&directory.path().join("log"), FORMAT + 1, |_, _| Ok(())).unwrap();
-    newer.apply().unwrap();
-    drop(newer);
-    let error = error_of(directory.path(), ALWAYS);
-    assert!(matches!(error, DiskError::Format { found: 2, known: 1, .. }), "{error}");
+    for (other, hint) in [(FORMAT - 1, "use an older Skein"), (FORMAT + 1, "use a newer Skein")] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut database = Database::open(&directory.path().join("log"), other, |_, _| Ok(())).unwrap();
+        database.apply().unwrap();
+        drop(database);
+        let error = error_of(directory.path(), ALWAYS);
+        assert!(matches!(error, DiskError::Format { found, known: FORMAT, .. } if found == other), "{error}");
+        assert!(error.to_string().contains(hint), "{error}");
+    }
 }
 
 #[test]
