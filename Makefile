@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test check model fuzz bench flames setup-build setup-test app
+.PHONY: help run build test check model sim fuzz bench flames setup-build setup-test app
 
 # What `make run` passes on: make run ARGS="--data data --workers 5"
 ARGS ?= --demo
@@ -12,6 +12,9 @@ ARGS ?= --demo
 FUZZ_SECONDS ?= 60
 # How long `make bench` loads a server for each measurement.
 BENCH_SECONDS ?= 5
+# How long `make sim` runs, and what it passes on.
+SIM_SECONDS ?= 60
+SIM_ARGS ?=
 # What `make load` runs, from ops/k6; how many arrivals a second, and for how long.
 SCRIPT ?= load.js
 RATE ?=
@@ -47,6 +50,9 @@ check: app ## the quick part: format, lints, types, unit tests
 model: ## explore every world of the protocol's model and leave out each of its rules (ten minutes and a few GB)
 	@cargo run --release --locked --package skein-sim --bin skein-model
 	@cargo run --release --locked --package skein-sim --bin skein-model -- --without
+
+sim: ## play whole clusters under faults for a minute (SIM_SECONDS=n; SIM_ARGS="--seed N" replays one)
+	@cargo run --profile sim --locked --package skein-sim --bin skein-sim -- --seconds $(SIM_SECONDS) $(SIM_ARGS)
 
 fuzz: ## feed the frame decoder with random bytes for a minute (FUZZ_SECONDS=n)
 	@ops/setup fuzz

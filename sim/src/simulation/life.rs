@@ -72,7 +72,11 @@ impl World {
             let keeps = self.mistakes.has(Mistake::IdentityKept) && node.id != NodeId(0);
             return (Snapshot::new(if keeps { node.id } else { fresh }), Progress::default());
         }
-        node.disk.get_or_insert_with(|| Disk::new(fresh)).recovered()
+        let (mut snapshot, progress) = node.disk.get_or_insert_with(|| Disk::new(fresh)).recovered();
+        if self.mistakes.has(Mistake::StampForgotten) {
+            snapshot.stamp = snapshot.prepared.values().map(|prepared| prepared.age.stamp).max().unwrap_or(0);
+        }
+        (snapshot, progress)
     }
 
     /// Ends a process at once, with whatever it had not synced.

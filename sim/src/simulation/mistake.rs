@@ -8,6 +8,8 @@ use skein_protocol::omission::{Omission, Omissions};
 pub enum Mistake {
     /// R12: a worker without log comes back under its old identity.
     IdentityKept,
+    /// A log does not keep the greatest age stamp.
+    StampForgotten,
 }
 
 /// What is done wrong in a run.
@@ -70,6 +72,14 @@ pub const ALL: &[Seeded] = &[
     omission("-", "UnknownAsAborted", Omission::UnknownAsAborted),
     omission("-", "OneVoteLess", Omission::OneVoteLess),
     omission("-", "RetryCommitted", Omission::RetryCommitted),
+    omission("-", "DoubtRestarts", Omission::DoubtRestarts),
+    omission("-", "DigestPassesWaiting", Omission::DigestPassesWaiting),
+    omission("-", "AgeBeforeView", Omission::AgeBeforeView),
+    Seeded {
+        name: "StampForgotten",
+        rule: "-",
+        mistakes: Mistakes { omissions: Omissions::NONE, of_process: Some(Mistake::StampForgotten) },
+    },
     Seeded {
         name: "IdentityKept",
         rule: "R12",

@@ -43,9 +43,12 @@ fn the_fixed_seeds_keep_every_promise() {
 }
 
 #[test]
-fn seeds_that_once_failed_keep_every_promise_now() {
+fn seeds_that_once_failed_fail_with_the_old_mistake_and_only_then() {
     for scenario in SCENARIOS {
-        let settings = Settings { seed: scenario.seed, calls: scenario.calls, mistakes: Mistakes::NONE, trace: false };
+        let settings = Settings { seed: scenario.seed, calls: 500, mistakes: Mistakes::NONE, trace: false };
+        let old = mistake::named(scenario.mistake).expect("a mistake has a name");
+        // Whatever changes the course of runs may move the story to another seed, but not far.
+        assert!(!campaign(scenario.seed, 2_000, old.mistakes).failures.is_empty(), "{} is not seen any more", scenario.name);
         assert_eq!(run(settings).violation, None, "{}: {}", scenario.name, scenario.story);
     }
 }
