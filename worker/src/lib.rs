@@ -25,10 +25,12 @@ use tracing::{info, warn};
 use crate::config::WorkerConfig;
 use crate::http::Surface;
 use crate::metrics::WorkerMetrics;
+use crate::standing::Standing;
 
 pub mod config;
 pub mod http;
 pub mod metrics;
+pub mod standing;
 
 /// How long a worker that is asked to end waits for what is under way.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -101,8 +103,9 @@ pub async fn run(
     };
     let mut running = driver::spawn(machine, parts);
     let gauges = instruments.worker.node(&name);
-    let poll = tokio::spawn(metrics::poll(running.handle(), gauges, shutdown.clone()));
-    let surface = Surface::new(running.handle(), instruments.registry, &config);
+    let standing = Standing::new(instruments.runtime.node(&name).connections);
+    let poll = tokio::spawn(metrics::poll(running.handle(), gauges, standing.clone(), shutdown.clone()));
+    let surface = Surface::new(running.handle(), standing, instruments.registry, &config);
     let http = listeners.http.map(|listener| tokio::spawn(http::serve(listener, surface, shutdown.clone())));
     ready();
 

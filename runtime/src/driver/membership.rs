@@ -78,7 +78,6 @@ impl Membership {
                      belongs to: {bound}"
                 );
             }
-            event => warn!(node.name = name, ?event, "membership"),
         }
     }
 }

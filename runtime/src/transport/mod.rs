@@ -59,10 +59,13 @@ pub enum Durability {
     LoggedAndSynced = 2,
 }
 
-/// What each worker said of the worth of its votes when it was connected to last, by the address that was dialled; shared by
-/// the connections, which learn it, and whoever shows it.
+/// The workers that a coordinator was told of, and what each said of the worth of its votes when it was connected to last, by
+/// the address that was dialled; shared by the connections, which learn it, and whoever shows it.
 #[derive(Clone, Debug, Default)]
-pub struct Met(Arc<Mutex<BTreeMap<String, (NodeId, Durability)>>>);
+pub struct Met {
+    named: Arc<[String]>,
+    said: Arc<Mutex<BTreeMap<String, (NodeId, Durability)>>>,
+}
 
 /// The cluster that a worker is bound to, shared by the driver, which learns it, and the handshakes, which tell it.
 #[derive(Clone, Debug, Default)]
@@ -166,9 +169,9 @@ impl Endpoint {
             bound: Bound::default(),
             secret,
             listener: None,
+            met: Met { named: workers.clone().into(), said: Arc::default() },
             dial: workers,
             durability: Durability::default(),
-            met: Met::default(),
             neighbours: Neighbours::default(),
             limits: Limits::default(),
         }
@@ -191,16 +194,22 @@ impl Durability {
 }
 
 impl Met {
+    /// The addresses that are dialled, whether anybody was met there or not.
+    #[must_use]
+    pub fn named(&self) -> &[String] {
+        &self.named
+    }
+
     /// What this worker said, if it is one of those that were dialled.
     #[must_use]
     pub fn durability(&self, worker: NodeId) -> Option<Durability> {
-        let met = self.0.lock().expect("no holder of this lock panics");
+        let met = self.said.lock().expect("no holder of this lock panics");
         met.values().find(|(node, _)| *node == worker).map(|(_, durability)| *durability)
     }
 
     /// A worker was connected to at this address.
     pub(crate) fn note(&self, address: &str, worker: NodeId, durability: Durability) {
-        self.0.lock().expect("no holder of this lock panics").insert(address.to_owned(), (worker, durability));
+        self.said.lock().expect("no holder of this lock panics").insert(address.to_owned(), (worker, durability));
     }
 }
 
