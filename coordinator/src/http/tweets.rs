@@ -16,7 +16,7 @@ use super::App;
 use super::body::{self, JsonBody};
 use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
-use super::parameter::Query;
+use super::parameter::{Parameters, Query};
 use super::precondition;
 use super::session::{Bearer, LoggedIn, nobody};
 use crate::clock::Timestamp;
@@ -62,7 +62,7 @@ pub struct TweetPage {
 /// The text of a tweet.
 #[derive(Deserialize, ToSchema)]
 pub struct TweetText {
-    /// 1 to 100 Unicode scalar values, not all white space; the upper bound is a setting that `/api/settings` tells.
+    /// 1 to 100 Unicode scalar values, not all white space, no control characters but line feed and tab; the upper bound is a setting that `/api/settings` tells.
     #[schema(example = "Hello", min_length = 1)]
     text: String,
 }
@@ -92,6 +92,10 @@ pub struct ListParameters {
     /// `strict` reads all as of one instant; the default reads each tweet as of the request's arrival.
     #[param(value_type = Option<ConsistencyParameter>)]
     consistent: Option<String>,
+}
+
+impl Parameters for ListParameters {
+    const NAMES: &'static [&'static str] = &["limit", "cursor", "consistent"];
 }
 
 /// As of when a list is read.
@@ -206,10 +210,13 @@ pub async fn post(
 /// Strictly serializable: what was acknowledged before the request came in is seen.
 #[utoipa::path(
     get, path = "/api/tweet/{id}", tag = "tweets", operation_id = "getTweet",
-    params(("id" = Uuid, Path, description = "The tweet's id")),
+    params(
+        ("id" = Uuid, Path, description = "The tweet's id"),
+        ("If-None-Match" = Option<String>, Header, description = "ETags in quotes: if the tweet has one of them still, the answer is 304"),
+    ),
     responses(
         (status = 200, description = "The tweet", body = Tweet, headers(("ETag" = String, description = "Its version in quotes"))),
-        (status = 304, description = "The tweet still has the version named in If-None-Match"),
+        (status = 304, description = "The tweet still has the version named in If-None-Match", headers(("ETag" = String, description = "Its version in quotes"))),
         (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "702: there is no such tweet", body = ProblemDocument, content_type = "application/problem+json"),
     ),
@@ -285,6 +292,7 @@ pub async fn edit(
     ),
     responses(
         (status = 204, description = "Deleted", headers(("Skein-Transaction" = String, description = "The transaction that deleted it"))),
+        (status = 400, description = "709: If-Match or Idempotency-Key is malformed", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 403, description = "701: the tweet is another's", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "702: there is no such tweet", body = ProblemDocument, content_type = "application/problem+json"),

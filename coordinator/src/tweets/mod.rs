@@ -94,6 +94,9 @@ pub enum Error {
         /// The bound.
         max: usize,
     },
+    /// It has a character that shows nothing and may confuse whatever does show it.
+    #[error("U+{:04X} is a control character; a tweet has none but line feed and tab", u32::from(*.0))]
+    ControlCharacter(char),
     /// There is no such tweet.
     #[error("there is no such tweet")]
     NotFound,

@@ -94,6 +94,11 @@ async fn a_text_has_bounds_in_unicode_scalar_values() {
     for text in ["", "  "] {
         ann.post("/api/tweet", json!({ "text": text })).await.problem_in(400, 606, "text");
     }
+    for text in ["null \0", "escape \u{1b}[31m", "\r\n."] {
+        ann.post("/api/tweet", json!({ "text": text })).await.problem_in(400, 606, "text");
+        ann.put(&path, json!({ "text": text })).await.problem_in(400, 606, "text");
+    }
+    ann.tweet("two\n\tlines").await;
     let mut settings = SurfaceConfig::new(Auth::Name);
     settings.limits.tweet_characters_max = 5;
     let cluster = Cluster::with(settings).await;
@@ -158,7 +163,16 @@ async fn parameters_of_a_list_are_checked() {
         ann.get(&format!("/api/tweet?cursor={cursor}")).await.problem(400, 709);
     }
     ann.get("/api/tweet?consistent=maybe").await.problem_in(400, 709, "consistent");
-    ann.get("/api/tweet?limit=1&limit=2").await.problem_in(400, 709, "query");
+    for (name, query) in [
+        ("limit", "limit=1&limit=2"),
+        ("limit", "cursor=x&l%69mit=1&limit=1"),
+        ("cursor", "cursor&cursor"),
+        ("consistent", "consistent=strict&limit=1&consistent=strict"),
+    ] {
+        let document = ann.get(&format!("/api/tweet?{query}")).await.problem_in(400, 709, name);
+        assert_eq!(document["errors"][0]["detail"], "given more than once", "{query}");
+    }
+    ann.get("/api/tweet?unknown=1&unknown=2").await.ok(200);
     ann.get("/api/tweet?limit=1&unknown=2").await.ok(200);
 }
 

@@ -461,7 +461,7 @@ export interface components {
         /** @description The text of a tweet. */
         TweetText: {
             /**
-             * @description 1 to 100 Unicode scalar values, not all white space; the upper bound is a setting that `/api/settings` tells.
+             * @description 1 to 100 Unicode scalar values, not all white space, no control characters but line feed and tab; the upper bound is a setting that `/api/settings` tells.
              * @example Hello
              */
             text: string;
@@ -480,7 +480,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description 1 to 255 visible ASCII characters: a repeat with the same key and fields gets the first answer */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -514,6 +514,10 @@ export interface operations {
             /** @description 607: the username exists already */
             409: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -532,6 +536,8 @@ export interface operations {
             /** @description 720: too many sign-ups, where they are limited */
             429: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -541,6 +547,10 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -570,6 +580,8 @@ export interface operations {
             /** @description 715 or 716: this coordinator can't tell */
             503: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -579,6 +591,8 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -608,6 +622,8 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -617,6 +633,8 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -663,6 +681,8 @@ export interface operations {
             /** @description 601 or 602: no such user, or another password */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -672,6 +692,8 @@ export interface operations {
             /** @description 719: too many failed tries; `Retry-After` says how long to wait */
             429: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -681,6 +703,10 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -712,6 +738,10 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -741,6 +771,8 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -785,6 +817,8 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -830,6 +864,8 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -839,6 +875,8 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -852,7 +890,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description 1 to 255 visible ASCII characters: a repeat with the same key and body gets the first answer and posts nothing */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -890,6 +928,8 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -908,6 +948,10 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -919,7 +963,10 @@ export interface operations {
     getTweet: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETags in quotes: if the tweet has one of them still, the answer is 304 */
+                "If-None-Match"?: string;
+            };
             path: {
                 /** @description The tweet's id */
                 id: string;
@@ -942,6 +989,8 @@ export interface operations {
             /** @description The tweet still has the version named in If-None-Match */
             304: {
                 headers: {
+                    /** @description Its version in quotes */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -949,6 +998,8 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -967,6 +1018,8 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -980,9 +1033,9 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The ETag of the version to be replaced, in quotes */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description 1 to 255 visible ASCII characters: a repeat with the same key, body and If-Match gets the first answer */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description The tweet's id */
@@ -1021,6 +1074,8 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1048,6 +1103,8 @@ export interface operations {
             /** @description 706: the tweet has another version */
             412: {
                 headers: {
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1066,6 +1123,10 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1079,9 +1140,9 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The ETag of the version to be deleted, in quotes */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description 1 to 255 visible ASCII characters: a repeat with the same key gets the first answer */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description The tweet's id */
@@ -1100,9 +1161,20 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description 709: If-Match or Idempotency-Key is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1130,6 +1202,8 @@ export interface operations {
             /** @description 706: the tweet has another version */
             412: {
                 headers: {
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1148,6 +1222,10 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -47,6 +47,7 @@ impl Answer {
         let document = self.json();
         assert_eq!(document["code"], code, "{self:?}");
         assert_eq!(document["status"], status, "{self:?}");
+        assert_eq!(self.header("www-authenticate").starts_with("Cookie realm="), status == 401, "{self:?}");
         for member in ["type", "title", "detail"] {
             assert!(document[member].as_str().is_some_and(|text| !text.is_empty()), "{member} in {self:?}");
         }
