@@ -70,7 +70,7 @@ fn main() -> ExitCode {
             process::serve("skein-coordinator", line.log, settings, alone::coordinator)
         }
         Command::Status(args) => match args.check() {
-            Ok(authority) => process::ask(async move { status::status(&args, &authority).await }),
+            Ok(question) => process::ask(status::status(question)),
             Err(errors) => settings::refuse(&errors),
         },
         Command::Secret(args) => secret::make(&args),

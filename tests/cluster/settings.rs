@@ -56,6 +56,38 @@ fn every_bad_setting_of_a_coordinator_and_of_a_whole_cluster_is_said_at_once() {
 }
 
 #[test]
+fn what_is_of_another_kind_hides_nothing_else_that_is_wrong() {
+    let flags = ["--http", "--workers", "--sync", "--memory-max", "--auth", "--tweet-max", "--log"];
+    let values = ["99999", "0", "sometimes", "1", "maybe", "0", "loud"];
+    let numbers = ["zzz", "abc", "0", "zz", "0", "abc", "info,x=noisy"];
+    for values in [values, numbers] {
+        let line: Vec<&str> = flags.iter().zip(values).flat_map(|(flag, value)| [*flag, value]).collect();
+        let ended = run(&[&["up"], &line[..]].concat(), &[("SKEIN_DEMO", "maybe"), ("SKEIN_TRUST_PROXY", "2")]);
+        assert_eq!((ended.code, ended.output.as_str()), (Some(2), ""), "{ended:?}");
+        for name in flags[..6].iter().chain(&["--demo", "--trust-proxy", "log filter"]) {
+            assert!(ended.log.contains(name), "{name} is not said in {}", ended.log);
+        }
+    }
+    let ended = run(&["up", "--tweet-max", "0"], &[("SKEIN_WORKERS_COUNT", "zz")]);
+    assert!(ended.code == Some(2) && ended.log.contains("--workers") && ended.log.contains("--tweet-max"), "{ended:?}");
+    let ended = run(&["status", "nowhere", "--live=perhaps"], &[]);
+    assert!(ended.code == Some(2) && ended.log.contains("the URL") && ended.log.contains("--live"), "{ended:?}");
+}
+
+#[test]
+fn a_switch_is_on_by_its_variable_as_by_its_name() {
+    for (line, variables) in [
+        (["up", "--http", "0", "--workers", "1", "--trust-proxy"], [("SKEIN_LOG", "info")]),
+        (["up", "--http", "0", "--workers", "1", "--tweet-max=1"], [("SKEIN_TRUST_PROXY", "1")]),
+    ] {
+        let mut process = Process::start("up", &line, &variables);
+        process.signal("TERM");
+        assert_eq!(process.wait().code(), Some(0));
+        assert!(process.log_text().contains("\"trust_proxy\":true"), "{}", process.log_text());
+    }
+}
+
+#[test]
 fn a_bad_secret_is_said_beside_the_rest_and_never_shown() {
     for (name, value, said) in [
         ("SKEIN_CLUSTER_SECRET", "short-secret", "SKEIN_CLUSTER_SECRET"),
