@@ -27,7 +27,7 @@ export interface paths {
         };
         /**
          * How the cluster stands
-         * @description The view and its members, the digest of every replica at a common point, and what is under way.
+         * @description The view and its members, the workers beside them, the digest of every replica at a common point, and what is under way.
          */
         get: operations["getCluster"];
         put?: never;
@@ -231,6 +231,11 @@ export interface components {
             /** @description The members of the active view. */
             members: components["schemas"]["ClusterMember"][];
             /**
+             * @description The workers that were named in the settings, or are connected, and are no members of the active view: not met yet, or
+             *     left out. They hold nothing that counts as a copy.
+             */
+            others: components["schemas"]["OtherWorker"][];
+            /**
              * Format: int64
              * @description The number of the view that is being changed to; null if none is.
              */
@@ -328,6 +333,18 @@ export interface components {
              * @example ann
              */
             username: string;
+        };
+        /** @description A worker that is no member of the active view. */
+        OtherWorker: {
+            /**
+             * @description Its address, as named in the settings.
+             * @example 127.0.0.1:7003
+             */
+            address: string;
+            /** @description Whether it is connected now. */
+            connected: boolean;
+            /** @description Its identity; null while nobody answers at its address. */
+            node: string | null;
         };
         /**
          * @description The kind of problem as a number that never changes.

@@ -36,6 +36,7 @@ export default function ClusterPage() {
         <div className={failure === null ? undefined : "cluster-stale"}>
           <Summary status={status} />
           <Members status={status} />
+          {status.others.length > 0 && <Others status={status} />}
           <Underway status={status} />
         </div>
       )}
@@ -108,11 +109,7 @@ function Members({ status }: { status: ClusterStatus }) {
 function Member({ member }: { member: ClusterMember }) {
   return (
     <article className="member" aria-label={`Member ${member.address}`}>
-      <p className="member-head">
-        <span className={member.connected ? "lamp lamp-on" : "lamp lamp-off"} aria-hidden="true" />
-        <strong className="member-address">{member.address}</strong>
-        <span className="member-state">{member.connected ? "connected" : "not connected"}</span>
-      </p>
+      <Reached address={member.address} connected={member.connected} />
       <dl className="member-facts">
         <div>
           <dt>Node</dt>
@@ -139,6 +136,34 @@ function Member({ member }: { member: ClusterMember }) {
         </div>
       </dl>
     </article>
+  );
+}
+
+function Others({ status }: { status: ClusterStatus }) {
+  return (
+    <>
+      <h2 className="subheading">Workers that are not members</h2>
+      <p className="agreement">They hold no copy that counts: not met yet, or left out when they were out of reach.</p>
+      <ul className="members">
+        {status.others.map((worker) => (
+          <li key={`${worker.address} ${worker.node}`}>
+            <article className="member" aria-label={`Worker ${worker.address}`}>
+              <Reached address={worker.address} connected={worker.connected} />
+            </article>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Reached({ address, connected }: { address: string; connected: boolean }) {
+  return (
+    <p className="member-head">
+      <span className={connected ? "lamp lamp-on" : "lamp lamp-off"} aria-hidden="true" />
+      <strong className="member-address">{address}</strong>
+      <span className="member-state">{connected ? "connected" : "not connected"}</span>
+    </p>
   );
 }
 
