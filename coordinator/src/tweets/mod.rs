@@ -202,13 +202,12 @@ impl Tweets {
             let put = Operation { key: key(id), expect: Expect::Version(found.row), action: Action::Put(next.value().into()) };
             match self.write(None, put, Done::Edited(next), claim, replaces).await {
                 Ok(written) => return Ok(written),
-                Err(Lost::Tweet { gone: true, .. }) => return Err(Error::NotFound),
-                Err(Lost::Tweet { txn, .. }) if *condition != Condition::None => {
+                Err(Lost::Tweet { gone, txn }) if gone || *condition != Condition::None => {
                     // A concurrent duplicate of this very request may be what won; then its answer is ours.
                     if let Settled::Answered(written) = self.past(claim).await? {
                         return Ok(written);
                     }
-                    return Err(Error::VersionMismatch { txn: Some(txn) });
+                    return Err(if gone { Error::NotFound } else { Error::VersionMismatch { txn: Some(txn) } });
                 }
                 Err(Lost::Tweet { .. } | Lost::Claim | Lost::Session) => {}
                 Err(Lost::Cluster(error)) => return Err(error.into()),
