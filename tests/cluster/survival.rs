@@ -64,7 +64,12 @@ async fn everything_dies_at_once_and_comes_back_with_all_that_was_acknowledged()
     verdict.ask_lost_again().await;
     verdict.hold(false).await;
     cluster.agreed(3).await;
-    assert!(cluster.worker(0).log_text().contains("log opened"), "a worker says what it recovered");
+    let log = cluster.worker(0).log_text();
+    let recovered = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).find(|line| {
+        let said = |name: &str| line[name].as_u64().is_some_and(|number| number > 0);
+        said("record.count") && said("record.bytes") && said("view.number") && line["transaction.prepared"].is_u64()
+    });
+    assert!(recovered.is_some(), "a worker says what it recovered: {log}");
 }
 
 /// A log that is synced at intervals may have lost what was acknowledged when its worker was killed, so such a worker must not

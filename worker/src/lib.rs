@@ -14,6 +14,7 @@ use prometheus::Registry;
 use skein_protocol::invariant;
 use skein_protocol::node::worker::{Worker, WorkerConfig as MachineConfig};
 use skein_protocol::record::Snapshot;
+use skein_protocol::step::WorkerStatus;
 use skein_runtime::driver::{self, Invariants, Parts, Stopped};
 use skein_runtime::metrics::RuntimeMetrics;
 use skein_runtime::shutdown::Shutdown;
@@ -86,13 +87,13 @@ pub async fn run(
     let (log, snapshot) = open(&config).await?;
     let node = snapshot.node;
     let name = format!("worker-{:08x}", node.0 >> 96);
-    log_recovery(&name, &config, &snapshot);
 
     let network = Endpoint::worker(node, snapshot.cluster, listeners.cluster, config.secret.clone())
         .beside(config.neighbours.clone())
         .with_durability(durability(config.data.as_deref(), config.store.sync));
     let machine_config = MachineConfig { memory_bytes_max: config.store.memory_bytes_max, ..MachineConfig::default() };
     let machine = Worker::recover(machine_config, snapshot);
+    log_recovery(&name, &config, &machine.status());
     let parts = Parts {
         name: name.clone(),
         network,
@@ -172,16 +173,24 @@ fn log_settings(config: &WorkerConfig) {
     }
 }
 
-fn log_recovery(name: &str, config: &WorkerConfig, snapshot: &Snapshot) {
-    let cluster = snapshot.cluster.map_or_else(|| "none".to_owned(), |cluster| cluster.to_string());
+fn log_recovery(name: &str, config: &WorkerConfig, status: &WorkerStatus) {
+    let cluster = status.cluster.map_or_else(|| "none".to_owned(), |cluster| cluster.to_string());
     info!(
         node.name = name,
-        node.id = %snapshot.node,
+        node.id = %status.node,
         cluster.id = cluster,
-        view.number = snapshot.view.0,
+        view.number = status.view.0,
         durability = durability(config.data.as_deref(), config.store.sync).label(),
-        "recovered: view {}, cluster {cluster}",
-        snapshot.view,
+        record.count = status.digest.records,
+        record.bytes = status.digest.bytes,
+        transaction.prepared = status.prepared,
+        transaction.decided = status.remembered,
+        "recovered: view {}, cluster {cluster}, {} records of {} bytes, {} transactions in doubt, {} decisions",
+        status.view,
+        status.digest.records,
+        status.digest.bytes,
+        status.prepared,
+        status.remembered,
     );
 }
 
