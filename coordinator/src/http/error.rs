@@ -20,7 +20,7 @@ pub const TRANSACTION: HeaderName = HeaderName::from_static("skein-transaction")
 
 /// What a 401 asks for (RFC 9110, section 11.6.1, wants it to ask for something). No browser has a dialogue for this scheme,
 /// so that the page that made the request can show its own.
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"Skein\", cookie-name=\"skein_session\"");
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"Skein\"");
 
 /// Seconds after which a client that met a full queue, or no view, may try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
