@@ -101,6 +101,8 @@ codes! {
     UriTooLong = 723, URI_TOO_LONG, "uri_too_long";
     /// This coordinator stopped before it had an answer; what was asked for may have happened.
     NoAnswer = 724, BAD_GATEWAY, "no_answer";
+    /// The Host header names another server than this one.
+    Misdirected = 725, MISDIRECTED_REQUEST, "misdirected";
     /// Something is wrong with this server.
     Internal = 799, INTERNAL_SERVER_ERROR, "internal";
 }

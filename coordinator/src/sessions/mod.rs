@@ -88,6 +88,10 @@ impl Token {
     fn key(&self) -> Key {
         Key::new(SESSIONS, Sha256::digest(self.0).as_slice())
     }
+
+    fn delete(&self) -> Operation {
+        Operation { key: self.key(), expect: Expect::Any, action: Action::Delete }
+    }
 }
 
 impl Sessions {
@@ -103,17 +107,22 @@ impl Sessions {
         self.lifetime
     }
 
-    /// Begins a session of this user.
+    /// Begins a session of this user, in place of the one that the same browser had before.
     ///
     /// # Errors
     /// The store's.
-    pub async fn begin(&self, username: &str) -> Result<(Token, Session, TxnId), cluster::Error> {
+    pub async fn begin(&self, username: &str, before: Option<&Token>) -> Result<(Token, Session, TxnId), cluster::Error> {
         let token = Token::new();
         let created_at = Timestamp::now();
         let session = Session { username: username.to_owned(), created_at, expires_at: created_at.after(self.lifetime) };
         let value = serde_json::to_vec(&session).expect("a session is plain data with text keys");
         let put = Operation { key: token.key(), expect: Expect::Absent, action: Action::Put(value.into()) };
-        let committed = self.cluster.commit(vec![put]).await?;
+        let mut operations = vec![put];
+        if let Some(before) = before {
+            self.seen.forget(&before.key());
+            operations.push(before.delete());
+        }
+        let committed = self.cluster.commit(operations).await?;
         Ok((token, session, committed.txn))
     }
 
@@ -176,14 +185,16 @@ impl Sessions {
         stands
     }
 
-    /// Ends the session of this token, at every coordinator.
+    /// Ends the session of this token, at every coordinator, if it has one: a token that was made up costs no transaction.
     ///
     /// # Errors
     /// The store's.
-    pub async fn end(&self, token: &Token) -> Result<TxnId, cluster::Error> {
+    pub async fn end(&self, token: &Token) -> Result<Option<TxnId>, cluster::Error> {
+        if self.find(token).await?.is_none() {
+            return Ok(None);
+        }
         self.seen.forget(&token.key());
-        let delete = Operation { key: token.key(), expect: Expect::Any, action: Action::Delete };
-        Ok(self.cluster.commit(vec![delete]).await?.txn)
+        Ok(Some(self.cluster.commit(vec![token.delete()]).await?.txn))
     }
 }
 

@@ -50,7 +50,8 @@ export interface paths {
         put?: never;
         /**
          * Log in
-         * @description Sets the cookie `skein_session`. Where people log in by name alone (`/api/settings` tells) the account is made on the way.
+         * @description Sets the cookie `skein_session`, named `__Host-skein_session` where it is Secure, and ends the session that was sent along.
+         *     Where people log in by name alone (`/api/settings` tells) the account is made on the way.
          *     A wrong username takes as long as a wrong password. An `Idempotency-Key` is taken but changes nothing: a repeat begins
          *     another session.
          */
@@ -381,10 +382,11 @@ export interface components {
          *     | 722 | 504 | The answer took longer than allowed; what was asked for may have happened. |
          *     | 723 | 414 | The path or query is longer than allowed. |
          *     | 724 | 502 | This coordinator stopped before it had an answer; what was asked for may have happened. |
+         *     | 725 | 421 | The Host header names another server than this one. |
          *     | 799 | 500 | Something is wrong with this server. |
          * @enum {integer}
          */
-        ProblemCode: 512 | 601 | 602 | 606 | 607 | 700 | 701 | 702 | 703 | 704 | 705 | 706 | 707 | 708 | 709 | 710 | 711 | 712 | 713 | 714 | 715 | 716 | 717 | 718 | 719 | 720 | 721 | 722 | 723 | 724 | 799;
+        ProblemCode: 512 | 601 | 602 | 606 | 607 | 700 | 701 | 702 | 703 | 704 | 705 | 706 | 707 | 708 | 709 | 710 | 711 | 712 | 713 | 714 | 715 | 716 | 717 | 718 | 719 | 720 | 721 | 722 | 723 | 724 | 725 | 799;
         /** @description A problem document (RFC 9457). */
         ProblemDocument: {
             /** @description The kind of problem as a number that never changes. */
@@ -706,7 +708,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description 719: too many failed tries; `Retry-After` says how long to wait */
+            /** @description 719 or 720: too many failed tries, or too many log-ins; `Retry-After` says how long to wait */
             429: {
                 headers: {
                     /** @description Seconds after which to try again, where that may help */

@@ -127,7 +127,10 @@ impl Client {
 
     /// Sends any bytes, with these headers alone.
     pub async fn raw(&mut self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.to_string());
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header(HOST, self.address.to_string());
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
