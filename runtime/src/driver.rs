@@ -94,7 +94,7 @@ pub enum Stopped {
     #[error("shut down")]
     Shutdown,
     /// It can't go on.
-    #[error("it can't go on: {0:?}")]
+    #[error("it can't go on: {}", explain(.0))]
     Halted(Halt),
     /// Its log failed; what is on disk is not known any more.
     #[error("the log failed: {0}")]
@@ -151,6 +151,15 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+fn explain(halt: &Halt) -> String {
+    match halt {
+        Halt::WorkerHoldsView { address, cluster } => {
+            format!("the worker at {address} belongs to cluster {cluster} already, and the control store knows of none")
+        }
+        Halt::Superseded => "another coordinator has written the control store since this one started".to_owned(),
     }
 }
 

@@ -83,8 +83,26 @@ fn a_switch_is_on_by_its_variable_as_by_its_name() {
         let mut process = Process::start("up", &line, &variables);
         process.signal("TERM");
         assert_eq!(process.wait().code(), Some(0));
-        assert!(process.log_text().contains("\"trust_proxy\":true"), "{}", process.log_text());
+        assert!(process.log_text().contains("\"proxy.trusted\":true"), "{}", process.log_text());
     }
+}
+
+#[test]
+fn the_log_of_a_cluster_is_fields_named_by_entity_and_no_dumps() {
+    let mut process = Process::start("up", &["up", "--http", "0", "--workers", "2"], &[]);
+    process.signal("TERM");
+    assert_eq!(process.wait().code(), Some(0));
+    let text = process.log_text();
+    let lines: Vec<serde_json::Map<String, serde_json::Value>> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
+    let plain = ["timestamp", "level", "target", "message", "error"];
+    for (name, value) in lines.iter().flatten() {
+        assert!(plain.contains(&name.as_str()) || name.contains('.'), "{name} is not named by its entity in {text}");
+        assert!(!value.to_string().contains(" { "), "{name} is a dump: {value}");
+    }
+    let active = lines.iter().find(|line| line["message"] == "membership: view 1 is active with 2 members");
+    let active = active.unwrap_or_else(|| panic!("no view became active in {text}"));
+    assert_eq!((&active["view.number"], &active["member.count"]), (&1.into(), &2.into()));
 }
 
 #[test]

@@ -141,15 +141,15 @@ async fn open(config: &WorkerConfig) -> anyhow::Result<(Option<Log>, Snapshot)> 
     let opened = tokio::task::spawn_blocking(move || wal::sled::open(&directory, sync)).await.context("opening the log")??;
     let recovery = &opened.recovery;
     if let Some(aside) = &recovery.set_aside {
-        warn!(path = %aside.display(), "the log was not closed in order and not synced always: it is set aside, the worker starts anew");
+        warn!(wal.path = %aside.display(), "the log was not closed in order and not synced always: it is set aside, the worker starts anew");
     }
     info!(
-        created = recovery.created,
-        closed_in_order = recovery.clean,
-        records = recovery.records,
-        prepared = recovery.prepared,
-        decided = recovery.decided,
-        duration_ms = u64::try_from(recovery.duration.as_millis()).unwrap_or(u64::MAX),
+        wal.created = recovery.created,
+        wal.closed_in_order = recovery.clean,
+        record.count = recovery.records,
+        transaction.prepared = recovery.prepared,
+        transaction.decided = recovery.decided,
+        wal.open_ms = u64::try_from(recovery.duration.as_millis()).unwrap_or(u64::MAX),
         "log opened: {} records, {} transactions in doubt, {} decisions",
         recovery.records,
         recovery.prepared,
@@ -160,12 +160,12 @@ async fn open(config: &WorkerConfig) -> anyhow::Result<(Option<Log>, Snapshot)> 
 
 fn log_settings(config: &WorkerConfig) {
     info!(
-        cluster_address = %config.cluster,
-        http = %config.http,
-        data = config.data.as_deref().map_or("none", |path| path.to_str().unwrap_or("a path that is no text")),
-        sync = %config.store.sync,
-        memory_bytes_max = config.store.memory_bytes_max,
-        secret = if config.secret.is_some() { "set" } else { "none" },
+        cluster.address = %config.cluster,
+        http.address = %config.http,
+        data.path = config.data.as_deref().map_or("none", |path| path.to_str().unwrap_or("a path that is no text")),
+        wal.sync = %config.store.sync,
+        memory.bytes_max = config.store.memory_bytes_max,
+        cluster.secret = if config.secret.is_some() { "set" } else { "none" },
         "settings of the worker"
     );
     if config.secret.is_none() {
@@ -180,7 +180,7 @@ fn log_recovery(name: &str, config: &WorkerConfig, status: &WorkerStatus) {
         node.id = %status.node,
         cluster.id = cluster,
         view.number = status.view.0,
-        durability = durability(config.data.as_deref(), config.store.sync).label(),
+        wal.durability = durability(config.data.as_deref(), config.store.sync).label(),
         record.count = status.digest.records,
         record.bytes = status.digest.bytes,
         transaction.prepared = status.prepared,

@@ -236,7 +236,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
         }
         match batch.command.take() {
             Some(Command::Drain(within)) => {
-                info!(node.name = self.metrics.name(), requests = self.replies.len(), "draining");
+                info!(node.name = self.metrics.name(), request.count = self.replies.len(), "draining");
                 self.channels.asked.close();
                 self.draining = Some(Box::pin(sleep(within)));
             }
@@ -358,8 +358,9 @@ impl<M: Machine + Send + 'static> Driver<M> {
             Output::Swap { expected, record } => self.swaps.push(expected, record),
             Output::Publish(event) => self.publish(event),
             Output::Halt(halt) => {
-                error!(node.name = self.metrics.name(), reason = ?halt, "the node can't go on");
-                self.stopped = Some(Stopped::Halted(halt));
+                let stopped = Stopped::Halted(halt);
+                error!(node.name = self.metrics.name(), halt.reason = %stopped, "the node can't go on");
+                self.stopped = Some(stopped);
             }
         }
     }
@@ -419,7 +420,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
         self.swaps.finish().await;
         self.network.shutdown().await;
         self.metrics.connections.set(0);
-        info!(node.name = self.metrics.name(), reason = %stopped, "stopped");
+        info!(node.name = self.metrics.name(), stop.reason = %stopped, "stopped");
         stopped
     }
 }

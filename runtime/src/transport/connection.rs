@@ -200,7 +200,8 @@ impl Context {
         if self.inbox.send(opened).await.is_err() {
             return;
         }
-        info!(node.name = self.metrics.name(), peer.id = %node, peer.role = ?role, peer.address = named, "connected");
+        let kind = if role == Role::Worker { "worker" } else { "coordinator" };
+        info!(node.name = self.metrics.name(), peer.id = %node, peer.role = kind, peer.address = named, "connected");
         let end = {
             let (reader, writer) = stream.split();
             let mut reading = pin!(self.read(reader, connection, node));
