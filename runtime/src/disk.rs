@@ -12,6 +12,7 @@
 //! in a file beside.
 
 mod hashes;
+mod room;
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ use tracing::warn;
 use xxhash_rust::xxh3::xxh3_64;
 
 use hashes::{Hashes, SECRET_BYTES};
+use room::Room;
 
 /// Bytes of pages that sled keeps in memory. Little is enough: everything is read once, at the start, and what is written
 /// later lies mostly together, at the tables' ends.
@@ -65,6 +67,18 @@ pub enum DiskError {
         /// What is wrong.
         what: String,
     },
+    /// The disk is nearly full; nothing was written.
+    #[error(
+        "{path}: {free} bytes are free on its disk and {needed} must be, or what it holds is at risk: make room, then start again"
+    )]
+    Full {
+        /// Where.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must be.
+        needed: u64,
+    },
     /// The disk failed.
     #[error("{path}: {error}")]
     Io {
@@ -92,6 +106,7 @@ pub(crate) struct Database {
     /// The changes of the next.
     batch: Batch,
     hashes: Hashes,
+    room: Room,
 }
 
 /// What a database says of itself.
@@ -134,6 +149,7 @@ impl Database {
         if is_open_to_others(path).map_err(io)? {
             warn!(path = %path.display(), "others on this machine can read {}: chmod 700 keeps them out", path.display());
         }
+        room::look(path)?;
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let deadline = Instant::now() + LOCK_WAIT;
         let tree = loop {
@@ -149,8 +165,9 @@ impl Database {
         };
         let file = File::open(file).map_err(io)?;
         let noted = File::options().read(true).write(true).create(true).truncate(false).open(path.join("synced")).map_err(io)?;
-        let (batch, hashes, path) = (Batch::default(), Hashes::new(rand::random()), path.to_owned());
-        let mut database = Database { tree, file, noted, path, blobs: HashSet::new(), format, group: 0, batch, hashes };
+        let (batch, hashes, room) = (Batch::default(), Hashes::new(rand::random()), Room::new(path.into()));
+        let path = path.to_owned();
+        let mut database = Database { tree, file, noted, path, blobs: HashSet::new(), format, group: 0, batch, hashes, room };
         database.check(visit)?;
         database.sync()?;
         if !existed {
@@ -197,10 +214,17 @@ impl Database {
         self.group == 0
     }
 
+    /// An error if the disk is nearly full. To be asked before the changes of a group are made: then all is as it was, there is
+    /// still room to end in order, and none to go on.
+    pub(crate) fn require_room(&mut self) -> Result<(), DiskError> {
+        self.room.look()
+    }
+
     /// With the next group: this key has this value.
     pub(crate) fn put(&mut self, key: impl Into<IVec>, value: impl Into<IVec>) {
         let (key, value) = (key.into(), value.into());
         self.hashes.put(&key, &value);
+        self.room.take(key.len() + value.len());
         self.batch.insert(key, value);
     }
 
@@ -208,6 +232,7 @@ impl Database {
     pub(crate) fn remove(&mut self, key: impl Into<IVec>) {
         let key = key.into();
         self.hashes.remove(&key);
+        self.room.take(key.len());
         self.batch.remove(key);
     }
 

@@ -29,6 +29,7 @@ pub fn open(data: &Path) -> Result<Box<dyn Control>, DiskError> {
 
 impl Sled {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), DiskError> {
+        self.database.require_room()?;
         self.database.put(key, value);
         self.database.apply()?;
         self.database.sync()

@@ -74,7 +74,7 @@ pub fn open(data: &Path, policy: SyncPolicy) -> Result<Opened, DiskError> {
     let mark = path.join(MARK);
     let mut set_aside = None;
     let mut opened = read(&path);
-    if mark.exists() && !matches!(opened, Err(DiskError::Locked(_))) {
+    if mark.exists() && !matches!(opened, Err(DiskError::Locked(_) | DiskError::Full { .. })) {
         drop(opened);
         set_aside = Some(move_aside(data, &path)?);
         opened = read(&path);
@@ -293,6 +293,7 @@ impl Sled {
 
 impl Wal for Sled {
     fn append(&mut self, records: &[Record]) -> Result<u64, DiskError> {
+        self.database.require_room()?;
         let bytes: usize = records.iter().map(|record| self.fold(record)).sum();
         self.prepared.write(&mut self.database);
         self.decided.write(&mut self.database);

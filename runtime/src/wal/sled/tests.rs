@@ -1,6 +1,8 @@
 //! What only a log on disk can show: that the kernel is really asked to sync, that a copy of the files as of the last sync
 //! recovers, that a torn or garbled file loses nothing that was synced or is refused, and that the size follows the data.
 
+mod room;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
