@@ -1,6 +1,7 @@
 //! Frames: what one write to a socket carries. A frame is a header of ten bytes and a body, which is a sequence of
 //! messages in postcard's encoding; everything that waited for a peer goes out at once. The decoder takes bytes from
-//! anybody: it never panics, and allocates in proportion to what has really arrived.
+//! anybody: it never panics, and allocates in proportion to what has really arrived. A frame has so many messages at the most
+//! that what they take in memory is bounded too.
 //!
 //! ```text
 //! 0        4         5      6            10
@@ -22,6 +23,9 @@ pub const HEADER_BYTES: usize = 10;
 /// Bytes of a frame's body at the most. The largest single message, a view change's outcomes or an answer of many rows, is
 /// well below.
 pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Messages of a frame at the most. In memory each takes some hundred bytes, however short it was.
+pub const FRAME_MESSAGES_MAX: usize = 16 * 1024;
 
 /// A frame that has come to this size is closed and the next begun, so that the other end can start on it.
 const FRAME_BYTES_ENOUGH: usize = 256 * 1024;
@@ -50,6 +54,8 @@ pub struct Frames {
     /// Where each frame begins.
     starts: Vec<usize>,
     messages: usize,
+    /// Those of the frame under way.
+    messages_under_way: usize,
 }
 
 /// What stands at the beginning of received bytes.
@@ -81,7 +87,8 @@ impl Frames {
     /// Adds a message, to the frame under way or to a new one.
     pub fn push(&mut self, message: &Message) -> Result<(), MessageTooLong> {
         match self.starts.last() {
-            Some(start) if self.bytes.len() - start < FRAME_BYTES_ENOUGH => {}
+            Some(start)
+                if self.bytes.len() - start < FRAME_BYTES_ENOUGH && self.messages_under_way < FRAME_MESSAGES_MAX => {}
             _ => self.begin(),
         }
         let before = self.bytes.len();
@@ -99,8 +106,10 @@ impl Frames {
             }
             self.starts.push(before);
             self.bytes.splice(before..before, [0; HEADER_BYTES]);
+            self.messages_under_way = 0;
         }
         self.messages += 1;
+        self.messages_under_way += 1;
         Ok(())
     }
 
@@ -143,11 +152,12 @@ impl Frames {
         self.bytes.clear();
         self.bytes.shrink_to(BUFFER_BYTES_KEPT);
         self.starts.clear();
-        self.messages = 0;
+        (self.messages, self.messages_under_way) = (0, 0);
     }
 
     fn begin(&mut self) {
         self.starts.push(self.bytes.len());
+        self.messages_under_way = 0;
         self.bytes.extend_from_slice(&[0; HEADER_BYTES]);
     }
 
@@ -216,10 +226,13 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Fault> {
     Ok(Decoded::Frame { kind, body })
 }
 
-/// The messages of a body.
+/// The messages of a body, which may be [`FRAME_MESSAGES_MAX`].
 pub fn messages(mut body: &[u8]) -> Result<Vec<Message>, Fault> {
     let mut messages = Vec::new();
     while !body.is_empty() {
+        if messages.len() == FRAME_MESSAGES_MAX {
+            return Err(Fault::FrameTooLong);
+        }
         let (message, rest) = postcard::take_from_bytes(body).map_err(|_| Fault::Undecodable)?;
         messages.push(message);
         body = rest;

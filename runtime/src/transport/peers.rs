@@ -99,6 +99,11 @@ impl Outbox {
         !state.closed
     }
 
+    /// Whether the connection is to close.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Returns once there may be something to take.
     pub(crate) async fn ready(&self) {
         self.ready.notified().await;
@@ -127,7 +132,7 @@ struct Link {
 }
 
 impl Way {
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         match self {
             Way::Far(outbox) => outbox.close(),
             Way::Near(queue) => queue.close(),

@@ -68,6 +68,22 @@ fn a_long_queue_is_split_and_a_message_too_long_leaves_no_trace() {
 }
 
 #[test]
+fn a_frame_has_so_many_messages_and_no_more() {
+    let short = Message::Activated { view: ViewNumber(1) };
+    let mut frames = Frames::default();
+    for _ in 0..2 {
+        (0..=FRAME_MESSAGES_MAX).for_each(|_| frames.push(&short).unwrap());
+        frames.seal();
+        let lengths: Vec<usize> = read_all(frames.bytes()).iter().map(Vec::len).collect();
+        assert_eq!(lengths, [FRAME_MESSAGES_MAX, 1]);
+        frames.clear();
+    }
+    let one = postcard::to_allocvec(&short).unwrap();
+    assert_eq!(messages(&one.repeat(FRAME_MESSAGES_MAX)).map(|messages| messages.len()), Ok(FRAME_MESSAGES_MAX));
+    assert_eq!(messages(&one.repeat(FRAME_MESSAGES_MAX + 1)), Err(Fault::FrameTooLong));
+}
+
+#[test]
 fn every_kind_of_broken_frame_is_told_apart() {
     let mut frames = Frames::default();
     frames.push(&decide(1)).unwrap();
