@@ -5,7 +5,10 @@ use super::*;
 
 const FORMAT: u32 = 7;
 
-fn entries(path: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>, DiskError> {
+/// A key and its value.
+type Entry = (Vec<u8>, Vec<u8>);
+
+fn entries(path: &Path) -> Result<Vec<Entry>, DiskError> {
     let mut found = Vec::new();
     Database::open(path, FORMAT, |key, value| {
         found.push((key.to_vec(), value.to_vec()));
