@@ -243,12 +243,12 @@ impl Database {
         let state = State { format: self.format, group: self.group, sum, secret };
         self.batch.insert(STATE_KEY, &state.encode()[..]);
         let batch = std::mem::take(&mut self.batch);
-        self.tree.apply_batch(batch).map_err(|error| failed(&self.path, error))
+        self.tree.apply_batch(batch).map_err(|error| self.broken(error))
     }
 
     /// Returns once everything applied survives a power cut.
     pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
-        self.tree.flush().map_err(|error| failed(&self.path, error))?;
+        self.tree.flush().map_err(|error| self.broken(error))?;
         let synced = self.sync_files().and_then(|()| self.note());
         synced.map_err(|error| DiskError::Io { path: self.path.clone(), error })
     }
@@ -296,6 +296,13 @@ impl Database {
     /// An error about what the database holds.
     pub(crate) fn damaged(&self, what: impl Into<String>) -> DiskError {
         DiskError::Damaged { path: self.path.clone(), what: what.into() }
+    }
+
+    /// An error after which the database is not to be used. Sled flushes a database that is dropped, and after a failed write it
+    /// waits for ever for that: so its memory is kept, and its file open, until the process ends.
+    fn broken(&self, error: sled::Error) -> DiskError {
+        std::mem::forget(self.tree.clone());
+        failed(&self.path, error)
     }
 
     /// The value of a key, as applied.

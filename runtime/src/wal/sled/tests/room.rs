@@ -116,3 +116,35 @@ fn a_log_synced_at_an_interval_is_closed_in_order_before_the_disk_is_full() {
     assert!(matches!(error_of(&data, INTERVAL), DiskError::Full { .. }));
     assert!(data.join("log").join(MARK).exists() && !data.join("log.set-aside.1").exists());
 }
+
+#[test]
+fn a_log_that_found_the_disk_full_after_all_ends_and_holds_what_was_synced() {
+    let Some(disk) = Disk::mount(64) else { return };
+    let data = disk.at.path().join("data");
+    let Opened { mut engine, snapshot: mut expected, .. } = open_in(&data);
+    let groups = (0..60).map(|key| put(key, key, vec![7; 30_000]));
+    for record in groups {
+        expected.fold(&record);
+        engine.append(&[record]).unwrap();
+    }
+    engine.sync().unwrap();
+    // Somebody else takes all there is, between two looks.
+    disk.fill();
+    let mut key = 60;
+    let (error, unsynced) = loop {
+        let record = put(key, key, vec![7; 30_000]);
+        let mut with = expected.clone();
+        with.fold(&record);
+        match engine.append(&[record]).and_then(|_| engine.sync()) {
+            Ok(()) => (expected, key) = (with, key + 1),
+            Err(error) => break (error, with),
+        }
+    };
+    assert!(matches!(&error, DiskError::Io { error, .. } if error.kind() == ErrorKind::StorageFull), "{error}");
+    // The engine that failed keeps its lock as long as its process lives, so it is a copy that is opened.
+    drop(engine);
+    let kept = tempfile::tempdir().unwrap();
+    copy(&data, kept.path());
+    let found = open_in(kept.path()).snapshot;
+    assert!(found == expected || found == unsynced, "something synced is missing");
+}
