@@ -23,10 +23,12 @@ COPY runtime runtime
 COPY coordinator coordinator
 COPY worker worker
 COPY sim sim
+COPY bench bench
 COPY src src
 COPY tests tests
 RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path './src/main.rs' ! -path './*/src/lib.rs' \
-        ! -path './tests/containers/main.rs' ! -path '*/benches/*.rs' -delete \
+        ! -path './tests/containers/main.rs' ! -path './bench/src/main.rs' ! -path './bench/src/bin/*.rs' \
+        ! -path '*/benches/*.rs' -delete \
     && find . -name '*.rs' -exec sh -c 'for file; do echo "fn main() { }" > "$file"; done' sh {} + \
     && find . -type d -empty -delete
 
@@ -43,6 +45,7 @@ COPY runtime runtime
 COPY coordinator coordinator
 COPY worker worker
 COPY sim sim
+COPY bench bench
 COPY src src
 COPY --from=app /web/dist web/dist
 ARG SKEIN_REVISION=none
