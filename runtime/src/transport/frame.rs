@@ -87,8 +87,7 @@ impl Frames {
     /// Adds a message, to the frame under way or to a new one.
     pub fn push(&mut self, message: &Message) -> Result<(), MessageTooLong> {
         match self.starts.last() {
-            Some(start)
-                if self.bytes.len() - start < FRAME_BYTES_ENOUGH && self.messages_under_way < FRAME_MESSAGES_MAX => {}
+            Some(start) if self.bytes.len() - start < FRAME_BYTES_ENOUGH && self.messages_under_way < FRAME_MESSAGES_MAX => {}
             _ => self.begin(),
         }
         let before = self.bytes.len();
