@@ -536,7 +536,7 @@ fn a_full_worker_takes_what_needs_no_more_room_and_deletes_with_their_notes() {
     assert!(refused(world.commit(vec![put("c", "one more")])));
     assert!(refused(world.commit(vec![put("b", "longer than before")])));
     assert!(matches!(world.commit(vec![put("a", &"x".repeat(2_900))]), Reply::Committed { .. }));
-    let noted = vec![operation("b", Expect::Any, Action::Delete), put("note", &"n".repeat(60))];
+    let noted = vec![operation("b", Expect::Any, Action::Delete), put("note", &"n".repeat(120))];
     assert!(matches!(world.commit(noted), Reply::Committed { .. }));
 }
 
