@@ -4,12 +4,21 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test check fuzz setup-build setup-test app
+.PHONY: help run build test check model sim fuzz bench flames setup-build setup-test app
 
 # What `make run` passes on: make run ARGS="--data data --workers 5"
 ARGS ?= --demo
 # How long `make fuzz` runs.
 FUZZ_SECONDS ?= 60
+# How long `make bench` loads a server for each measurement.
+BENCH_SECONDS ?= 5
+# How long `make sim` runs, and what it passes on.
+SIM_SECONDS ?= 60
+SIM_ARGS ?=
+# What `make load` runs, from ops/k6; how many arrivals a second, and for how long.
+SCRIPT ?= load.js
+RATE ?=
+DURATION ?=
 
 APP := web/dist/index.html
 APP_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/e2e/*' \
@@ -38,9 +47,43 @@ check: app ## the quick part: format, lints, types, unit tests
 	@cargo test --workspace --locked --lib --bins --quiet
 	@cargo test --locked --package skein --test tidy --quiet
 
+model: ## explore every world of the protocol's model and leave out each of its rules (ten minutes and a few GB)
+	@cargo run --release --locked --package skein-sim --bin skein-model
+	@cargo run --release --locked --package skein-sim --bin skein-model -- --without
+
+sim: ## play whole clusters under faults for a minute (SIM_SECONDS=n; SIM_ARGS="--seed N" replays one)
+	@cargo run --profile sim --locked --package skein-sim --bin skein-sim -- --seconds $(SIM_SECONDS) $(SIM_ARGS)
+
 fuzz: ## feed the frame decoder with random bytes for a minute (FUZZ_SECONDS=n)
 	@ops/setup fuzz
-	@cd fuzz && cargo fuzz run -s none frame -- -max_total_time=$(FUZZ_SECONDS)
+	@mkdir -p fuzz/corpus-new
+	@cd fuzz && cargo fuzz run -s none frames corpus-new corpus/frames -- -max_total_time=$(FUZZ_SECONDS)
+
+.PHONY: container-test observe load
+
+container-test: ## bring the containers up for real, kill and restart them (needs Docker)
+	@docker compose version >/dev/null || { echo "container-test needs Docker with the compose plugin" >&2; exit 1; }
+	@cargo test --locked --package skein --features containers --test containers -- --test-threads=1
+
+observe: ## run the containers with Prometheus, Grafana and traces (needs Docker)
+	@OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 docker compose --profile observe up --build --detach --wait
+	@echo "the app: http://127.0.0.1:$${SKEIN_PORT:-8080}   the dashboard: http://127.0.0.1:$${GRAFANA_PORT:-3000}"
+
+load: ## put load on the containers (SCRIPT=load.js RATE=n DURATION=30s; needs Docker)
+	@docker compose ps --quiet coordinator | grep -q . || docker compose up --build --detach --wait
+	@docker compose --profile load run --rm --no-deps -e RATE=$(RATE) -e DURATION=$(DURATION) k6 run --quiet /scripts/$(SCRIPT)
+
+bench: setup-build app ## measure: requests beside the ceiling, memory, start-up, the core's steps (BENCH_SECONDS=n)
+	@ops/setup bench
+	@cargo build --release --locked --package skein --package skein-bench
+	@target/release/skein-bench http --seconds $(BENCH_SECONDS) --json target/bench.json
+	@target/release/skein-bench memory
+	@cargo bench --locked --package skein-bench --features micro
+
+flames: setup-build app ## draw flame graphs of the writes into docs/images
+	@ops/setup flames
+	@cargo build --release --locked --package skein --package skein-bench
+	@target/release/skein-bench flame
 
 setup-build:
 	@ops/setup build

@@ -21,6 +21,10 @@ mod settings;
 mod status;
 mod up;
 
+/// Faster than the system's by a tenth of a write, and it gives memory back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A self-hosted microblog and data service on a replicated, transactional in-memory store.
 #[derive(Debug, Parser)]
 #[command(name = "skein", version, max_term_width = 110)]
@@ -66,7 +70,7 @@ fn main() -> ExitCode {
             process::serve("skein-coordinator", line.log, settings, alone::coordinator)
         }
         Command::Status(args) => match args.check() {
-            Ok(authority) => process::ask(async move { status::status(&args, &authority).await }),
+            Ok(question) => process::ask(status::status(question)),
             Err(errors) => settings::refuse(&errors),
         },
         Command::Secret(args) => secret::make(&args),

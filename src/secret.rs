@@ -1,10 +1,10 @@
-//! `skein secret`: makes the secret of a cluster, in a file for `SKEIN_CLUSTER_SECRET_FILE`. The file appears whole and synced
-//! or not at all, only its owner can read it, and one that is there is never replaced: a cluster that lost its secret would
+//! `skein secret`: makes the secret of a cluster, in a file for `SKEIN_CLUSTER_SECRET_FILE`, and its folder if there is none.
+//! The file appears whole and synced or not at all, only its owner can read it, and one that is there is never replaced: a cluster that lost its secret would
 //! fall apart at the next restart. The secret itself is printed nowhere.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ use crate::settings;
 /// The command line of `skein secret`.
 #[derive(Clone, Debug, Args)]
 pub struct SecretArgs {
-    /// Where the secret is kept; its folder must be there
+    /// Where the secret is kept; its folder is made if it is not there
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -42,6 +42,13 @@ fn ensure(file: &Path) -> anyhow::Result<bool> {
         return Ok(false);
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("can't make the folder {}", folder.display()))?;
+    }
     let begun = file.with_extension(format!("begun-{}", std::process::id()));
     // In a container every process has the same number, and the last one may have been cut short.
     let _left_over = fs::remove_file(&begun);
@@ -87,6 +94,15 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_is_missing_is_made_for_its_owner_alone() {
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("data");
+        assert!(ensure(&folder.join("cluster")).unwrap());
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(!ensure(&folder.join("cluster")).unwrap());
+    }
+
+    #[test]
     fn two_secrets_differ() {
         let folder = tempfile::tempdir().unwrap();
         let (one, other) = (folder.path().join("one"), folder.path().join("other"));
@@ -103,6 +119,7 @@ mod tests {
         let said = format!("{:#}", ensure(&file).unwrap_err());
         assert!(said.contains("cluster") && !said.contains("short:"), "{said}");
         assert_eq!(fs::read(&file).unwrap(), b"short");
-        assert!(format!("{:#}", ensure(&folder.path().join("missing/cluster")).unwrap_err()).contains("can't write"));
+        let said = format!("{:#}", ensure(&file.join("cluster")).unwrap_err());
+        assert!(said.contains("can't make the folder"), "{said}");
     }
 }

@@ -1,6 +1,7 @@
 //! What is common to the command lines: the cluster's secret, which comes from the environment alone so that no process list
 //! and no help shows it, and how bad settings are answered: every error at once, exit code 2, nothing bound. No other file
-//! reads the environment, but for the variables of the flags, which the command line's parser reads.
+//! reads the environment, but for the variables of the flags, which the command line's parser reads, and those that the
+//! exporter of traces reads itself.
 
 #![allow(clippy::disallowed_methods)]
 

@@ -14,6 +14,7 @@ use hyper::header::HOST;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use skein_coordinator::config::switch;
 use tokio::net::TcpStream;
 
 /// How long one answer may take.
@@ -30,18 +31,45 @@ pub struct StatusArgs {
     url: String,
 
     /// Print one JSON document
-    #[arg(long, env = "SKEIN_JSON", hide_env_values = true)]
-    json: bool,
+    #[arg(long, value_name = "true|false", env = "SKEIN_JSON", hide_env_values = true, default_value = "false")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    json: String,
 
     /// Ask only whether the process answers (/livez), whether it is ready or not
-    #[arg(long, env = "SKEIN_LIVE", hide_env_values = true, conflicts_with = "json")]
+    #[arg(long, value_name = "true|false", env = "SKEIN_LIVE", hide_env_values = true, default_value = "false")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    live: String,
+}
+
+/// What to ask, and whom.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// `HOST:PORT`.
+    authority: String,
+    json: bool,
     live: bool,
 }
 
 impl StatusArgs {
+    /// Checks everything and says all that is wrong.
+    ///
+    /// # Errors
+    ///
+    /// One sentence for each setting that can't be used.
+    pub fn check(&self) -> Result<Question, Vec<String>> {
+        let mut wrong = Vec::new();
+        let authority = self.authority().map_err(|error| wrong.push(error)).unwrap_or_default();
+        let json = switch("--json", &self.json, &mut wrong);
+        let live = switch("--live", &self.live, &mut wrong);
+        if json && live {
+            wrong.push("--json and --live exclude each other".to_owned());
+        }
+        if wrong.is_empty() { Ok(Question { authority, json, live }) } else { Err(wrong) }
+    }
+
     /// `HOST:PORT` of the address to ask.
-    pub fn check(&self) -> Result<String, Vec<String>> {
-        let wrong = || vec![format!("the URL must be http://HOST:PORT, not {:?}", self.url)];
+    fn authority(&self) -> Result<String, String> {
+        let wrong = || format!("the URL must be http://HOST:PORT, not {:?}", self.url);
         let rest = self.url.strip_prefix("http://").ok_or_else(wrong)?;
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = authority.rsplit_once(':').ok_or_else(wrong)?;
@@ -51,13 +79,14 @@ impl StatusArgs {
 }
 
 /// Asks, prints the answer, and says whether the process is ready.
-pub async fn status(args: &StatusArgs, authority: &str) -> bool {
-    if args.live {
+pub async fn status(Question { authority, json, live: live_alone }: Question) -> bool {
+    let authority = authority.as_str();
+    if live_alone {
         return live(authority).await;
     }
     let standing = standing(authority).await;
     let ready = standing.as_ref().is_ok_and(|standing| standing.ready);
-    if args.json {
+    if json {
         let document = match &standing {
             Ok(standing) => json!({ "ready": ready, "parts": standing.parts, "cluster": standing.cluster }),
             Err(error) => json!({ "ready": false, "error": format!("{error:#}") }),
@@ -175,8 +204,20 @@ fn printable(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn asked(url: &str, json: &str, live: &str) -> StatusArgs {
+        StatusArgs { url: url.to_owned(), json: json.to_owned(), live: live.to_owned() }
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        assert_eq!(asked("nowhere", "perhaps", "maybe").check().unwrap_err().len(), 3);
+        assert!(asked("http://a:1", "true", "true").check().unwrap_err()[0].contains("exclude"));
+        let question = asked("http://a:1", "true", "0").check().unwrap();
+        assert!(question.json && !question.live);
+    }
+
     fn check(url: &str) -> Option<String> {
-        StatusArgs { url: url.to_owned(), json: false, live: false }.check().ok()
+        asked(url, "false", "false").check().ok().map(|question| question.authority)
     }
 
     #[test]

@@ -1,16 +1,17 @@
-//! `skein up`: a whole cluster in one process. The workers listen on loopback, on ports that the system picks, and share with
-//! the coordinator a secret that never leaves the process; with a data directory each part has its own below it, and a later
-//! `up` goes on where this one ended. The parts start from the workers upwards and end in the opposite order.
+//! `skein up`: a whole cluster in one process. The coordinator meets the workers within the process; they listen on loopback
+//! all the same, on ports that the system picks and with a secret that never leaves the process. With a data directory each
+//! part has its own below it, and a later `up` goes on where this one ended. The parts start from the workers upwards and end
+//! in the opposite order.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use skein_coordinator::config::{Auth, CoordinatorConfig, SurfaceArgs, SurfaceConfig};
+use skein_coordinator::config::{Auth, CoordinatorConfig, SurfaceArgs, SurfaceConfig, number};
 use skein_protocol::limits::MEMBERS_MAX;
 use skein_runtime::shutdown::{self, Trigger};
-use skein_runtime::transport::Secret;
+use skein_runtime::transport::{Neighbours, Secret};
 use skein_worker::config::{StoreArgs, StoreConfig, WorkerConfig, check_directory, parse_address};
 use skein_worker::metrics::WorkerMetrics;
 use tokio::net::TcpListener;
@@ -28,8 +29,8 @@ pub struct UpArgs {
     http: String,
 
     /// How many workers, each with a copy of everything (1 to 32)
-    #[arg(long, value_name = "N", env = "SKEIN_WORKERS_COUNT", hide_env_values = true, default_value_t = 3)]
-    workers: usize,
+    #[arg(long, value_name = "N", env = "SKEIN_WORKERS_COUNT", hide_env_values = true, default_value = "3")]
+    workers: String,
 
     /// Directory of the logs and the control store, made if it is not there; without it everything is kept in memory alone
     #[arg(long, value_name = "DIR", env = "SKEIN_DATA", hide_env_values = true)]
@@ -61,9 +62,7 @@ impl UpArgs {
     pub fn check(&self) -> Result<UpConfig, Vec<String>> {
         let mut wrong = Vec::new();
         let http = parse_address("--http", &self.http).map_err(|error| wrong.push(error)).ok();
-        if !(1..=MEMBERS_MAX).contains(&self.workers) {
-            wrong.push(format!("--workers must be a number from 1 to {MEMBERS_MAX}, not {}", self.workers));
-        }
+        let workers = number("--workers", &self.workers, 1..=MEMBERS_MAX as u32, &mut wrong) as usize;
         if let Some(error) = self.data.as_deref().and_then(|data| check_directory(data).err()) {
             wrong.push(error);
         }
@@ -71,7 +70,7 @@ impl UpArgs {
         let surface = self.surface.check(Auth::Name).map_err(|errors| wrong.extend(errors)).ok();
         match (http, store, surface) {
             (Some(http), Some(store), Some(surface)) if wrong.is_empty() => {
-                Ok(UpConfig { http, workers: self.workers, data: self.data.clone(), store, surface })
+                Ok(UpConfig { http, workers, data: self.data.clone(), store, surface })
             }
             _ => Err(wrong),
         }
@@ -83,13 +82,14 @@ impl UpConfig {
         self.data.as_deref().map(|data| Path::join(data, name))
     }
 
-    fn worker(&self, number: usize, secret: &Secret) -> WorkerConfig {
+    fn worker(&self, number: usize, secret: &Secret, neighbours: &Neighbours) -> WorkerConfig {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         WorkerConfig {
             cluster: loopback,
             http: loopback,
             secret: Some(secret.clone()),
             data: self.part(&format!("worker-{number}")),
+            neighbours: neighbours.clone(),
             store: self.store,
         }
     }
@@ -100,6 +100,7 @@ pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyho
     let http = TcpListener::bind(config.http).await.with_context(|| format!("can't listen on {}", config.http))?;
     let url = http.local_addr()?;
     let secret = random_secret()?;
+    let neighbours = Neighbours::default();
     let instruments = skein_worker::Instruments {
         worker: WorkerMetrics::register(&counters.registry)?,
         registry: counters.registry.clone(),
@@ -111,7 +112,7 @@ pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyho
     let mut workers = JoinSet::new();
     let mut addresses = Vec::new();
     for number in 1..=config.workers {
-        let worker = config.worker(number, &secret);
+        let worker = config.worker(number, &secret, &neighbours);
         let listener = TcpListener::bind(worker.cluster).await.context("a worker can't listen on loopback")?;
         addresses.push(listener.local_addr()?.to_string());
         let listeners = skein_worker::Listeners { cluster: listener, http: None };
@@ -132,6 +133,7 @@ pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyho
         workers: addresses,
         secret: Some(secret),
         data: config.part("coordinator"),
+        neighbours,
         surface: config.surface,
     };
     let instruments = skein_coordinator::Instruments { registry: counters.registry, runtime: counters.runtime };
@@ -176,7 +178,7 @@ mod tests {
     fn each_part_has_a_directory_of_its_own() {
         let config = check(&["--data", "somewhere"]).unwrap();
         let secret = random_secret().unwrap();
-        assert_eq!(config.worker(2, &secret).data, Some("somewhere/worker-2".into()));
+        assert_eq!(config.worker(2, &secret, &Neighbours::default()).data, Some("somewhere/worker-2".into()));
         assert_eq!(config.part("coordinator"), Some("somewhere/coordinator".into()));
     }
 

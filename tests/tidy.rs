@@ -133,3 +133,18 @@ fn the_core_depends_on_no_other_member_and_the_two_processes_not_on_each_other()
     assert!(!names(&manifest("worker"), "skein-coordinator"), "worker depends on coordinator");
     assert!(!names(&manifest("sim"), "skein-runtime"), "sim depends on runtime");
 }
+
+/// Cargo reads the manifests of all members, so an image can't be built when one of them is not copied.
+#[test]
+fn the_image_is_built_from_every_member_of_the_workspace() {
+    let read = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let (manifest, dockerfile, ignored) = (read("Cargo.toml"), read("Dockerfile"), read(".dockerignore"));
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = [")).expect("a line of members");
+    let members: Vec<&str> = members.trim_end_matches(']').split(',').map(|member| member.trim().trim_matches('"')).collect();
+    assert!(members.len() > 4, "{members:?}");
+    for member in members {
+        let copies = dockerfile.matches(&format!("COPY {member} {member}\n")).count();
+        assert_eq!(copies, 2, "{member} is copied for its manifest and for its sources");
+        assert!(ignored.lines().any(|line| line == format!("!{member}")), "{member} is in the build's context");
+    }
+}

@@ -7,10 +7,10 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use skein_protocol::limits::{MEMBERS_MAX, REQUESTS_MAX};
-use skein_runtime::transport::Secret;
+use skein_runtime::transport::{Neighbours, Secret};
 use utoipa::ToSchema;
 
 use crate::sessions::Allowance;
@@ -20,7 +20,7 @@ const SECRET_MISSING: &str =
     "a worker that is not on loopback needs a secret: set SKEIN_CLUSTER_SECRET or SKEIN_CLUSTER_SECRET_FILE";
 
 /// How people log in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Auth {
     /// With the password of an account that was made before.
@@ -53,56 +53,59 @@ pub struct CoordinatorArgs {
 #[derive(Clone, Debug, Args)]
 pub struct SurfaceArgs {
     /// How people log in; `skein coordinator` asks for passwords, `skein up` for a name alone
-    #[arg(long, value_enum, env = "SKEIN_AUTH", hide_env_values = true)]
-    pub auth: Option<Auth>,
+    #[arg(long, value_name = "password|name", env = "SKEIN_AUTH", hide_env_values = true)]
+    pub auth: Option<String>,
 
     /// Preload two tweets by two people into an empty store
-    #[arg(long, env = "SKEIN_DEMO", hide_env_values = true)]
-    pub demo: bool,
+    #[arg(long, value_name = "true|false", env = "SKEIN_DEMO", hide_env_values = true, default_value = "false")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub demo: String,
 
     /// Unicode scalar values of a tweet at the most (1 to 10000)
-    #[arg(long, value_name = "N", env = "SKEIN_TWEET_MAX", hide_env_values = true, default_value_t = 100)]
-    pub tweet_max: usize,
+    #[arg(long, value_name = "N", env = "SKEIN_TWEET_MAX", hide_env_values = true, default_value = "100")]
+    pub tweet_max: String,
 
     /// Days after which a session ends by itself (1 to 366)
-    #[arg(long, value_name = "DAYS", env = "SKEIN_SESSION_DAYS", hide_env_values = true, default_value_t = 30)]
-    pub session_days: u32,
+    #[arg(long, value_name = "DAYS", env = "SKEIN_SESSION_DAYS", hide_env_values = true, default_value = "30")]
+    pub session_days: String,
 
     /// Hours for which an Idempotency-Key is remembered (1 to 720)
-    #[arg(long, value_name = "HOURS", env = "SKEIN_IDEMPOTENCY_HOURS", hide_env_values = true, default_value_t = 24)]
-    pub idempotency_hours: u32,
+    #[arg(long, value_name = "HOURS", env = "SKEIN_IDEMPOTENCY_HOURS", hide_env_values = true, default_value = "24")]
+    pub idempotency_hours: String,
 
     /// Failed log-ins per name and address and minute before more are refused (1 to 10000)
-    #[arg(long, value_name = "N", env = "SKEIN_LOGIN_FAILURES", hide_env_values = true, default_value_t = 10)]
-    pub login_failures: u32,
+    #[arg(long, value_name = "N", env = "SKEIN_LOGIN_FAILURES", hide_env_values = true, default_value = "10")]
+    pub login_failures: String,
 
     /// Sign-ups per address and hour; 0 sets no limit (0 to 1000000)
-    #[arg(long, value_name = "N", env = "SKEIN_SIGN_UPS", hide_env_values = true, default_value_t = 0)]
-    pub sign_ups: u32,
+    #[arg(long, value_name = "N", env = "SKEIN_SIGN_UPS", hide_env_values = true, default_value = "0")]
+    pub sign_ups: String,
 
     /// Writes per user and minute; 0 sets no limit (0 to 1000000)
-    #[arg(long, value_name = "N", env = "SKEIN_WRITES", hide_env_values = true, default_value_t = 0)]
-    pub writes: u32,
+    #[arg(long, value_name = "N", env = "SKEIN_WRITES", hide_env_values = true, default_value = "0")]
+    pub writes: String,
 
     /// Requests under way at once before more are refused with 503 (1 to 16384)
-    #[arg(long, value_name = "N", env = "SKEIN_REQUESTS_MAX", hide_env_values = true, default_value_t = 4096)]
-    pub requests_max: usize,
+    #[arg(long, value_name = "N", env = "SKEIN_REQUESTS_MAX", hide_env_values = true, default_value = "4096")]
+    pub requests_max: String,
 
     /// Connections at once before more are refused with 503 (1 to 65536)
-    #[arg(long, value_name = "N", env = "SKEIN_CONNECTIONS_MAX", hide_env_values = true, default_value_t = 8192)]
-    pub connections_max: usize,
+    #[arg(long, value_name = "N", env = "SKEIN_CONNECTIONS_MAX", hide_env_values = true, default_value = "8192")]
+    pub connections_max: String,
 
     /// Passwords hashed at once; each takes 19 MiB and some ten milliseconds of a core (1 to 64)
-    #[arg(long, value_name = "N", env = "SKEIN_HASHES_MAX", hide_env_values = true, default_value_t = 4)]
-    pub hashes_max: usize,
+    #[arg(long, value_name = "N", env = "SKEIN_HASHES_MAX", hide_env_values = true, default_value = "4")]
+    pub hashes_max: String,
 
     /// Believe X-Forwarded-For and X-Forwarded-Proto, because a proxy in front sets both
-    #[arg(long, env = "SKEIN_TRUST_PROXY", hide_env_values = true)]
-    pub trust_proxy: bool,
+    #[arg(long, value_name = "true|false", env = "SKEIN_TRUST_PROXY", hide_env_values = true, default_value = "false")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub trust_proxy: String,
 
     /// Mark cookies Secure, because all clients come by way of TLS
-    #[arg(long, env = "SKEIN_SECURE_COOKIES", hide_env_values = true)]
-    pub secure_cookies: bool,
+    #[arg(long, value_name = "true|false", env = "SKEIN_SECURE_COOKIES", hide_env_values = true, default_value = "false")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub secure_cookies: String,
 }
 
 /// A coordinator's settings, checked.
@@ -116,6 +119,8 @@ pub struct CoordinatorConfig {
     pub secret: Option<Secret>,
     /// The control store's directory; `None` keeps the view in memory.
     pub data: Option<PathBuf>,
+    /// The workers that run in this process.
+    pub neighbours: Neighbours,
     /// How the surface behaves.
     pub surface: SurfaceConfig,
 }
@@ -244,7 +249,8 @@ impl CoordinatorArgs {
         };
         match (http, surface) {
             (Some(http), Some(surface)) if wrong.is_empty() => {
-                Ok(CoordinatorConfig { http, workers, secret, data: self.data.clone(), surface })
+                let (data, neighbours) = (self.data.clone(), Neighbours::default());
+                Ok(CoordinatorConfig { http, workers, secret, data, neighbours, surface })
             }
             _ => Err(wrong),
         }
@@ -258,15 +264,27 @@ impl SurfaceArgs {
     /// One sentence for each flag that can't be used.
     pub fn check(&self, auth: Auth) -> Result<SurfaceConfig, Vec<String>> {
         let mut wrong = Vec::new();
-        within("--tweet-max", self.tweet_max as u64, 1..=10_000, &mut wrong);
-        within("--session-days", self.session_days.into(), 1..=366, &mut wrong);
-        within("--idempotency-hours", self.idempotency_hours.into(), 1..=720, &mut wrong);
-        within("--login-failures", self.login_failures.into(), 1..=10_000, &mut wrong);
-        within("--sign-ups", self.sign_ups.into(), 0..=1_000_000, &mut wrong);
-        within("--writes", self.writes.into(), 0..=1_000_000, &mut wrong);
-        within("--requests-max", self.requests_max as u64, 1..=REQUESTS_MAX as u64, &mut wrong);
-        within("--connections-max", self.connections_max as u64, 1..=65_536, &mut wrong);
-        within("--hashes-max", self.hashes_max as u64, 1..=64, &mut wrong);
+        let tweet_max = number("--tweet-max", &self.tweet_max, 1..=10_000, &mut wrong);
+        let session_days = number("--session-days", &self.session_days, 1..=366, &mut wrong);
+        let idempotency_hours = number("--idempotency-hours", &self.idempotency_hours, 1..=720, &mut wrong);
+        let login_failures = number("--login-failures", &self.login_failures, 1..=10_000, &mut wrong);
+        let sign_ups = number("--sign-ups", &self.sign_ups, 0..=1_000_000, &mut wrong);
+        let writes = number("--writes", &self.writes, 0..=1_000_000, &mut wrong);
+        let requests_max = number("--requests-max", &self.requests_max, 1..=REQUESTS_MAX as u32, &mut wrong);
+        let connections_max = number("--connections-max", &self.connections_max, 1..=65_536, &mut wrong);
+        let hashes_max = number("--hashes-max", &self.hashes_max, 1..=64, &mut wrong);
+        let demo = switch("--demo", &self.demo, &mut wrong);
+        let trust_proxy = switch("--trust-proxy", &self.trust_proxy, &mut wrong);
+        let secure_cookies = switch("--secure-cookies", &self.secure_cookies, &mut wrong);
+        let auth = match self.auth.as_deref() {
+            None => auth,
+            Some("password") => Auth::Password,
+            Some("name") => Auth::Name,
+            Some(other) => {
+                wrong.push(format!("--auth must be password or name, not {:?}", shown(other)));
+                auth
+            }
+        };
         if !wrong.is_empty() {
             return Err(wrong);
         }
@@ -274,22 +292,22 @@ impl SurfaceArgs {
         let minute = Duration::from_secs(60);
         let limited = |tries: u32, per| (tries > 0).then_some(Allowance { tries, per });
         Ok(SurfaceConfig {
-            auth: self.auth.unwrap_or(auth),
-            demo: self.demo,
-            session_lifetime: hour * 24 * self.session_days,
-            idempotency_lifetime: hour * self.idempotency_hours,
+            auth,
+            demo,
+            session_lifetime: hour * 24 * session_days,
+            idempotency_lifetime: hour * idempotency_hours,
             limits: Limits {
-                tweet_characters_max: self.tweet_max,
-                login_failures: Allowance { tries: self.login_failures, per: minute },
-                sign_ups: limited(self.sign_ups, hour),
-                writes: limited(self.writes, minute),
-                requests_max: self.requests_max,
-                connections_max: self.connections_max,
-                hashes_at_once_max: self.hashes_max,
+                tweet_characters_max: tweet_max as usize,
+                login_failures: Allowance { tries: login_failures, per: minute },
+                sign_ups: limited(sign_ups, hour),
+                writes: limited(writes, minute),
+                requests_max: requests_max as usize,
+                connections_max: connections_max as usize,
+                hashes_at_once_max: hashes_max as usize,
                 ..Limits::default()
             },
-            trust_proxy: self.trust_proxy,
-            secure_cookies: self.secure_cookies,
+            trust_proxy,
+            secure_cookies,
         })
     }
 }
@@ -299,10 +317,34 @@ fn keep<T>(parsed: Result<T, String>, wrong: &mut Vec<String>) -> Option<T> {
     parsed.map_err(|error| wrong.push(error)).ok()
 }
 
-fn within(name: &str, value: u64, bounds: RangeInclusive<u64>, wrong: &mut Vec<String>) {
-    if !bounds.contains(&value) {
-        wrong.push(format!("{name} must be a number from {} to {}, not {value}", bounds.start(), bounds.end()));
+/// Reads a number within these bounds; one that can't be used is said, and the least stands in for it. The command line's
+/// parser reads no numbers itself, since it would end at the first that is wrong.
+pub fn number(name: &str, text: &str, bounds: RangeInclusive<u32>, wrong: &mut Vec<String>) -> u32 {
+    match text.parse() {
+        Ok(value) if bounds.contains(&value) => value,
+        _ => {
+            let (least, most) = bounds.into_inner();
+            wrong.push(format!("{name} must be a number from {least} to {most}, not {:?}", shown(text)));
+            least
+        }
     }
+}
+
+/// Reads what a flag without a value means, or its variable says; what can't be read is said, and `false` stands in for it.
+pub fn switch(name: &str, text: &str, wrong: &mut Vec<String>) -> bool {
+    match text {
+        "true" | "yes" | "on" | "1" => true,
+        "false" | "no" | "off" | "0" => false,
+        _ => {
+            wrong.push(format!("{name} must be true, yes, on or 1, or false, no, off or 0, not {:?}", shown(text)));
+            false
+        }
+    }
+}
+
+/// The beginning of what was given: enough to see what it was.
+fn shown(text: &str) -> String {
+    text.chars().take(64).collect()
 }
 
 /// Reads `PORT` (on loopback) or `ADDR:PORT`.
@@ -387,5 +429,23 @@ mod tests {
             assert!(said.iter().any(|error| error.starts_with(name)), "{name} is missing in {said:?}");
         }
         assert_eq!(said.len(), 8, "{said:?}");
+    }
+
+    #[test]
+    fn what_is_of_another_kind_is_said_with_all_the_rest() {
+        let line = "0 1 --tweet-max abc --session-days=-1 --writes 99999999999999999999 --auth maybe --demo=so --requests-max=";
+        let said = parse(line).check(None).unwrap_err();
+        for name in ["--tweet-max", "--session-days", "--writes", "--auth", "--demo", "--requests-max"] {
+            assert!(said.iter().any(|error| error.starts_with(name)), "{name} is missing in {said:?}");
+        }
+        assert_eq!(said.len(), 6, "{said:?}");
+    }
+
+    #[test]
+    fn a_switch_is_on_by_its_name_alone_or_by_what_it_says() {
+        for (line, demo) in [("0 1", false), ("0 1 --demo", true), ("0 1 --demo=0", false), ("0 --demo 1", true)] {
+            let config = parse(line).check(None).unwrap();
+            assert_eq!((config.surface.demo, config.workers), (demo, vec!["127.0.0.1:1".to_owned()]), "{line}");
+        }
     }
 }

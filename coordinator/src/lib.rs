@@ -79,7 +79,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     log_settings(&config);
     let (machine, control, node) = open(&config).await?;
-    let network = Endpoint::coordinator(node, config.workers.clone(), config.secret.clone());
+    let network = Endpoint::coordinator(node, config.workers.clone(), config.secret.clone()).beside(config.neighbours.clone());
     let met = network.met.clone();
     let parts = Parts {
         name: NAME.to_owned(),
@@ -153,7 +153,7 @@ async fn open(config: &CoordinatorConfig) -> anyhow::Result<(Coordinator, Box<dy
     let node = NodeId(rand::random());
     info!(
         node.id = %node,
-        incarnation = incarnation.0,
+        run.incarnation = incarnation.0,
         view.number = record.as_ref().map_or(0, |record| record.number().0),
         "run {} begins from view {}",
         incarnation.0,
@@ -197,18 +197,29 @@ fn advice(halt: &Halt) -> String {
 
 fn log_settings(config: &CoordinatorConfig) {
     let surface = &config.surface;
+    let limits = &surface.limits;
+    let auth = match surface.auth {
+        config::Auth::Password => "password",
+        config::Auth::Name => "name",
+    };
     info!(
-        http = %config.http,
-        workers = config.workers.join(","),
-        data = config.data.as_deref().map_or("none", |path| path.to_str().unwrap_or("a path that is no text")),
-        secret = if config.secret.is_some() { "set" } else { "none" },
-        auth = ?surface.auth,
-        demo = surface.demo,
-        session_seconds = surface.session_lifetime.as_secs(),
-        idempotency_seconds = surface.idempotency_lifetime.as_secs(),
-        limits = ?surface.limits,
-        trust_proxy = surface.trust_proxy,
-        secure_cookies = surface.secure_cookies,
+        http.address = %config.http,
+        worker.addresses = config.workers.join(","),
+        data.path = config.data.as_deref().map_or("none", |path| path.to_str().unwrap_or("a path that is no text")),
+        cluster.secret = if config.secret.is_some() { "set" } else { "none" },
+        login.auth = auth,
+        login.failures_per_minute = limits.login_failures.tries,
+        session.lifetime_seconds = surface.session_lifetime.as_secs(),
+        idempotency.lifetime_seconds = surface.idempotency_lifetime.as_secs(),
+        tweet.characters_max = limits.tweet_characters_max,
+        sign_up.per_hour = limits.sign_ups.as_ref().map_or(0, |allowance| allowance.tries),
+        write.per_minute = limits.writes.as_ref().map_or(0, |allowance| allowance.tries),
+        request.in_flight_max = limits.requests_max,
+        connection.count_max = limits.connections_max,
+        hash.at_once_max = limits.hashes_at_once_max,
+        store.demo = surface.demo,
+        proxy.trusted = surface.trust_proxy,
+        cookie.secure = surface.secure_cookies,
         "settings of the coordinator"
     );
     if config.secret.is_none() {

@@ -52,3 +52,7 @@ pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
 
 /// Chunks of one copy that are under way at once.
 pub const CHUNKS_UNDER_WAY_MAX: u8 = 4;
+
+/// The greatest age stamp that a node believes another to have seen: microseconds far beyond any clock, far below the end of
+/// the numbers.
+pub const STAMP_MAX: u64 = 1 << 60;

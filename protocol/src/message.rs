@@ -84,8 +84,8 @@ pub enum Message {
     Seal(Seal),
     /// Member to leader: sealed, synced, and this is what it holds.
     Sealed(Report),
-    /// Worker to leader: not sealed, since it belongs to another cluster (R12), or should be a member without holding all
-    /// records (R9).
+    /// Worker to leader: not sealed, since it belongs to another cluster (R12), or should be a member and lacks records: its copy
+    /// is not complete (R9), or it has not even been sealed for the last active view.
     SealRefused {
         /// The view that it should have been sealed for.
         view: ViewNumber,

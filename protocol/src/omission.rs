@@ -1,4 +1,4 @@
-//! Rules that a test can leave out, to see that a checker finds the break. Only with the feature `omissions` can one be
+//! Rules that a test can leave out, and mistakes that it can make, to see that a checker finds the break. Only with the feature `omissions` can one be
 //! left out at all; without it every question below is answered *no* at compile time.
 
 /// One rule of the protocol, left out.
@@ -37,11 +37,47 @@ pub enum Omission {
     IgnoreWaiting,
     /// R10: a younger transaction waits for an older one too.
     WaitForOlder,
+    /// R11: nobody says that something has been in doubt for too long.
+    DoubtForever,
+    /// R12: a coordinator without a view takes workers that belong to one.
+    TakeBound,
+    /// R12: a worker lets itself be sealed by another cluster.
+    SealForeign,
+    /// A worker does not release the locks of a transaction that it aborts.
+    LeakLocks,
+    /// A coordinator counts a lost participant as one that has acknowledged the abort.
+    AbortLost,
+    /// A participant checks what is expected when a prepare comes, not when it has the locks.
+    CheckBeforeLock,
+    /// A default read does not wait for what is prepared.
+    IgnorePrepared,
+    /// A default read waits for what is prepared after it came, too.
+    WaitForLater,
+    /// A strict read takes what is there without a lock.
+    StrictUnlocked,
+    /// A worker takes the view that it was last sealed for as active when it starts.
+    ActiveAfterRestart,
+    /// A worker forgets its oldest decisions when there are many.
+    ForgetByCount,
+    /// A sealed worker aborts what it holds prepared.
+    SealAborts,
+    /// A client hears *aborted* when its deadline comes first.
+    UnknownAsAborted,
+    /// A coordinator commits when all but one participant have voted yes.
+    OneVoteLess,
+    /// A transaction that was in doubt is tried again though the view change committed it.
+    RetryCommitted,
+    /// A doubt begins a view change that is under way anew.
+    DoubtRestarts,
+    /// A digest does not wait for prepares that wait.
+    DigestPassesWaiting,
+    /// What is asked for before the first view keeps the age that it got then.
+    AgeBeforeView,
 }
 
 /// The set of rules that are left out of a machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Omissions(#[cfg(feature = "omissions")] u32);
+pub struct Omissions(#[cfg(feature = "omissions")] u64);
 
 impl Omissions {
     /// Every rule is kept.

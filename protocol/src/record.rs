@@ -126,6 +126,9 @@ pub struct Snapshot {
     pub decided: BTreeMap<TxnId, Decided>,
     /// Low-water marks of the current view: sequences below are forgotten.
     pub forgotten: BTreeMap<Incarnation, u64>,
+    /// The greatest age stamp of what was ever prepared. Versions are made from it, so whoever comes later must start above it,
+    /// whatever its clock says and whichever records are gone.
+    pub stamp: u64,
 }
 
 impl Snapshot {
@@ -141,6 +144,7 @@ impl Snapshot {
             prepared: BTreeMap::new(),
             decided: BTreeMap::new(),
             forgotten: BTreeMap::new(),
+            stamp: 0,
         }
     }
 
@@ -160,6 +164,7 @@ impl Snapshot {
             }
             Record::Copied { records } => self.records.extend(records.iter().cloned()),
             Record::Prepared(prepared) => {
+                self.stamp = self.stamp.max(prepared.age.stamp);
                 self.prepared.insert(prepared.txn, prepared.clone());
             }
             Record::Committed { txn, view, writes } => {

@@ -365,15 +365,27 @@ pub enum Event {
         /// Transactions that were in doubt and aborted with it.
         aborted: u32,
     },
-    /// A member was left out of the next view.
+    /// A member of the view before is left out of the one that has become active.
     LeftOut {
         /// Who.
         node: NodeId,
+        /// Where it was reached last.
+        address: String,
+    },
+    /// A member of the last active view does not hold what it had synced then: its log was put back to an older state. It is
+    /// left out.
+    RolledBack {
+        /// Who.
+        node: NodeId,
+        /// Where it was reached.
+        address: String,
     },
     /// A worker of another cluster was met and not taken.
     NotTaken {
         /// Who.
         node: NodeId,
+        /// Where it was reached.
+        address: String,
         /// The cluster that it is bound to.
         bound: Option<ClusterId>,
     },

@@ -4,16 +4,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use skein_protocol::id::{ClusterId, Incarnation, NodeId, RequestId, TxnId, Version, ViewNumber};
+use skein_protocol::id::{Age, ClusterId, Incarnation, NodeId, ReadId, RequestId, TxnId, Version, ViewNumber};
 use skein_protocol::invariant;
 use skein_protocol::membership::view::{Standing, ViewRecord};
-use skein_protocol::message::{Message, Outcome, Seal};
+use skein_protocol::message::{Message, Outcome, Prepare, Read, Seal};
 use skein_protocol::node::coordinator::{Coordinator, CoordinatorConfig};
 use skein_protocol::node::worker::{Worker, WorkerConfig};
 use skein_protocol::operation::{Action, Answer, Consistency, Expect, Key, Operation, Query, Range, Row, Shared, TableId};
 use skein_protocol::record::Snapshot;
 use skein_protocol::step::{
-    AbortReason, Halt, Input, KnownOutcome, Machine, Output, Peer, Refusal, Reply, Request, Role, Swapped, Timer,
+    AbortReason, Event, Halt, Input, KnownOutcome, Machine, Output, Peer, Refusal, Reply, Request, Role, Swapped, Timer,
 };
 
 const COORDINATOR: NodeId = NodeId(100);
@@ -29,6 +29,8 @@ struct World {
     requests: u64,
     timers: Vec<Timer>,
     halt: Option<Halt>,
+    /// Who was left out or not taken, and where it was reached.
+    outsiders: Vec<(NodeId, String)>,
     /// Messages that this returns true for are lost.
     lose: fn(&Message) -> bool,
     /// Messages that this returns true for wait until they are let go.
@@ -55,6 +57,7 @@ impl World {
             requests: 0,
             timers: Vec::new(),
             halt: None,
+            outsiders: Vec::new(),
             lose: |_| false,
             hold: |_| false,
             held: Vec::new(),
@@ -144,6 +147,9 @@ impl World {
                         self.input(COORDINATOR, Input::Swapped(Swapped::Done));
                     }
                     Output::Halt(halt) => self.halt = Some(halt),
+                    Output::Publish(Event::LeftOut { node, address } | Event::NotTaken { node, address, .. }) => {
+                        self.outsiders.push((node, address));
+                    }
                     Output::SetTimer { .. } | Output::CancelTimer(_) | Output::Publish(_) => {}
                 }
             }
@@ -332,6 +338,8 @@ fn a_lost_worker_is_left_out_and_what_was_under_way_ends() {
     assert!(matches!(world.replies[&queued], Reply::Committed { .. }));
     assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "2"), ("b", "1")]));
     assert!(world.digests_agree());
+    let left_out = (NodeId(3), "w3".to_owned());
+    assert_eq!(world.outsiders, std::slice::from_ref(&left_out), "said once, when the view without it is active");
     assert_eq!(world.members(), [NodeId(1), NodeId(2)]);
 }
 
@@ -457,6 +465,7 @@ fn a_worker_that_comes_back_within_the_grace_stays_a_member() {
     world.run();
     assert!(matches!(world.replies[&write], Reply::Committed { txn, .. } if txn.sequence == 2));
     assert_eq!(world.control.as_ref().unwrap().active.as_ref().unwrap().view.members().len(), 3);
+    assert_eq!(world.outsiders, []);
     assert!(world.digests_agree());
 }
 
@@ -570,4 +579,135 @@ fn one_key_written_by_many_is_written_in_order_without_a_refusal() {
     let versions: Vec<u64> = ids.iter().map(|id| version(&world.replies[id]).0).collect();
     assert!(versions.windows(2).all(|pair| pair[1] == pair[0] + 1), "{versions:?}");
     assert!(!world.timers.contains(&Timer::Retry));
+}
+
+#[test]
+fn a_doubt_does_not_begin_a_view_change_anew() {
+    let mut world = World::new(2);
+    world.lose = |message| matches!(message, Message::Seal(seal) if seal.view == ViewNumber(2));
+    let doubt = |world: &mut World| {
+        world.input(COORDINATOR, Input::Message { from: NodeId(1), message: Message::InDoubt { view: ViewNumber(1) } });
+        world.run();
+    };
+    (0..3).for_each(|_| doubt(&mut world));
+    assert_eq!(world.control.as_ref().unwrap().number(), ViewNumber(2), "one attempt, which has its time");
+}
+
+#[test]
+fn digests_agree_while_a_prepare_waits_at_one_member() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1"), put("b", "1")]);
+    // Votes are held back: the second write stays prepared, and one member has a strict read that waits for it.
+    world.lose = |message| matches!(message, Message::Vote { .. });
+    world.begin(vec![put("a", "2")]);
+    let read = Read {
+        read: ReadId(1_000),
+        view: ViewNumber(1),
+        age: Age { stamp: 0, incarnation: Incarnation(0) },
+        consistency: Consistency::Strict,
+        query: Query::Keys(vec![key("a"), key("b")]),
+        trace: None,
+    };
+    world.input(NodeId(1), Input::Message { from: NodeId(50), message: Message::Read(read) });
+    // It is older than the next write, which is refused behind it; one that is older still waits there and nowhere else.
+    let older = Prepare {
+        txn: TxnId { incarnation: Incarnation(0), sequence: 1 },
+        age: Age { stamp: 0, incarnation: Incarnation::default() },
+        view: ViewNumber(1),
+        operations: vec![put("b", "2")],
+        trace: None,
+    };
+    for node in [1, 2] {
+        let prepare = Message::Prepare(Prepare { age: Age { stamp: 0, incarnation: Incarnation(0) }, ..older.clone() });
+        world.input(NodeId(node), Input::Message { from: NodeId(50), message: prepare });
+    }
+    world.run();
+    let waiting = |world: &World, node| world.workers[&NodeId(node)].0.waiting().len();
+    assert_eq!((waiting(&world, 1), waiting(&world, 2)), (1, 0));
+    let digests = world.ask(Request::Digests);
+    assert!(!world.replies.contains_key(&digests));
+    for txn in [TxnId { incarnation: Incarnation(1), sequence: 2 }, older.txn] {
+        for node in [1, 2] {
+            let decide = Message::Decide { txn, view: ViewNumber(1), outcome: Outcome::Committed, versions: vec![] };
+            world.input(NodeId(node), Input::Message { from: NodeId(50), message: decide });
+        }
+        world.run();
+    }
+    let Some(Reply::Digests { digests, .. }) = world.replies.remove(&digests) else { panic!("no digests") };
+    assert!(digests.len() == 2 && digests[0].1 == digests[1].1, "{digests:?}");
+}
+
+#[test]
+fn a_record_that_is_made_again_after_a_restart_with_a_clock_set_back_has_a_greater_version() {
+    let mut world = World::new(2);
+    (0..20).for_each(|_| drop(world.commit(vec![put("a", "x")])));
+    let last = version(&world.commit(vec![operation("a", Expect::Present, Action::Delete)]));
+    for node in [1, 2] {
+        world.stop(NodeId(node));
+    }
+    world.queue.clear();
+    (world.requests, world.replies) = (0, BTreeMap::new());
+    world.restart_coordinator();
+    // It is asked before it can know how far the clock had come.
+    let again = world.begin(vec![operation("a", Expect::Absent, Action::Put(Shared::from("new")))]);
+    for node in [1, 2] {
+        world.restart(NodeId(node));
+    }
+    world.run();
+    assert!(version(&world.replies[&again]) > last);
+}
+
+#[test]
+fn a_full_worker_takes_what_needs_no_more_room_and_deletes_with_their_notes() {
+    let mut world = World::new(1);
+    world.commit(vec![put("a", &"x".repeat(3_000)), put("b", "1")]);
+    let used = world.workers[&NodeId(1)].0.status().memory_bytes;
+    let full = WorkerConfig { memory_bytes_max: used, ..WorkerConfig::default() };
+    let (worker, disk) = world.workers.get_mut(&NodeId(1)).unwrap();
+    *worker = Worker::recover(full, disk.clone());
+    let message = Message::Activate { view: ViewNumber(1), outcomes: vec![] };
+    world.input(NodeId(1), Input::Message { from: COORDINATOR, message });
+    let refused = |reply| matches!(reply, Reply::Aborted { reason: AbortReason::Memory, .. });
+    assert!(refused(world.commit(vec![put("c", "one more")])));
+    assert!(refused(world.commit(vec![put("b", "longer than before")])));
+    assert!(matches!(world.commit(vec![put("a", &"x".repeat(2_900))]), Reply::Committed { .. }));
+    let noted = vec![operation("b", Expect::Any, Action::Delete), put("note", &"n".repeat(120))];
+    assert!(matches!(world.commit(noted), Reply::Committed { .. }));
+}
+
+#[test]
+fn a_member_whose_log_was_put_back_is_left_out_and_the_others_serve() {
+    let mut world = World::new(3);
+    world.commit(vec![put("a", "1")]);
+    let old = world.workers[&NodeId(1)].1.clone();
+    // A view later, with more written.
+    world.stop(NodeId(2));
+    world.restart(NodeId(2));
+    world.run();
+    world.commit(vec![put("a", "2")]);
+    world.stop(NodeId(1));
+    world.down.insert(NodeId(1), old);
+    world.restart(NodeId(1));
+    world.run();
+    assert_eq!(world.control.as_ref().unwrap().active.as_ref().unwrap().view.members(), [NodeId(2), NodeId(3)]);
+    world.workers.remove(&NodeId(1));
+    assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "2")]));
+    assert!(world.digests_agree());
+}
+
+#[test]
+fn of_two_clusters_founded_over_one_worker_the_later_says_so() {
+    let mut world = World::new(0);
+    world.coordinator = coordinator(1, 2, None);
+    world.input(COORDINATOR, Input::Start);
+    world.start(NodeId(1), Snapshot::new(NodeId(1)));
+    world.start(NodeId(2), Snapshot { cluster: Some(ClusterId(9)), ..Snapshot::new(NodeId(2)) });
+    // It was taken after it had connected.
+    for (_, input) in &mut world.queue {
+        if let Input::Connected(peer) = input {
+            peer.cluster = None;
+        }
+    }
+    world.run();
+    assert_eq!(world.halt, Some(Halt::WorkerHoldsView { address: "w2".into(), cluster: ClusterId(9) }));
 }

@@ -11,20 +11,28 @@
 //! of all entries; when the database is opened the sum must be right, and the number not below the last synced one, which is noted
 //! in a file beside.
 
-use std::collections::{HashMap, HashSet};
+mod hashes;
+mod room;
+
+use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sled::{Batch, IVec};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use tracing::warn;
+use xxhash_rust::xxh3::xxh3_64;
 
-/// Bytes of pages that sled keeps in memory.
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+use hashes::{Hashes, SECRET_BYTES};
+use room::Room;
+
+/// Bytes of pages that sled keeps in memory. Little is enough: everything is read once, at the start, and what is written
+/// later lies mostly together, at the tables' ends.
+const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How long an opening waits for the lock: who had the database open may just be on the way out.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
@@ -32,7 +40,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(1);
 /// Takes an entry in, or says what is wrong with it.
 type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), String> + 'a;
 
-/// The entry that each group writes: format, number of the group, sum of the hashes of all other entries.
+/// The entry that each group writes: [`State`].
 const STATE_KEY: &[u8] = b"\0";
 
 /// Why a database could not be opened, read or written.
@@ -41,14 +49,14 @@ pub enum DiskError {
     /// Another process has it open.
     #[error("{0} is in use by another process")]
     Locked(PathBuf),
-    /// It was written by a newer Skein.
-    #[error("{path} has format {found}, this Skein reads formats up to {known}: use a newer Skein")]
+    /// It was written by another Skein.
+    #[error("{path} has format {found}, this Skein reads format {known}: use {} Skein", if found > known { "a newer" } else { "an older" })]
     Format {
         /// Where.
         path: PathBuf,
         /// Its format.
         found: u32,
-        /// The newest one that is known here.
+        /// The one that is known here.
         known: u32,
     },
     /// What it holds makes no sense.
@@ -58,6 +66,18 @@ pub enum DiskError {
         path: PathBuf,
         /// What is wrong.
         what: String,
+    },
+    /// The disk is nearly full; nothing was written.
+    #[error(
+        "{path}: {free} bytes are free on its disk and {needed} must be, or what it holds is at risk: make room, then start again"
+    )]
+    Full {
+        /// Where.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must be.
+        needed: u64,
     },
     /// The disk failed.
     #[error("{path}: {error}")]
@@ -86,19 +106,23 @@ pub(crate) struct Database {
     /// The changes of the next.
     batch: Batch,
     hashes: Hashes,
+    room: Room,
 }
 
-/// The hashes of all entries, and their sum.
-#[derive(Default)]
-struct Hashes {
-    /// The hash of each entry, under that of its key.
-    entries: HashMap<u64, u64>,
+/// What a database says of itself.
+struct State {
+    format: u32,
+    /// The number of the last group.
+    group: u64,
+    /// The sum of the hashes of all other entries.
     sum: u64,
+    /// What the hashes rest on.
+    secret: [u8; SECRET_BYTES],
 }
 
 impl Database {
     /// Opens the database in this directory, shows each of its entries, in the order of their keys, and checks that none is
-    /// missing; or makes an empty one of this format. A newer format is refused.
+    /// missing; or makes an empty one of this format. Another format is refused.
     pub(crate) fn open(
         path: &Path,
         format: u32,
@@ -119,8 +143,13 @@ impl Database {
                 sync_file(&blob.map_err(io)?.path()).map_err(io)?;
             }
         } else {
-            fs::create_dir_all(path).map_err(io)?;
+            // What is kept is nobody's business but its owner's: records hold hashes of passwords.
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
         }
+        if is_open_to_others(path).map_err(io)? {
+            warn!(path = %path.display(), "others on this machine can read {}: chmod 700 keeps them out", path.display());
+        }
+        room::look(path)?;
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let deadline = Instant::now() + LOCK_WAIT;
         let tree = loop {
@@ -136,8 +165,9 @@ impl Database {
         };
         let file = File::open(file).map_err(io)?;
         let noted = File::options().read(true).write(true).create(true).truncate(false).open(path.join("synced")).map_err(io)?;
-        let (batch, hashes, path) = (Batch::default(), Hashes::default(), path.to_owned());
-        let mut database = Database { tree, file, noted, path, blobs: HashSet::new(), format, group: 0, batch, hashes };
+        let (batch, hashes, room) = (Batch::default(), Hashes::new(rand::random()), Room::new(path.into()));
+        let path = path.to_owned();
+        let mut database = Database { tree, file, noted, path, blobs: HashSet::new(), format, group: 0, batch, hashes, room };
         database.check(visit)?;
         database.sync()?;
         if !existed {
@@ -151,17 +181,16 @@ impl Database {
 
     /// Reads all that is there and holds it against what should be.
     fn check(&mut self, visit: &mut Visit<'_>) -> Result<(), DiskError> {
-        let state = self.get(STATE_KEY)?;
-        let (format, rest) = state.as_deref().and_then(|state| state.split_first_chunk()).unwrap_or((&[0; 4], &[]));
-        let found = u32::from_be_bytes(*format);
-        if found > self.format {
-            return Err(DiskError::Format { path: self.path.clone(), found, known: self.format });
+        let (mut group, mut sum) = (0, 0);
+        if let Some(bytes) = self.get(STATE_KEY)? {
+            let found = State::format(&bytes).ok_or_else(|| self.damaged("its format can't be decoded"))?;
+            if found != self.format {
+                return Err(DiskError::Format { path: self.path.clone(), found, known: self.format });
+            }
+            let state = State::decode(&bytes).ok_or_else(|| self.damaged("its state can't be decoded"))?;
+            (group, sum) = (state.group, state.sum);
+            self.hashes = Hashes::new(state.secret);
         }
-        let (group, sum) = match rest.split_at_checked(8).map(|(group, sum)| (group.try_into(), sum.try_into())) {
-            Some((Ok(group), Ok(sum))) => (u64::from_be_bytes(group), u64::from_be_bytes(sum)),
-            _ if state.is_some() => return Err(self.damaged("its state can't be decoded")),
-            _ => (0, 0),
-        };
         for entry in self.tree.iter() {
             let (key, value) = entry.map_err(|error| failed(&self.path, error))?;
             if *key != *STATE_KEY {
@@ -169,7 +198,7 @@ impl Database {
                 visit(&key, &value).map_err(|what| DiskError::Damaged { path: self.path.clone(), what })?;
             }
         }
-        if self.hashes.sum != sum {
+        if self.hashes.sum() != sum {
             return Err(self.damaged("some of what it held is missing"));
         }
         let synced = self.noted();
@@ -185,10 +214,17 @@ impl Database {
         self.group == 0
     }
 
+    /// An error if the disk is nearly full. To be asked before the changes of a group are made: then all is as it was, there is
+    /// still room to end in order, and none to go on.
+    pub(crate) fn require_room(&mut self) -> Result<(), DiskError> {
+        self.room.look()
+    }
+
     /// With the next group: this key has this value.
     pub(crate) fn put(&mut self, key: impl Into<IVec>, value: impl Into<IVec>) {
         let (key, value) = (key.into(), value.into());
         self.hashes.put(&key, &value);
+        self.room.take(key.len() + value.len());
         self.batch.insert(key, value);
     }
 
@@ -196,24 +232,23 @@ impl Database {
     pub(crate) fn remove(&mut self, key: impl Into<IVec>) {
         let key = key.into();
         self.hashes.remove(&key);
+        self.room.take(key.len());
         self.batch.remove(key);
     }
 
     /// Makes the changes since the last time, all of them or none.
     pub(crate) fn apply(&mut self) -> Result<(), DiskError> {
         self.group += 1;
-        let mut state = [0; 20];
-        state[..4].copy_from_slice(&self.format.to_be_bytes());
-        state[4..12].copy_from_slice(&self.group.to_be_bytes());
-        state[12..].copy_from_slice(&self.hashes.sum.to_be_bytes());
-        self.batch.insert(STATE_KEY, &state);
+        let (sum, secret) = (self.hashes.sum(), self.hashes.secret());
+        let state = State { format: self.format, group: self.group, sum, secret };
+        self.batch.insert(STATE_KEY, &state.encode()[..]);
         let batch = std::mem::take(&mut self.batch);
-        self.tree.apply_batch(batch).map_err(|error| failed(&self.path, error))
+        self.tree.apply_batch(batch).map_err(|error| self.broken(error))
     }
 
     /// Returns once everything applied survives a power cut.
     pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
-        self.tree.flush().map_err(|error| failed(&self.path, error))?;
+        self.tree.flush().map_err(|error| self.broken(error))?;
         let synced = self.sync_files().and_then(|()| self.note());
         synced.map_err(|error| DiskError::Io { path: self.path.clone(), error })
     }
@@ -269,23 +304,40 @@ impl Database {
         keys.collect::<Result<_, _>>().map_err(|error| failed(&self.path, error))
     }
 
+    /// An error after which the database is not to be used. Sled flushes a database that is dropped, and after a failed write it
+    /// waits for ever for that: so its memory is kept, and its file open, until the process ends.
+    fn broken(&self, error: sled::Error) -> DiskError {
+        std::mem::forget(self.tree.clone());
+        failed(&self.path, error)
+    }
+
     /// The value of a key, as applied.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<IVec>, DiskError> {
         self.tree.get(key).map_err(|error| failed(&self.path, error))
     }
 }
 
-impl Hashes {
-    fn put(&mut self, key: &[u8], value: &[u8]) {
-        let key = xxh3_64(key);
-        let hash = xxh3_64_with_seed(value, key);
-        let before = self.entries.insert(key, hash).unwrap_or(0);
-        self.sum = self.sum.wrapping_sub(before).wrapping_add(hash);
+impl State {
+    fn encode(&self) -> [u8; 20 + SECRET_BYTES] {
+        let mut bytes = [0; 20 + SECRET_BYTES];
+        bytes[..4].copy_from_slice(&self.format.to_be_bytes());
+        bytes[4..12].copy_from_slice(&self.group.to_be_bytes());
+        bytes[12..20].copy_from_slice(&self.sum.to_be_bytes());
+        bytes[20..].copy_from_slice(&self.secret);
+        bytes
     }
 
-    fn remove(&mut self, key: &[u8]) {
-        let before = self.entries.remove(&xxh3_64(key)).unwrap_or(0);
-        self.sum = self.sum.wrapping_sub(before);
+    /// The format alone, which stands first in all formats.
+    fn format(bytes: &[u8]) -> Option<u32> {
+        bytes.first_chunk().map(|format| u32::from_be_bytes(*format))
+    }
+
+    fn decode(bytes: &[u8]) -> Option<State> {
+        let (format, rest) = bytes.split_first_chunk()?;
+        let (group, rest) = rest.split_first_chunk()?;
+        let (sum, secret) = rest.split_first_chunk()?;
+        let (format, group, sum) = (u32::from_be_bytes(*format), u64::from_be_bytes(*group), u64::from_be_bytes(*sum));
+        Some(State { format, group, sum, secret: secret.try_into().ok()? })
     }
 }
 
@@ -303,3 +355,16 @@ fn failed(path: &Path, error: sled::Error) -> DiskError {
 pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
+
+/// Whether anybody but the owner gets at what is in this directory, as far as it and the one above it say.
+fn is_open_to_others(path: &Path) -> io::Result<bool> {
+    for directory in [Some(path), path.parent().filter(|above| !above.as_os_str().is_empty())].into_iter().flatten() {
+        if fs::metadata(directory)?.permissions().mode() & 0o077 == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! threads of their own, a peer that doesn't take its messages is cut off, and a client that doesn't take its reply is
 //! nobody's concern.
 
+mod membership;
 mod run;
 mod swap;
 
@@ -93,7 +94,7 @@ pub enum Stopped {
     #[error("shut down")]
     Shutdown,
     /// It can't go on.
-    #[error("it can't go on: {0:?}")]
+    #[error("it can't go on: {}", explain(.0))]
     Halted(Halt),
     /// Its log failed; what is on disk is not known any more.
     #[error("the log failed: {0}")]
@@ -150,6 +151,15 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+fn explain(halt: &Halt) -> String {
+    match halt {
+        Halt::WorkerHoldsView { address, cluster } => {
+            format!("the worker at {address} belongs to cluster {cluster} already, and the control store knows of none")
+        }
+        Halt::Superseded => "another coordinator has written the control store since this one started".to_owned(),
     }
 }
 

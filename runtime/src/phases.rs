@@ -45,7 +45,7 @@ impl Phases {
             Event::Transaction { txn, step } => self.step(*txn, *step, now),
             // What ran in earlier views is settled by this one.
             Event::ViewActive { .. } => self.under_way.clear(),
-            Event::ViewPending { .. } | Event::LeftOut { .. } | Event::NotTaken { .. } => {}
+            _ => {}
         }
     }
 
@@ -158,7 +158,7 @@ mod tests {
     fn what_a_view_change_settles_belongs_to_no_phase() {
         let mut world = World::new();
         world.steps(&[TransactionStep::Prepared, voted(1, true)]);
-        let active = Event::ViewActive { view: ViewNumber(2), members: Vec::new(), committed: 1, aborted: 0 };
+        let active = Event::ViewActive { view: ViewNumber(2), members: vec![], learners: vec![], committed: 1, aborted: 0 };
         world.phases.published(&active, Instant::now);
         world.steps(&[TransactionStep::Decided(Outcome::Committed), acknowledged(1)]);
         assert_eq!(world.seen(), [(0, 0.0); 3]);

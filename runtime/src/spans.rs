@@ -122,3 +122,89 @@ impl Spans {
         parent.with_span(span.start_with_context(&self.tracer, parent))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use opentelemetry::trace::{SpanId, TraceId};
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+    use skein_protocol::id::{Age, Incarnation, ViewNumber};
+    use skein_protocol::membership::view::Standing;
+    use skein_protocol::message::Prepare;
+    use skein_protocol::record::Prepared;
+
+    use super::*;
+
+    const VIEW: ViewNumber = ViewNumber(1);
+
+    #[derive(Clone, Debug, Default)]
+    struct Collected(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanExporter for Collected {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            self.0.lock().unwrap().extend(batch);
+            Ok(())
+        }
+    }
+
+    fn prepare(trace: u128, sequence: u64, flags: u8) -> (TxnId, Message) {
+        let txn = TxnId { incarnation: Incarnation(1), sequence };
+        let age = Age { stamp: 1, incarnation: Incarnation(1) };
+        let trace = Some(TraceContext { trace, span: 5, flags });
+        (txn, Message::Prepare(Prepare { txn, age, view: VIEW, operations: Vec::new(), trace }))
+    }
+
+    fn prepared(txn: TxnId) -> Record {
+        let age = Age { stamp: 1, incarnation: Incarnation(1) };
+        Record::Prepared(Prepared { txn, age, view: VIEW, operations: Vec::new(), versions: Vec::new() })
+    }
+
+    #[test]
+    fn a_sampled_transaction_shows_its_prepare_and_commit_and_their_syncs_in_the_callers_trace() {
+        let collected = Collected::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(collected.clone()).build();
+        global::set_tracer_provider(provider);
+        let mut spans = Spans::new(NodeId(0xab));
+
+        for (sequence, flags) in [(1, 1), (2, 0)] {
+            let (txn, message) = prepare(77, sequence, flags);
+            spans.received(&message);
+            spans.persisting(&prepared(txn), 2 * sequence);
+            spans.persisted(2 * sequence);
+            spans.sent(&Message::Vote { txn, view: VIEW, vote: Vote::Yes { versions: Vec::new() } });
+            spans.received(&Message::Decide { txn, view: VIEW, outcome: Outcome::Committed, versions: vec![] });
+            spans.persisting(&Record::Committed { txn, view: VIEW, writes: Vec::new() }, 2 * sequence + 1);
+            spans.persisted(2 * sequence + 1);
+            spans.sent(&Message::Acknowledged { txn, view: VIEW });
+        }
+        assert!(spans.followed.is_empty() && spans.syncing.is_empty());
+
+        // The provider is the process's: other tests may end spans, too, in other traces.
+        let ours = TraceId::from_bytes(77_u128.to_be_bytes());
+        let all = collected.0.lock().unwrap();
+        let ended: Vec<&SpanData> = all.iter().filter(|span| span.span_context.trace_id() == ours).collect();
+        let names: Vec<&str> = ended.iter().map(|span| &*span.name).collect();
+        assert_eq!(names, ["wal.sync", "prepare", "wal.sync", "commit"], "one transaction is sampled, the other is not");
+        let caller = SpanId::from_bytes(5_u64.to_be_bytes());
+        assert_eq!([ended[1].parent_span_id, ended[3].parent_span_id], [caller, caller]);
+        let own = [ended[1].span_context.span_id(), ended[3].span_context.span_id()];
+        assert_eq!([ended[0].parent_span_id, ended[2].parent_span_id], own);
+        for span in ended {
+            let attributes: Vec<String> = span.attributes.iter().map(|pair| format!("{}={}", pair.key, pair.value)).collect();
+            assert_eq!(attributes, ["node.id=000000000000000000000000000000ab", "txn.id=1-1"]);
+        }
+    }
+
+    #[test]
+    fn what_is_never_decided_is_let_go_by_the_bound_or_a_view_change() {
+        let mut spans = Spans::new(NodeId(1));
+        for sequence in 0..2 * FOLLOWED_MAX as u64 {
+            spans.received(&prepare(78, sequence, 1).1);
+        }
+        assert_eq!(spans.followed.len(), FOLLOWED_MAX);
+        spans.persisting(&Record::Sealed { view: VIEW, standing: Standing::Member }, 1);
+        assert!(spans.followed.is_empty());
+    }
+}

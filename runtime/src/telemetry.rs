@@ -22,17 +22,20 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use skein_protocol::id::TraceContext;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+
+/// How much can be logged, the least first.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// What a process says about itself and how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TelemetryConfig {
     /// The name of the service in traces, unless `OTEL_SERVICE_NAME` says otherwise.
     pub service: String,
-    /// Which events are logged, in the syntax of `tracing_subscriber`'s `EnvFilter`, as from `SKEIN_LOG`; usually `info`.
+    /// Which events are logged, as from `SKEIN_LOG`: levels, or `MODULE=LEVEL`, with commas between them; usually `info`.
     pub filter: String,
     /// What `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, or else `OTEL_EXPORTER_OTLP_ENDPOINT`, is set to; traces are exported only
     /// then. The exporter reads these and the other standard variables itself.
@@ -55,7 +58,7 @@ pub enum TelemetryError {
         /// The filter.
         filter: String,
         /// What is wrong with it.
-        error: tracing_subscriber::filter::ParseError,
+        error: String,
     },
     /// The endpoint is not plain HTTP.
     #[error("the OTLP endpoint {0:?} must begin with http://: traces go to a collector nearby, which may speak TLS onwards")]
@@ -70,8 +73,9 @@ pub enum TelemetryError {
 
 /// Starts logs and, if an OTLP endpoint is set, traces. Once in a process, and before drivers are started.
 pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
-    let filter =
-        EnvFilter::try_new(&config.filter).map_err(|error| TelemetryError::Filter { filter: config.filter.clone(), error })?;
+    let misread = |error| TelemetryError::Filter { filter: config.filter.clone(), error };
+    check_filter(&config.filter).map_err(misread)?;
+    let filter = EnvFilter::try_new(&config.filter).map_err(|error| misread(error.to_string()))?;
     let provider = match config.endpoint.as_deref().filter(|endpoint| !endpoint.is_empty()) {
         Some(endpoint) if endpoint.starts_with("http://") => Some(provider(&config.service)?),
         Some(endpoint) => return Err(TelemetryError::Endpoint(endpoint.into())),
@@ -80,22 +84,48 @@ pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
     let logs = format::Json::new(|line: &[u8]| {
         // Where standard error is closed there is nobody to tell.
         let _unread = std::io::stderr().lock().write_all(line);
-    })
-    .with_filter(filter);
-    let traces = provider.as_ref().map(|provider| {
-        let ours = Targets::new().with_target("skein", LevelFilter::INFO);
-        tracing_opentelemetry::layer().with_tracer(provider.tracer("skein")).with_location(false).with_filter(ours)
     });
-    tracing_subscriber::registry().with(traces).with(logs).try_init().map_err(|_| TelemetryError::Twice)?;
+    let started = match &provider {
+        Some(provider) => {
+            let ours = Targets::new().with_target("skein", LevelFilter::INFO);
+            let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("skein")).with_location(false);
+            tracing_subscriber::registry().with(traces.with_filter(ours)).with(logs.with_filter(filter)).try_init()
+        }
+        // Logs need spans for the trace's id alone. Where no traces are made, no span is: it would cost each request some
+        // microseconds. The registry must have one layer only, since more than one is asked about each span anew.
+        None => tracing_subscriber::registry()
+            .with(logs.with_filter(filter.and(filter_fn(|metadata| metadata.is_event()))))
+            .try_init(),
+    };
+    started.map_err(|_| TelemetryError::Twice)?;
     if let Some(provider) = &provider {
         global::set_tracer_provider(provider.clone());
     }
     Ok(Telemetry { provider })
 }
 
+/// Says what is wrong with a filter. `EnvFilter` takes a word that is no level for the name of a module, of which it would then
+/// show everything and of all others nothing.
+fn check_filter(filter: &str) -> Result<(), String> {
+    for directive in filter.split(',').map(str::trim) {
+        let (module, level) = directive.rsplit_once('=').map_or((None, directive), |(module, level)| (Some(module), level));
+        if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+            return Err(format!("{level:?} is no level; levels are {}", LEVELS.join(", ")));
+        }
+        let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_:-".contains(c));
+        if module.is_some_and(|module| !is_name(module)) {
+            return Err(format!("{directive:?} must be LEVEL or MODULE=LEVEL"));
+        }
+    }
+    Ok(())
+}
+
 fn provider(service: &str) -> Result<SdkTracerProvider, TelemetryError> {
-    let exporter =
-        SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_http_client(export::Plain).build()?;
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_protocol(Protocol::HttpBinary)
+        .with_http_client(export::Plain::default())
+        .build()?;
     let resource = Resource::builder().with_attribute(KeyValue::new("service.name", service.to_owned()));
     // What the environment says goes before what we say.
     let resource = resource.with_detectors(&[Box::new(EnvResourceDetector::new())]).build();
@@ -195,6 +225,18 @@ mod tests {
         assert!(init(&config).unwrap_err().to_string().contains("must begin with http://"));
         let config = TelemetryConfig { filter: "a=b=c".into(), ..config };
         assert!(matches!(init(&config), Err(TelemetryError::Filter { .. })));
+    }
+
+    #[test]
+    fn a_filter_is_of_levels_that_there_are() {
+        for right in ["info", "WARN", "off", "info,skein_runtime=debug", "warn, skein_runtime::driver=trace", "skein-x=error"] {
+            assert_eq!(check_filter(right), Ok(()), "{right}");
+        }
+        for wrong in
+            ["loud", "", "info,", "skein_runtime", "info,skein=noisy", "=info", "==", "a=b=info", "[span]=info", "a b=info"]
+        {
+            assert!(check_filter(wrong).is_err(), "{wrong:?} was taken");
+        }
     }
 
     #[test]

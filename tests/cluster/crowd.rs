@@ -97,7 +97,7 @@ async fn post_until_stopped(
             break;
         }
         let text = format!("post {number} of person {person}");
-        let key = (person % 2 == 0).then(|| format!("key-{person}-{number}"));
+        let key = person.is_multiple_of(2).then(|| format!("key-{person}-{number}"));
         let began = Instant::now();
         match post(&mut client, &text, key.as_deref()).await {
             Ok(answer) => {

@@ -1,6 +1,18 @@
 //! Rule R12: a worker belongs to one cluster for good, and a coordinator that has lost its control store, or never had one,
 //! does not found a new cluster over workers that hold an old one.
 
+use std::time::Duration;
+
+use skein_protocol::id::{ClusterId, NodeId, ViewNumber};
+use skein_protocol::membership::view::Standing;
+use skein_protocol::message::{Message, Seal};
+use skein_protocol::step::Role;
+use skein_runtime::transport::Secret;
+use skein_runtime::transport::frame::{Decoded, Frames, HEADER_BYTES, decode, messages};
+use skein_runtime::transport::handshake::{self, Hello};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan, SECRET};
 use crate::harness::process::run;
@@ -52,4 +64,40 @@ async fn a_worker_of_one_cluster_is_not_taken_into_another() {
     // And the worker is where it was, with what it had.
     let after = first.agreed(3).await;
     assert_eq!((&after["cluster"], &after["members"]), (&before["cluster"], &before["members"]));
+}
+
+/// Sends one message and gives the first that comes back.
+async fn exchange(stream: &mut TcpStream, message: &Message) -> Message {
+    let mut frames = Frames::default();
+    frames.push(message).expect("it is short");
+    frames.seal();
+    stream.write_all(frames.bytes()).await.unwrap();
+    let mut received = Vec::new();
+    loop {
+        while let Decoded::Frame { body, .. } = decode(&received).expect("a worker sends whole frames") {
+            let length = HEADER_BYTES + body.len();
+            if let Some(answer) = messages(body).unwrap().into_iter().next() {
+                return answer;
+            }
+            received.drain(..length);
+        }
+        assert_ne!(stream.read_buf(&mut received).await.unwrap(), 0, "the worker closed the connection");
+    }
+}
+
+/// The coordinator would not even try, so this one speaks to the worker itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_is_not_sealed_by_another_cluster_that_knows_the_secret() {
+    let cluster = Cluster::start(Plan::in_memory());
+    let before = cluster.agreed(3).await;
+    let mut stream = TcpStream::connect(cluster.worker_address(0)).await.unwrap();
+    let hello = Hello::new(Role::Coordinator, NodeId(rand::random()), None);
+    handshake::dial(&mut stream, &hello, Some(&Secret::parse(SECRET).unwrap())).await.unwrap();
+    let view = ViewNumber(1_000);
+    let seal = Message::Seal(Seal { cluster: ClusterId(rand::random()), view, standing: Standing::Member, last_active: None });
+    let answer = tokio::time::timeout(Duration::from_secs(5), exchange(&mut stream, &seal)).await.expect("it answers");
+    let Message::SealRefused { view: refused, bound } = answer else { panic!("{answer:?}") };
+    assert_eq!((refused, bound.to_string().as_str()), (view, before["cluster"].as_str().unwrap()));
+    Client::logged_in(&cluster.url(), "ada").await.tweet("nothing has happened").await;
+    assert_eq!(cluster.agreed(3).await["view"], before["view"]);
 }

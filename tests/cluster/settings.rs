@@ -56,6 +56,56 @@ fn every_bad_setting_of_a_coordinator_and_of_a_whole_cluster_is_said_at_once() {
 }
 
 #[test]
+fn what_is_of_another_kind_hides_nothing_else_that_is_wrong() {
+    let flags = ["--http", "--workers", "--sync", "--memory-max", "--auth", "--tweet-max", "--log"];
+    let values = ["99999", "0", "sometimes", "1", "maybe", "0", "loud"];
+    let numbers = ["zzz", "abc", "0", "zz", "0", "abc", "info,x=noisy"];
+    for values in [values, numbers] {
+        let line: Vec<&str> = flags.iter().zip(values).flat_map(|(flag, value)| [*flag, value]).collect();
+        let ended = run(&[&["up"], &line[..]].concat(), &[("SKEIN_DEMO", "maybe"), ("SKEIN_TRUST_PROXY", "2")]);
+        assert_eq!((ended.code, ended.output.as_str()), (Some(2), ""), "{ended:?}");
+        for name in flags[..6].iter().chain(&["--demo", "--trust-proxy", "log filter"]) {
+            assert!(ended.log.contains(name), "{name} is not said in {}", ended.log);
+        }
+    }
+    let ended = run(&["up", "--tweet-max", "0"], &[("SKEIN_WORKERS_COUNT", "zz")]);
+    assert!(ended.code == Some(2) && ended.log.contains("--workers") && ended.log.contains("--tweet-max"), "{ended:?}");
+    let ended = run(&["status", "nowhere", "--live=perhaps"], &[]);
+    assert!(ended.code == Some(2) && ended.log.contains("the URL") && ended.log.contains("--live"), "{ended:?}");
+}
+
+#[test]
+fn a_switch_is_on_by_its_variable_as_by_its_name() {
+    for (line, variables) in [
+        (["up", "--http", "0", "--workers", "1", "--trust-proxy"], [("SKEIN_LOG", "info")]),
+        (["up", "--http", "0", "--workers", "1", "--tweet-max=1"], [("SKEIN_TRUST_PROXY", "1")]),
+    ] {
+        let mut process = Process::start("up", &line, &variables);
+        process.signal("TERM");
+        assert_eq!(process.wait().code(), Some(0));
+        assert!(process.log_text().contains("\"proxy.trusted\":true"), "{}", process.log_text());
+    }
+}
+
+#[test]
+fn the_log_of_a_cluster_is_fields_named_by_entity_and_no_dumps() {
+    let mut process = Process::start("up", &["up", "--http", "0", "--workers", "2"], &[]);
+    process.signal("TERM");
+    assert_eq!(process.wait().code(), Some(0));
+    let text = process.log_text();
+    let lines: Vec<serde_json::Map<String, serde_json::Value>> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
+    let plain = ["timestamp", "level", "target", "message", "error"];
+    for (name, value) in lines.iter().flatten() {
+        assert!(plain.contains(&name.as_str()) || name.contains('.'), "{name} is not named by its entity in {text}");
+        assert!(!value.to_string().contains(" { "), "{name} is a dump: {value}");
+    }
+    let active = lines.iter().find(|line| line["message"] == "membership: view 1 is active with 2 members");
+    let active = active.unwrap_or_else(|| panic!("no view became active in {text}"));
+    assert_eq!((&active["view.number"], &active["member.count"]), (&1.into(), &2.into()));
+}
+
+#[test]
 fn a_bad_secret_is_said_beside_the_rest_and_never_shown() {
     for (name, value, said) in [
         ("SKEIN_CLUSTER_SECRET", "short-secret", "SKEIN_CLUSTER_SECRET"),

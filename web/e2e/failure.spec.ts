@@ -1,4 +1,5 @@
 /** The server dies without warning, with its log on disk, and comes back. */
+import { violations } from "./accessibility.ts";
 import { expect, test } from "./stage.ts";
 
 const serverGone = /ERR_(CONNECTION_REFUSED|EMPTY_RESPONSE|CONNECTION_RESET|SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED_ENCODING)|status of 503/;
@@ -17,6 +18,7 @@ test("a post into the void is unknown, then committed, once", async ({ arrive, s
   await expect(ada.tweets("Into the void.").getByText("Unknown: asking")).toBeVisible();
   await expect(ada.page.getByText("The server does not answer. Trying again")).toBeVisible();
   await expect(ada.tweets("Before the storm.")).toHaveCount(1);
+  expect(await violations(ada.page)).toEqual([]);
 
   await skein.start();
   await expect(ada.tweets("Into the void.").getByText("Committed")).toBeVisible({ timeout: 30_000 });
@@ -36,7 +38,7 @@ test("killed in the middle of posts: each is there once, none is missing, also a
   test.setTimeout(180_000);
   const ada = await arrive("ada");
   const texts: string[] = [];
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < 8; round++) {
     const text = `Round ${round} in the storm.`;
     texts.push(text);
     // The request is on its way when the kill comes; how far it got differs from round to round.

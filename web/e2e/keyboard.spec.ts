@@ -43,6 +43,15 @@ test("everything by keyboard alone", async ({ stranger }) => {
   await page.keyboard.press("Space");
   await expect(page.getByRole("button", { name: "Delete" }).first()).toBeFocused();
 
+  // A deletion that goes through hands the focus on to the neighbour.
+  await stranger.postDirectly("The one above.");
+  await page.reload();
+  await expect(stranger.tweets("The one above.")).toHaveCount(1);
+  await tabTo(page, "button", "Delete");
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("The one above.")).toHaveCount(0);
+  await expect(stranger.tweets("Typed, not clicked. Once.")).toBeFocused();
+
   // Back to the top: the first stop leads past the header.
   await page.reload();
   await expect(stranger.tweets("Typed, not clicked. Once.")).toHaveCount(1);

@@ -18,13 +18,16 @@ export class Skein {
   private readonly data = mkdtempSync(join(tmpdir(), "skein-e2e-"));
   private readonly log: string[] = [];
 
+  /** `flags` go to `skein up` beside those for address and data. */
+  constructor(private readonly flags: readonly string[] = []) {}
+
   /** Where it serves. The port stays the same when it is started again. */
   get url(): string {
     return `http://${this.address}`;
   }
 
   async start(): Promise<void> {
-    const child = spawn(executable, ["up", "--http", this.address, "--data", this.data], {
+    const child = spawn(executable, ["up", "--http", this.address, "--data", this.data, ...this.flags], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.child = child;

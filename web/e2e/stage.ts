@@ -2,7 +2,7 @@
  * What every test of the app has: one running Skein per test file, people with a browser each, and watchfulness: a
  * test fails when the console shows an error or the content security policy was violated anywhere in it.
  */
-import { test as base, expect, type BrowserContext, type ConsoleMessage } from "@playwright/test";
+import { test as base, expect, type BrowserContext, type ConsoleMessage, type TestInfo } from "@playwright/test";
 import { Person } from "./person.ts";
 import { Skein } from "./skein.ts";
 
@@ -17,6 +17,8 @@ interface Fixtures {
 }
 
 interface WorkerFixtures {
+  /** What a test file wants `skein up` to be started with. */
+  flags: readonly string[];
   skein: Skein;
 }
 
@@ -24,9 +26,11 @@ interface WorkerFixtures {
 const notLoggedInYet = /status of 401/;
 
 export const test = base.extend<Fixtures, WorkerFixtures>({
+  flags: [[], { scope: "worker", option: true }],
+
   skein: [
-    async ({}, use) => {
-      const skein = new Skein();
+    async ({ flags }, use) => {
+      const skein = new Skein(flags);
       await skein.start();
       await use(skein);
       await skein.remove();
@@ -45,26 +49,36 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     { auto: true },
   ],
 
-  stranger: async ({ browser, skein, faults }, use) => {
+  stranger: async ({ browser, skein, faults }, use, info) => {
     const context = await browser.newContext({ baseURL: skein.url });
     await watch(context, faults);
-    await use(new Person(await context.newPage(), ""));
+    const stranger = new Person(await context.newPage(), "stranger");
+    await use(stranger);
+    if (info.status !== info.expectedStatus) await picture(stranger, info);
     await context.close();
   },
 
   arrive: async ({ browser, skein, faults }, use, info) => {
-    const contexts: BrowserContext[] = [];
+    const people: Person[] = [];
     await use(async (name) => {
       const context = await browser.newContext({ baseURL: skein.url });
-      contexts.push(context);
       await watch(context, faults);
       const person = new Person(await context.newPage(), `${name}-${info.testId.slice(-6)}${info.repeatEachIndex}`);
+      people.push(person);
       await person.logIn();
       return person;
     });
-    for (const context of contexts) await context.close();
+    for (const person of people) {
+      if (info.status !== info.expectedStatus) await picture(person, info);
+      await person.page.context().close();
+    }
   },
 });
+
+/** What somebody saw when a test failed. */
+async function picture(person: Person, info: TestInfo): Promise<void> {
+  await person.page.screenshot({ path: info.outputPath(`${person.name}.png`) }).catch(() => undefined);
+}
 
 async function watch(context: BrowserContext, faults: string[]): Promise<void> {
   context.on("console", (message: ConsoleMessage) => {

@@ -101,6 +101,31 @@ test("a session that ends in the middle leads to the log-in page and back, with 
   await expect(ada.composer).toHaveValue("Half a thou");
 });
 
+test("a post without a session waits for the log-in and goes out then, once", async ({ arrive }) => {
+  const ada = await arrive("ada");
+  await ada.page.route("**/api/tweet?*", (route) => route.abort("aborted"));
+  expect((await ada.page.request.delete("/api/login")).status()).toBe(204);
+  await ada.post("Between two sessions.");
+  await expect(ada.page.getByText("Your session has ended.")).toBeVisible();
+  await ada.page.unroute("**/api/tweet?*");
+  await ada.page.getByLabel("Username").fill(ada.name);
+  await ada.page.keyboard.press("Enter");
+  await expect(ada.tweets("Between two sessions.")).toHaveCount(1);
+  await expect.poll(async () => (await ada.stored()).filter((text) => text === "Between two sessions.").length).toBe(1);
+});
+
+test("logging in as somebody else in one tab does so in the other", async ({ arrive }) => {
+  const ada = await arrive("ada");
+  const other = await ada.page.context().newPage();
+  await other.goto("/logout");
+  await other.getByRole("button", { name: "Log out", exact: true }).click();
+  await expect(ada.page.getByRole("heading", { name: "Log in" })).toBeVisible();
+  await other.getByRole("link", { name: "Log in again" }).click();
+  await other.getByLabel("Username").fill(`not-${ada.name}`.slice(0, 32));
+  await other.keyboard.press("Enter");
+  await expect(ada.page.getByRole("button", { name: /^not-.*log out/ })).toBeVisible();
+});
+
 test("offline is said, and what is posted goes out when the network is back", async ({ arrive, expectedErrors }) => {
   expectedErrors.push(/ERR_INTERNET_DISCONNECTED/);
   const ada = await arrive("ada");

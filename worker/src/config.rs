@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
-use skein_runtime::transport::Secret;
+use skein_runtime::transport::{Neighbours, Secret};
 use skein_runtime::wal::SyncPolicy;
 
 /// What `--memory-max` may be at the least: room for a few of the largest transactions.
@@ -62,6 +62,8 @@ pub struct WorkerConfig {
     pub secret: Option<Secret>,
     /// The log's directory; `None` keeps everything in memory.
     pub data: Option<PathBuf>,
+    /// Where coordinators of this process find the worker.
+    pub neighbours: Neighbours,
     /// How the store behaves.
     pub store: StoreConfig,
 }
@@ -102,7 +104,8 @@ impl WorkerArgs {
         }
         match (cluster, http, store) {
             (Some(cluster), Some(http), Some(store)) if wrong.is_empty() => {
-                Ok(WorkerConfig { cluster, http, secret, data: self.data.clone(), store })
+                let (data, neighbours) = (self.data.clone(), Neighbours::default());
+                Ok(WorkerConfig { cluster, http, secret, data, neighbours, store })
             }
             _ => Err(wrong),
         }

@@ -1,9 +1,9 @@
 //! The worker's own HTTP surface: `/livez`, `/readyz` with a line per part, and `/metrics`. It is for probes and people, not
 //! for clients of the store; connections, headers and the time that each may take are bounded, so that it can't be used to
-//! starve the replica behind it.
+//! starve the replica behind it. A worker that its coordinator does not take in is not ready, see [`crate::standing`].
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
@@ -24,6 +24,7 @@ use tracing::warn;
 
 use crate::config::WorkerConfig;
 use crate::durability;
+use crate::standing::Standing;
 
 /// Connections at once; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 64;
@@ -44,6 +45,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct Surface {
     handle: Handle,
+    standing: Standing,
     registry: Registry,
     durability: &'static str,
     memory_bytes_max: u64,
@@ -52,9 +54,10 @@ pub struct Surface {
 impl Surface {
     /// The surface of one worker.
     #[must_use]
-    pub fn new(handle: Handle, registry: Registry, config: &WorkerConfig) -> Self {
+    pub fn new(handle: Handle, standing: Standing, registry: Registry, config: &WorkerConfig) -> Self {
         Surface {
             handle,
+            standing,
             registry,
             durability: durability(config.data.as_deref(), config.store.sync).label(),
             memory_bytes_max: config.store.memory_bytes_max,
@@ -72,7 +75,11 @@ impl Surface {
 
 async fn readyz(State(surface): State<Arc<Surface>>) -> Response {
     let (code, text) = match tokio::time::timeout(STATUS_WITHIN, surface.handle.request(Request::Status)).await {
-        Ok(Ok(Reply::Worker(status))) => (StatusCode::OK, parts(&status, surface.durability, surface.memory_bytes_max)),
+        Ok(Ok(Reply::Worker(status))) => {
+            let outside = surface.standing.is_outside(Instant::now());
+            let code = if outside { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+            (code, parts(&status, outside, surface.durability, surface.memory_bytes_max))
+        }
         Ok(Ok(_)) => (StatusCode::SERVICE_UNAVAILABLE, "core: failed, too much is under way\n".to_owned()),
         Ok(Err(gone)) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, {gone}\n")),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, no answer within {STATUS_WITHIN:?}\n")),
@@ -84,18 +91,22 @@ async fn metrics(State(surface): State<Arc<Surface>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], encode(&surface.registry)).into_response()
 }
 
-/// A line per part: its name, `ok` or `degraded`, and what a person may want to know.
-fn parts(status: &WorkerStatus, durability: &str, memory_bytes_max: u64) -> String {
+/// A line per part: its name, `ok`, `degraded` or `waiting`, and what a person may want to know.
+fn parts(status: &WorkerStatus, outside: bool, durability: &str, memory_bytes_max: u64) -> String {
     let cluster = match status.cluster {
         Some(cluster) => format!("bound to {cluster}"),
         None => "not bound to any yet".to_owned(),
     };
-    let view = if status.active { "active" } else { "waiting for its coordinator" };
+    let view = match (outside, status.active) {
+        (true, _) => format!("waiting, {}, not taken in by its coordinator yet", status.view),
+        (false, true) => format!("ok, {} active", status.view),
+        (false, false) => format!("ok, {} waiting for its coordinator", status.view),
+    };
     let memory = if status.memory_bytes < memory_bytes_max { "ok" } else { "degraded" };
     format!(
-        "core: ok, node {}\nlog: ok, {durability}\ncluster: ok, {cluster}\nview: ok, {} {view}\nstore: ok, {} records\n\
+        "core: ok, node {}\nlog: ok, {durability}\ncluster: ok, {cluster}\nview: {view}\nstore: ok, {} records\n\
          doubt: ok, {} transactions in doubt\nmemory: {memory}, {} of {memory_bytes_max} bytes\n",
-        status.node, status.view, status.digest.records, status.prepared, status.memory_bytes,
+        status.node, status.digest.records, status.prepared, status.memory_bytes,
     )
 }
 
@@ -153,9 +164,12 @@ mod tests {
             remembered: 0,
             locks: 0,
         };
-        assert!(parts(&status, "memory", 100).contains("memory: ok, 99 of 100 bytes"));
+        assert!(parts(&status, false, "memory", 100).contains("memory: ok, 99 of 100 bytes"));
         status.memory_bytes = 100;
-        assert!(parts(&status, "memory", 100).contains("memory: degraded"));
-        assert!(parts(&status, "memory", 100).contains("view: ok, 3 active"));
+        assert!(parts(&status, false, "memory", 100).contains("memory: degraded"));
+        assert!(parts(&status, false, "memory", 100).contains("view: ok, 3 active\n"));
+        assert!(parts(&status, true, "memory", 100).contains("view: waiting, 3, not taken in by its coordinator yet\n"));
+        status.active = false;
+        assert!(parts(&status, false, "memory", 100).contains("view: ok, 3 waiting for its coordinator\n"));
     }
 }

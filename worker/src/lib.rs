@@ -14,6 +14,7 @@ use prometheus::Registry;
 use skein_protocol::invariant;
 use skein_protocol::node::worker::{Worker, WorkerConfig as MachineConfig};
 use skein_protocol::record::Snapshot;
+use skein_protocol::step::WorkerStatus;
 use skein_runtime::driver::{self, Invariants, Parts, Stopped};
 use skein_runtime::metrics::RuntimeMetrics;
 use skein_runtime::shutdown::Shutdown;
@@ -25,10 +26,12 @@ use tracing::{info, warn};
 use crate::config::WorkerConfig;
 use crate::http::Surface;
 use crate::metrics::WorkerMetrics;
+use crate::standing::Standing;
 
 pub mod config;
 pub mod http;
 pub mod metrics;
+pub mod standing;
 
 /// How long a worker that is asked to end waits for what is under way.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -84,12 +87,13 @@ pub async fn run(
     let (log, snapshot) = open(&config).await?;
     let node = snapshot.node;
     let name = format!("worker-{:08x}", node.0 >> 96);
-    log_recovery(&name, &config, &snapshot);
 
     let network = Endpoint::worker(node, snapshot.cluster, listeners.cluster, config.secret.clone())
+        .beside(config.neighbours.clone())
         .with_durability(durability(config.data.as_deref(), config.store.sync));
     let machine_config = MachineConfig { memory_bytes_max: config.store.memory_bytes_max, ..MachineConfig::default() };
     let machine = Worker::recover(machine_config, snapshot);
+    log_recovery(&name, &config, &machine.status());
     let parts = Parts {
         name: name.clone(),
         network,
@@ -100,8 +104,9 @@ pub async fn run(
     };
     let mut running = driver::spawn(machine, parts);
     let gauges = instruments.worker.node(&name);
-    let poll = tokio::spawn(metrics::poll(running.handle(), gauges, shutdown.clone()));
-    let surface = Surface::new(running.handle(), instruments.registry, &config);
+    let standing = Standing::new(instruments.runtime.node(&name).connections);
+    let poll = tokio::spawn(metrics::poll(running.handle(), gauges, standing.clone(), shutdown.clone()));
+    let surface = Surface::new(running.handle(), standing, instruments.registry, &config);
     let http = listeners.http.map(|listener| tokio::spawn(http::serve(listener, surface, shutdown.clone())));
     ready();
 
@@ -136,15 +141,15 @@ async fn open(config: &WorkerConfig) -> anyhow::Result<(Option<Log>, Snapshot)> 
     let opened = tokio::task::spawn_blocking(move || wal::sled::open(&directory, sync)).await.context("opening the log")??;
     let recovery = &opened.recovery;
     if let Some(aside) = &recovery.set_aside {
-        warn!(path = %aside.display(), "the log was not closed in order and not synced always: it is set aside, the worker starts anew");
+        warn!(wal.path = %aside.display(), "the log was not closed in order and not synced always: it is set aside, the worker starts anew");
     }
     info!(
-        created = recovery.created,
-        closed_in_order = recovery.clean,
-        records = recovery.records,
-        prepared = recovery.prepared,
-        decided = recovery.decided,
-        duration_ms = u64::try_from(recovery.duration.as_millis()).unwrap_or(u64::MAX),
+        wal.created = recovery.created,
+        wal.closed_in_order = recovery.clean,
+        record.count = recovery.records,
+        transaction.prepared = recovery.prepared,
+        transaction.decided = recovery.decided,
+        wal.open_ms = u64::try_from(recovery.duration.as_millis()).unwrap_or(u64::MAX),
         "log opened: {} records, {} transactions in doubt, {} decisions",
         recovery.records,
         recovery.prepared,
@@ -155,12 +160,12 @@ async fn open(config: &WorkerConfig) -> anyhow::Result<(Option<Log>, Snapshot)> 
 
 fn log_settings(config: &WorkerConfig) {
     info!(
-        cluster_address = %config.cluster,
-        http = %config.http,
-        data = config.data.as_deref().map_or("none", |path| path.to_str().unwrap_or("a path that is no text")),
-        sync = %config.store.sync,
-        memory_bytes_max = config.store.memory_bytes_max,
-        secret = if config.secret.is_some() { "set" } else { "none" },
+        cluster.address = %config.cluster,
+        http.address = %config.http,
+        data.path = config.data.as_deref().map_or("none", |path| path.to_str().unwrap_or("a path that is no text")),
+        wal.sync = %config.store.sync,
+        memory.bytes_max = config.store.memory_bytes_max,
+        cluster.secret = if config.secret.is_some() { "set" } else { "none" },
         "settings of the worker"
     );
     if config.secret.is_none() {
@@ -168,16 +173,24 @@ fn log_settings(config: &WorkerConfig) {
     }
 }
 
-fn log_recovery(name: &str, config: &WorkerConfig, snapshot: &Snapshot) {
-    let cluster = snapshot.cluster.map_or_else(|| "none".to_owned(), |cluster| cluster.to_string());
+fn log_recovery(name: &str, config: &WorkerConfig, status: &WorkerStatus) {
+    let cluster = status.cluster.map_or_else(|| "none".to_owned(), |cluster| cluster.to_string());
     info!(
         node.name = name,
-        node.id = %snapshot.node,
+        node.id = %status.node,
         cluster.id = cluster,
-        view.number = snapshot.view.0,
-        durability = durability(config.data.as_deref(), config.store.sync).label(),
-        "recovered: view {}, cluster {cluster}",
-        snapshot.view,
+        view.number = status.view.0,
+        wal.durability = durability(config.data.as_deref(), config.store.sync).label(),
+        record.count = status.digest.records,
+        record.bytes = status.digest.bytes,
+        transaction.prepared = status.prepared,
+        transaction.decided = status.remembered,
+        "recovered: view {}, cluster {cluster}, {} records of {} bytes, {} transactions in doubt, {} decisions",
+        status.view,
+        status.digest.records,
+        status.digest.bytes,
+        status.prepared,
+        status.remembered,
     );
 }
 

@@ -11,6 +11,8 @@ use skein_runtime::driver::Handle;
 use skein_runtime::shutdown::Shutdown;
 use tokio::time::MissedTickBehavior;
 
+use crate::standing::Standing;
+
 /// How often the gauges are set.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 
@@ -121,8 +123,8 @@ impl WorkerGauges {
     }
 }
 
-/// Sets the gauges once in a while, until the machine has stopped or the shutdown starts.
-pub(crate) async fn poll(handle: Handle, mut gauges: WorkerGauges, mut shutdown: Shutdown) {
+/// Sets the gauges, and looks how the worker stands, once in a while until the machine has stopped or the shutdown starts.
+pub(crate) async fn poll(handle: Handle, mut gauges: WorkerGauges, standing: Standing, mut shutdown: Shutdown) {
     let mut ticks = tokio::time::interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -131,7 +133,11 @@ pub(crate) async fn poll(handle: Handle, mut gauges: WorkerGauges, mut shutdown:
             _ = ticks.tick() => {}
         }
         match handle.request(Request::Status).await {
-            Ok(Reply::Worker(status)) => gauges.show(&status, Instant::now()),
+            Ok(Reply::Worker(status)) => {
+                let now = Instant::now();
+                gauges.show(&status, now);
+                standing.look(&status, now);
+            }
             // Refused because too much is under way: the next look will do.
             Ok(_) => {}
             Err(_) => return,

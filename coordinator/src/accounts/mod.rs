@@ -178,12 +178,7 @@ impl Accounts {
     /// # Errors
     /// A malformed name, no such user, another password, or the store's.
     pub async fn check(&self, username: &str, password: String) -> Result<Account, Error> {
-        if let Some(error) = field::username(username) {
-            return Err(Error::Fields(vec![error]));
-        }
-        if password.len() > field::PASSWORD_MAX {
-            return Err(Error::Fields(field::password(&password).into_iter().collect()));
-        }
+        check_form(username, Some(&password))?;
         let stored = self.find(username).await?;
         let known = stored.as_ref().and_then(|stored| stored.password_hash.clone());
         let right = self.passwords.verify(password, known).await?;
@@ -199,9 +194,7 @@ impl Accounts {
     /// # Errors
     /// A malformed name, or the store's.
     pub async fn enter(&self, username: &str) -> Result<Account, Error> {
-        if let Some(error) = field::username(username) {
-            return Err(Error::Fields(vec![error]));
-        }
+        check_form(username, None)?;
         for _ in 0..ATTEMPTS_MAX {
             if let Some(stored) = self.find(username).await? {
                 return Ok(stored.account);
@@ -240,6 +233,17 @@ impl Accounts {
             }
         }
     }
+}
+
+/// Checks whether these could be somebody's username and password at all.
+///
+/// # Errors
+/// The fields that could not.
+pub fn check_form(username: &str, password: Option<&str>) -> Result<(), Error> {
+    // One that is too short for an account is merely wrong.
+    let password = password.filter(|password| password.len() > field::PASSWORD_MAX).and_then(field::password);
+    let errors: Vec<FieldError> = field::username(username).into_iter().chain(password).collect();
+    if errors.is_empty() { Ok(()) } else { Err(Error::Fields(errors)) }
 }
 
 impl Account {

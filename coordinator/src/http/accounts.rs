@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::address::Client;
-use super::body::JsonBody;
+use super::body::{Form, JsonBody};
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::precondition;
 use crate::accounts::{self, SignUp};
@@ -30,6 +30,8 @@ pub struct NewAccount {
     #[schema(format = Password, min_length = 8, max_length = 256)]
     password: String,
 }
+
+impl Form for NewAccount {}
 
 /// An account, without its secrets.
 #[derive(Serialize, ToSchema)]

@@ -9,10 +9,16 @@ use axum::http::request::Parts;
 
 use super::App;
 use super::error::Problem;
+use crate::config::SurfaceConfig;
 
 /// The peer of the connection, put into each request's extensions by the server.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether the server listens on loopback, and so for this machine alone.
+    pub at_loopback: bool,
+}
 
 /// The other end of a request.
 pub struct Client {
@@ -26,12 +32,16 @@ impl FromRequestParts<App> for Client {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.address.ip());
         let forwarded = if app.settings.trust_proxy { forwarded_for(&parts.headers) } else { None };
         let address = forwarded.or(peer).map_or_else(|| "unknown".to_owned(), network);
-        let by_tls = app.settings.trust_proxy && last(&parts.headers, "x-forwarded-proto") == Some("https");
-        Ok(Client { address, secure: app.settings.secure_cookies || by_tls })
+        Ok(Client { address, secure: secure(&parts.headers, &app.settings) })
     }
+}
+
+/// Whether the client came by way of TLS, so that its cookies are Secure.
+pub fn secure(headers: &HeaderMap, settings: &SurfaceConfig) -> bool {
+    settings.secure_cookies || settings.trust_proxy && last(headers, "x-forwarded-proto") == Some("https")
 }
 
 /// The address that the nearest proxy saw: the last one, since a client can put anything before it.

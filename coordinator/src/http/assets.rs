@@ -2,9 +2,11 @@
 //! and are kept by browsers for good; `index.html` is asked for each time and answered 304 when it is the same. The app has
 //! its own routes, so that their paths give `index.html`; any other gives it too, with 404, and the app shows that.
 
+use axum::body::HttpBody;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 use super::text_header;
 
@@ -23,6 +25,24 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"
 #[folder = "../web/dist"]
 #[allow_missing = true]
 struct Files;
+
+/// Bytes below which compressing gains nothing.
+const COMPRESSED_BYTES_MIN: u64 = 1024;
+
+/// What is sent compressed: the app's files that are text. Answers of the API are not: they are short, and compressing what holds
+/// a reader's secrets beside a stranger's words would betray their length.
+#[derive(Clone, Copy, Debug)]
+pub struct Compressed;
+
+impl Predicate for Compressed {
+    fn should_compress<B: HttpBody>(&self, response: &axum::http::Response<B>) -> bool {
+        let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default();
+        let text =
+            matches!(media_type, "text/html" | "text/css" | "text/javascript" | "application/javascript" | "image/svg+xml");
+        text && SizeAbove::new(COMPRESSED_BYTES_MIN).should_compress(response)
+    }
+}
 
 /// Serves whatever is not below `/api`.
 pub fn serve(method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
@@ -60,9 +80,11 @@ fn page_without_app() -> Response {
 
 fn embedded(file: EmbeddedFile, caching: &'static str, headers: &HeaderMap) -> Response {
     let hash: String = file.metadata.sha256_hash()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{hash}\"");
+    // Weak, since it names the file, whether it is sent compressed or not.
+    let tag = format!("W/\"{hash}\"");
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let current = known.flat_map(|line| line.split(',')).any(|known| known.trim().trim_start_matches("W/") == tag);
+    let current =
+        known.flat_map(|line| line.split(',')).any(|known| known.trim().trim_start_matches("W/") == tag.trim_start_matches("W/"));
     let tag = (header::ETAG, text_header(tag));
     let caching = (header::CACHE_CONTROL, text_header(caching.to_owned()));
     if current {

@@ -1,20 +1,29 @@
-//! Bodies of requests: JSON, bounded in bytes and in time. Whoever sends another media type, too much, too slowly or no JSON
-//! is told so in a problem document; the bytes are kept beside the value, since repeats are recognised by them.
+//! Bodies of requests: JSON objects, bounded in bytes and in time. Whoever sends another media type, too much, too slowly or
+//! no JSON object is told so in a problem document; the bytes are kept beside the value, since repeats are recognised by them.
 
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderName, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::App;
 use super::code::Code;
 use super::error::Problem;
+use crate::config::Limits;
 
-/// Bytes of a body.
+/// Bytes of a body, unless it may hold a text that is longer.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// What a body may say.
+pub trait Form: DeserializeOwned {
+    /// Bytes of it at the most.
+    fn bytes_max(_: &Limits) -> usize {
+        BODY_BYTES_MAX
+    }
+}
 
 /// How long a body may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(5);
@@ -27,23 +36,21 @@ pub struct JsonBody<T> {
     pub bytes: Bytes,
 }
 
-impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
+impl<T: Form> FromRequest<App> for JsonBody<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
-        let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        if !media_type.is_some_and(is_json) {
-            return Err(Problem::field(Code::UnsupportedMediaType, "Content-Type", "must be application/json", None));
-        }
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        check_kind(request.headers())?;
+        let bytes_max = T::bytes_max(&app.settings.limits);
         let too_long = || {
-            let detail = format!("at most {BODY_BYTES_MAX} bytes are taken");
-            Problem::field(Code::BodyTooLong, "body", detail, Some(BODY_BYTES_MAX as u64))
+            let detail = format!("at most {bytes_max} bytes are taken");
+            Problem::field(Code::BodyTooLong, "body", detail, Some(bytes_max as u64))
         };
         let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|length| length > BODY_BYTES_MAX as u64) {
+        if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|length| length > bytes_max as u64) {
             return Err(too_long());
         }
-        let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
+        let body = Limited::new(request.into_body(), bytes_max).collect();
         let bytes = match tokio::time::timeout(BODY_TIME_MAX, body).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_long()),
@@ -54,6 +61,10 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
                 return Err(Problem::field(Code::BodyTimeout, "body", detail, Some(seconds)));
             }
         };
+        // serde would take an array for an object, its elements in the order of the members.
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            return Err(Problem::field(Code::MalformedBody, "body", "it must be a JSON object", None));
+        }
         match serde_json::from_slice(&bytes) {
             Ok(value) => Ok(JsonBody { value, bytes }),
             // serde's message names the member, and the place in the text.
@@ -62,7 +73,77 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     }
 }
 
+/// Checks that the body is said to be plain JSON, and said so once.
+fn check_kind(headers: &HeaderMap) -> Result<(), Problem> {
+    let refuse = |field, detail| Err(Problem::field(Code::UnsupportedMediaType, field, detail, None));
+    match only(headers, &header::CONTENT_TYPE) {
+        Ok(Some(kind)) if is_json(kind) => {}
+        Ok(_) => return refuse("Content-Type", "must be application/json, in UTF-8"),
+        Err(Several) => return refuse("Content-Type", "must be there once"),
+    }
+    match only(headers, &header::CONTENT_ENCODING) {
+        Ok(None) => Ok(()),
+        Ok(Some(coding)) if coding.trim().eq_ignore_ascii_case("identity") => Ok(()),
+        Ok(Some(_)) | Err(Several) => {
+            refuse("Content-Encoding", "must not be there: bodies are taken as they are, not compressed")
+        }
+    }
+}
+
+/// A header stands in more than one line.
+struct Several;
+
+/// The value of a header that may be there once; one that is no text is empty.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Several> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().map(|value| value.to_str().unwrap_or_default());
+    if values.next().is_some() { Err(Several) } else { Ok(value) }
+}
+
+/// Whether this is the media type of JSON, which has no other charset than UTF-8 (RFC 8259, section 8.1).
 fn is_json(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
+    let mut parts = media_type.split(';').map(str::trim);
+    let of_json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+    of_json
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.trim_end().eq_ignore_ascii_case("charset") => {
+                let value = value.trim_start();
+                let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+                unquoted.eq_ignore_ascii_case("utf-8")
+            }
+            Some(_) | None => true,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_json_in_utf_8_is_taken() {
+        let field = |lines: &[(HeaderName, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(name, value.parse().unwrap());
+            }
+            check_kind(&headers).err().map(|problem| problem.code())
+        };
+        let (kind, coding) = (header::CONTENT_TYPE, header::CONTENT_ENCODING);
+        let json = (kind.clone(), "application/json");
+        for taken in
+            ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=\"UTF-8\"", "application/json;"]
+        {
+            assert_eq!(field(&[(kind.clone(), taken)]), None, "{taken}");
+        }
+        assert_eq!(field(&[json.clone(), (coding.clone(), "identity")]), None);
+        let refused = Some(Code::UnsupportedMediaType);
+        for other in
+            ["text/plain", "application/jsonx", "application/json; charset=latin1", "application/json; Charset = utf-16", ""]
+        {
+            assert_eq!(field(&[(kind.clone(), other)]), refused, "{other}");
+        }
+        assert_eq!(field(&[]), refused);
+        assert_eq!(field(&[json.clone(), (kind, "text/plain")]), refused);
+        assert_eq!(field(&[json, (coding, "gzip")]), refused);
+    }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use skein_protocol::id::{NodeId, ViewNumber};
 use skein_protocol::membership::view::Member;
 use skein_protocol::operation::Digest;
-use skein_protocol::step::CoordinatorStatus;
+use skein_protocol::step::{CoordinatorStatus, Peer, Role};
 use skein_runtime::transport::{self, Met};
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
@@ -46,6 +46,9 @@ pub struct ClusterStatus {
     members: Vec<ClusterMember>,
     /// Workers that copy the records, to become members.
     learners: Vec<ClusterLearner>,
+    /// The workers that were named in the settings, or are connected, and are no members of the active view: not met yet, or
+    /// left out. They hold nothing that counts as a copy.
+    others: Vec<OtherWorker>,
     /// Whether all members' replicas are the same at a common point; null if not all have answered.
     #[schema(required)]
     replicas_agree: Option<bool>,
@@ -98,6 +101,19 @@ pub struct ClusterLearner {
     records_total: u64,
 }
 
+/// A worker that is no member of the active view.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct OtherWorker {
+    /// Its identity; null while nobody answers at its address.
+    #[schema(required)]
+    node: Option<String>,
+    /// Its address, as named in the settings.
+    #[schema(example = "127.0.0.1:7003")]
+    address: String,
+    /// Whether it is connected now.
+    connected: bool,
+}
+
 /// What an acknowledged write is worth, from the members' live settings: the weakest of them counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 pub enum Durability {
@@ -148,7 +164,7 @@ impl DigestCache {
 
 /// How the cluster stands
 ///
-/// The view and its members, the digest of every replica at a common point, and what is under way.
+/// The view and its members, the workers beside them, the digest of every replica at a common point, and what is under way.
 #[utoipa::path(
     get, path = "/api/cluster", tag = "cluster", operation_id = "getCluster",
     responses(
@@ -203,10 +219,58 @@ fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, met: &Met) ->
         copies: members.len(),
         members: described.collect(),
         learners: learning.collect(),
+        others: others(&members, &learners, &status.connected, met.named()),
         replicas_agree: sums.filter(|sums| !sums.is_empty()).map(|sums| sums.iter().all(|sum| *sum == sums[0])),
         in_flight: status.in_flight,
         in_doubt: status.in_doubt,
         queued: status.queued,
         reads: status.reads,
+    }
+}
+
+/// The workers beside the members: those connected, and those named at whose address nobody answers and neither a member
+/// nor a learner was.
+fn others(
+    members: &BTreeMap<NodeId, String>,
+    learners: &BTreeMap<NodeId, String>,
+    connected: &[Peer],
+    named: &[String],
+) -> Vec<OtherWorker> {
+    let takes_part = |node: &NodeId| members.contains_key(node) || learners.contains_key(node);
+    let strangers = connected.iter().filter(|peer| peer.role == Role::Worker && !takes_part(&peer.node));
+    let mut others: Vec<OtherWorker> = strangers
+        .map(|peer| OtherWorker { node: Some(peer.node.to_string()), address: peer.address.clone(), connected: true })
+        .collect();
+    let known = |address: &String| {
+        members.values().chain(learners.values()).any(|there| there == address)
+            || connected.iter().any(|peer| peer.address == *address)
+    };
+    let silent = named.iter().filter(|address| !known(address));
+    others.extend(silent.map(|address| OtherWorker { node: None, address: address.clone(), connected: false }));
+    others.sort_by(|one, other| one.address.cmp(&other.address));
+    others
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_no_member_is_told_of_once() {
+        let peer =
+            |node, address: &str| Peer { node: NodeId(node), role: Role::Worker, address: address.to_owned(), cluster: None };
+        let members = BTreeMap::from([(NodeId(1), "a:1".to_owned()), (NodeId(2), "a:2".to_owned())]);
+        let named = ["a:1", "a:2", "a:3", "a:4"].map(str::to_owned);
+        let silent = |address: &str| OtherWorker { node: None, address: address.to_owned(), connected: false };
+        let met = |node: u128, address: &str| OtherWorker {
+            node: Some(NodeId(node).to_string()),
+            address: address.to_owned(),
+            connected: true,
+        };
+        assert_eq!(others(&members, &BTreeMap::new(), &[peer(1, "a:1")], &named), [silent("a:3"), silent("a:4")]);
+        // One that was left out is back, and another stands where a member was.
+        let connected = [peer(9, "a:2"), peer(3, "a:3"), peer(1, "a:1")];
+        assert_eq!(others(&members, &BTreeMap::new(), &connected, &named), [met(9, "a:2"), met(3, "a:3"), silent("a:4")]);
+        assert_eq!(others(&members, &BTreeMap::new(), &connected[2..], &named[..2]), []);
     }
 }

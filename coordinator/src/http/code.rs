@@ -65,7 +65,7 @@ codes! {
     MethodNotAllowed = 705, METHOD_NOT_ALLOWED, "method_not_allowed";
     /// The tweet has another version than the one named in If-Match.
     VersionMismatch = 706, PRECONDITION_FAILED, "version_mismatch";
-    /// The body is of another media type than application/json.
+    /// The body is of another media type, charset or encoding than plain application/json.
     UnsupportedMediaType = 707, UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type";
     /// The body is not the JSON document that was expected.
     MalformedBody = 708, BAD_REQUEST, "malformed_body";
@@ -101,6 +101,8 @@ codes! {
     UriTooLong = 723, URI_TOO_LONG, "uri_too_long";
     /// This coordinator stopped before it had an answer; what was asked for may have happened.
     NoAnswer = 724, BAD_GATEWAY, "no_answer";
+    /// The Host header names another server than this one.
+    Misdirected = 725, MISDIRECTED_REQUEST, "misdirected";
     /// Something is wrong with this server.
     Internal = 799, INTERNAL_SERVER_ERROR, "internal";
 }

@@ -11,11 +11,16 @@ use skein_protocol::step::AbortReason;
 use utoipa::ToSchema;
 
 use super::code::Code;
+use super::session;
 use crate::accounts::field::FieldError;
 use crate::{accounts, cluster, tweets};
 
 /// The header that carries the id of a write's transaction.
 pub const TRANSACTION: HeaderName = HeaderName::from_static("skein-transaction");
+
+/// What a 401 asks for (RFC 9110, section 11.6.1, wants it to ask for something). No browser has a dialogue for this scheme,
+/// so that the page that made the request can show its own.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"Skein\"");
 
 /// Seconds after which a client that met a full queue, or no view, may try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -111,6 +116,12 @@ impl Problem {
         self
     }
 
+    /// Whether it is about what the client sent, and not about what the server could not do.
+    #[must_use]
+    pub fn is_clients(&self) -> bool {
+        self.status.is_client_error()
+    }
+
     /// Its kind.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -120,6 +131,9 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        if self.code == Code::Internal {
+            tracing::error!(detail = self.detail, "a request met a fault of this server");
+        }
         let document = ProblemDocument {
             r#type: format!("urn:skein:problem:{}", self.code.name()),
             title: self.code.title(),
@@ -138,6 +152,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
+        }
         if let Some(value) = self.transaction.and_then(|txn| HeaderValue::from_str(&txn.to_string()).ok()) {
             headers.insert(TRANSACTION, value);
         }
@@ -180,7 +197,9 @@ impl From<tweets::Error> for Problem {
         match error {
             tweets::Error::EmptyText { max } => Problem::field(Code::MalformedField, "text", detail, Some(max as u64)),
             tweets::Error::TooLong { max, .. } => Problem::field(Code::TweetTooLong, "text", detail, Some(max as u64)),
+            tweets::Error::ControlCharacter(_) => Problem::field(Code::MalformedField, "text", detail, None),
             tweets::Error::NotFound => Problem::new(Code::NoSuchTweet, detail),
+            tweets::Error::LoggedOut => session::nobody(),
             tweets::Error::NotOwner => Problem::new(Code::NotOwner, detail),
             tweets::Error::VersionMismatch { txn } => Problem::new(Code::VersionMismatch, detail).transaction(txn),
             tweets::Error::KeyReused => Problem::field(Code::IdempotencyKeyReused, "Idempotency-Key", detail, None),

@@ -3,17 +3,20 @@
 //!
 //! Other sites: browsers say where a request comes from (`Sec-Fetch-Site`, or `Origin` where that is missing), and cookies go
 //! along whoever made it. So a request that changes something must come from this very origin; whoever is no browser sends
-//! neither header and has no cookie that could be abused.
+//! neither header and has no cookie that could be abused. A page can also have its own name lead to this machine (DNS
+//! rebinding) and pass for this origin: a server on loopback takes no names but `localhost`, unless a proxy is in front.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::App;
+use super::address::Peer;
 use super::code::Code;
 use super::error::Problem;
 use super::health;
@@ -26,8 +29,10 @@ pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 pub const HEADERS_MAX: usize = 64;
 
 /// Lets a request through to its handler, or answers why not.
-pub async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
-    let checked = within_bounds(request.uri(), request.headers()).and_then(|()| same_site(request.method(), request.headers()));
+pub async fn pass(app: &App, request: Request, next: Next) -> Response {
+    let checked = within_bounds(request.uri(), request.headers())
+        .and_then(|()| same_host(app, &request))
+        .and_then(|()| same_site(request.method(), request.headers()));
     if let Err(problem) = checked {
         return problem.into_response();
     }
@@ -65,6 +70,26 @@ fn within_bounds(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::field(Code::HeadersTooLong, "headers", detail, Some(HEADER_BYTES_MAX as u64)));
     }
     Ok(())
+}
+
+/// Whether the request was meant for this server, as far as that can be known: what listens on loopback is reached by
+/// address or as `localhost`, and by another name only through a proxy that the settings tell of.
+fn same_host(app: &App, request: &Request) -> Result<(), Problem> {
+    let at_loopback = request.extensions().get::<Peer>().is_some_and(|peer| peer.at_loopback);
+    let behind_proxy = app.settings.trust_proxy || app.settings.secure_cookies;
+    if !at_loopback || behind_proxy || request.headers().get_all(header::HOST).iter().all(is_local) {
+        return Ok(());
+    }
+    let detail = "a server on loopback is reached by its address or as localhost; behind a proxy it needs --trust-proxy";
+    Err(Problem::field(Code::Misdirected, "Host", detail, None))
+}
+
+/// Whether a `Host` is an address or `localhost`: a name that no page's owner can have lead elsewhere.
+fn is_local(host: &HeaderValue) -> bool {
+    let Some(authority) = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()) else { return false };
+    let host = authority.host();
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }
 
 fn same_site(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
@@ -114,6 +139,16 @@ mod tests {
             )
             .is_ok()
         );
+    }
+
+    #[test]
+    fn addresses_and_localhost_are_no_other_pages_names() {
+        for host in ["127.0.0.1:8080", "127.0.0.1", "[::1]:8080", "[::1]", "localhost:5173", "LOCALHOST", "0.0.0.0:8080"] {
+            assert!(is_local(&HeaderValue::from_static(host)), "{host:?} was refused");
+        }
+        for host in ["evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example:8080", "", "a b"] {
+            assert!(!is_local(&HeaderValue::from_static(host)), "{host:?} was let through");
+        }
     }
 
     #[test]

@@ -26,9 +26,10 @@ pub async fn livez() -> &'static str {
 /// How each part stands.
 pub async fn readyz(State(app): State<App>) -> Response {
     let (code, text) = match tokio::time::timeout(STATUS_WITHIN, app.cluster.status()).await {
-        Ok(Ok(status)) => {
-            (if status.serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, parts(&status, app.workers))
-        }
+        Ok(Ok(status)) => (
+            if status.serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE },
+            parts(&status, app.workers, app.met.named()),
+        ),
         Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, {error}\n")),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, no answer within {STATUS_WITHIN:?}\n")),
     };
@@ -42,7 +43,7 @@ pub async fn metrics(State(app): State<App>) -> Response {
 }
 
 /// A line per part: its name, `ok`, `degraded` or `failed`, and what a person may want to know.
-fn parts(status: &CoordinatorStatus, workers: usize) -> String {
+fn parts(status: &CoordinatorStatus, workers: usize, named: &[String]) -> String {
     let active = status.record.as_ref().and_then(|record| record.active.as_ref());
     let pending = status.record.as_ref().and_then(|record| record.pending.as_ref());
     let members: BTreeSet<_> = active.map(|active| active.view.members()).unwrap_or_default().into_iter().collect();
@@ -54,9 +55,19 @@ fn parts(status: &CoordinatorStatus, workers: usize) -> String {
         (None, None) => "failed, waiting for all workers to answer".to_owned(),
     };
     let all = if members.len() == workers && connected == workers { "ok" } else { "degraded" };
+    let outside: Vec<&str> = match active {
+        Some(active) => {
+            let inside = |address: &String| {
+                active.view.shards.iter().flat_map(|shard| &shard.members).any(|member| member.address == *address)
+            };
+            named.iter().filter(|address| !inside(address)).map(String::as_str).collect()
+        }
+        None => Vec::new(),
+    };
+    let outside = if outside.is_empty() { String::new() } else { format!("; not in the view: {}", outside.join(", ")) };
     let doubt = if status.in_doubt == 0 { "ok" } else { "degraded" };
     format!(
-        "store: {serving}\nview: {view}\nmembers: {all}, {connected} connected of {} in the view, {workers} named\n\
+        "store: {serving}\nview: {view}\nmembers: {all}, {connected} connected of {} in the view, {workers} named{outside}\n\
          doubt: {doubt}, {} transactions in doubt\nload: ok, {} transactions in flight, {} requests queued, {} reads\n",
         members.len(),
         status.in_doubt,
@@ -93,11 +104,15 @@ mod tests {
             reads: 0,
             copies: Vec::new(),
         };
-        assert!(parts(&status, 2).contains("view: failed"));
+        let named = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"].map(str::to_owned);
+        assert!(parts(&status, 2, &named).contains("view: failed"));
+        assert!(!parts(&status, 2, &named).contains("not in the view"), "there is none yet");
         status.record = Some(record);
         status.serving = true;
-        let text = parts(&status, 2);
+        let text = parts(&status, 2, &named[..2]);
         assert!(text.contains("store: ok") && text.contains("view: ok, 2 active"), "{text}");
-        assert!(text.contains("members: degraded, 0 connected of 2 in the view, 2 named"), "{text}");
+        assert!(text.contains("members: degraded, 0 connected of 2 in the view, 2 named\n"), "{text}");
+        let text = parts(&status, 3, &named);
+        assert!(text.contains("3 named; not in the view: 127.0.0.1:3\n"), "{text}");
     }
 }

@@ -1,22 +1,43 @@
-//! Limits in rate, per name and address, address or user. Failed log-ins are limited always, sign-ups and writes only where
-//! the settings say so. A refusal says when to come back.
+//! Limits in rate, per name and address, address or user. Log-ins are limited always, the failed ones more narrowly than the
+//! others; sign-ups and writes only where the settings say so. A refusal says when to come back. A name is checked before it
+//! comes here, so that nothing but names that could be somebody's takes room in the tables.
 
 use std::time::Duration;
 
 use super::code::Code;
 use super::error::Problem;
 use crate::config::Limits;
-use crate::sessions::Attempts;
+use crate::sessions::{Allowance, Attempts};
+
+/// One address may fail as often as so many names of it may, whatever names it tries: that bounds how fast one password is
+/// tried on many names, and how much hashing one address can ask for.
+const NAMES_PER_ADDRESS: u32 = 10;
+
+/// Log-ins of one user that succeed. Each is a write that stays for as long as a session lives.
+const LOGINS_PER_USER: Allowance = Allowance { tries: 500, per: Duration::from_secs(60 * 60) };
+
+/// Log-ins from one address that succeed; behind a proxy that is not believed that is everybody.
+const LOGINS_PER_ADDRESS: Allowance = Allowance { tries: 10_000, per: Duration::from_secs(60 * 60) };
 
 /// The limits in rate of one coordinator.
 pub struct RateLimits {
+    failures: Attempts,
+    failures_by_address: Attempts,
     logins: Attempts,
+    logins_by_address: Attempts,
     sign_ups: Option<Attempts>,
     writes: Option<Attempts>,
 }
 
-/// A try to log in that counts as failed until it is given back.
+/// A try to log in. It counts as failed and as a log-in until it is known to be but one of them, or neither; one that was
+/// broken off before that counts as both.
 pub struct LoginAttempt<'a> {
+    failure: Option<[Taken<'a>; 2]>,
+    login: [Taken<'a>; 2],
+}
+
+/// A try that was taken, and from which bucket.
+struct Taken<'a> {
     attempts: &'a Attempts,
     key: String,
 }
@@ -25,21 +46,42 @@ impl RateLimits {
     /// The limits of these settings.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
+        let Allowance { tries, per } = limits.login_failures;
         RateLimits {
-            logins: Attempts::new(limits.login_failures),
+            failures: Attempts::new(limits.login_failures),
+            failures_by_address: Attempts::new(Allowance { tries: tries.saturating_mul(NAMES_PER_ADDRESS), per }),
+            logins: Attempts::new(LOGINS_PER_USER),
+            logins_by_address: Attempts::new(LOGINS_PER_ADDRESS),
             sign_ups: limits.sign_ups.map(Attempts::new),
             writes: limits.writes.map(Attempts::new),
         }
     }
 
-    /// Counts a try to log in as this user from this address.
+    /// Counts a log-in by name alone, which can't fail for its name, from this address.
+    pub fn entry(&self, username: &str, address: &str) -> Result<LoginAttempt<'_>, Problem> {
+        let made = |what| move |wait| too_many(Code::TooManyRequests, what, wait);
+        let login = take_both(
+            (&self.logins_by_address, address, made("too many log-ins from this address")),
+            (&self.logins, &username.to_ascii_lowercase(), made("too many log-ins of this user")),
+        )?;
+        Ok(LoginAttempt { failure: None, login })
+    }
+
+    /// Counts a try to log in by password as this user, whose name is well formed, from this address.
     pub fn login(&self, username: &str, address: &str) -> Result<LoginAttempt<'_>, Problem> {
-        // A name that is longer than any username needs no bucket of its own.
-        let name: String = username.chars().take(33).collect();
-        let key = format!("{} {address}", name.to_ascii_lowercase());
-        match self.logins.take(&key) {
-            Ok(()) => Ok(LoginAttempt { attempts: &self.logins, key }),
-            Err(wait) => Err(too_many(Code::TooManyLogins, "too many failed tries to log in", wait)),
+        let attempt = self.entry(username, address)?;
+        let failed = |what| move |wait| too_many(Code::TooManyLogins, what, wait);
+        let by_name = format!("{} {address}", username.to_ascii_lowercase());
+        let failure = take_both(
+            (&self.failures_by_address, address, failed("too many failed tries to log in from this address")),
+            (&self.failures, &by_name, failed("too many failed tries to log in")),
+        );
+        match failure {
+            Ok(failure) => Ok(LoginAttempt { failure: Some(failure), ..attempt }),
+            Err(problem) => {
+                attempt.give_back();
+                Err(problem)
+            }
         }
     }
 
@@ -55,9 +97,41 @@ impl RateLimits {
 }
 
 impl LoginAttempt<'_> {
-    /// It was no failure after all.
+    /// It was the right password: a log-in, and no failure.
+    pub fn succeeded(self) {
+        self.failure.into_iter().flatten().for_each(Taken::give_back);
+    }
+
+    /// It was a wrong name or password: a failure, and no log-in.
+    pub fn failed(self) {
+        self.login.into_iter().for_each(Taken::give_back);
+    }
+
+    /// It came to nothing: neither.
     pub fn give_back(self) {
+        self.failure.into_iter().flatten().chain(self.login).for_each(Taken::give_back);
+    }
+}
+
+impl Taken<'_> {
+    fn give_back(self) {
         self.attempts.give_back(&self.key);
+    }
+}
+
+/// Takes a try from both, or from neither.
+fn take_both<'a>(
+    first: (&'a Attempts, &str, impl FnOnce(Duration) -> Problem),
+    second: (&'a Attempts, &str, impl FnOnce(Duration) -> Problem),
+) -> Result<[Taken<'a>; 2], Problem> {
+    let taken = |attempts: &'a Attempts, key: &str| attempts.take(key).map(|()| Taken { attempts, key: key.to_owned() });
+    let one = taken(first.0, first.1).map_err(first.2)?;
+    match taken(second.0, second.1) {
+        Ok(two) => Ok([one, two]),
+        Err(wait) => {
+            one.give_back();
+            Err(second.2(wait))
+        }
     }
 }
 
@@ -69,4 +143,45 @@ fn limited(attempts: Option<&Attempts>, key: &str, what: &str) -> Result<(), Pro
 fn too_many(code: Code, what: &str, wait: Duration) -> Problem {
     let seconds = (wait.as_secs_f64().ceil() as u64).max(1);
     Problem::new(code, format!("{what}; try again in {seconds} s")).retry_after(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(result: Result<LoginAttempt<'_>, Problem>) -> Code {
+        result.err().expect("it is refused").code()
+    }
+
+    #[test]
+    fn one_address_may_not_try_a_password_on_many_names() {
+        let settings = Limits { login_failures: Allowance { tries: 2, per: Duration::from_secs(600) }, ..Limits::default() };
+        let limits = RateLimits::new(&settings);
+        for name in 0..2 * NAMES_PER_ADDRESS {
+            limits.login(&format!("name-{name}"), "192.0.2.1").unwrap_or_else(|_| panic!("refused {name}")).failed();
+        }
+        assert_eq!(code(limits.login("another", "192.0.2.1")), Code::TooManyLogins);
+        assert!(limits.login("another", "192.0.2.2").is_ok());
+    }
+
+    #[test]
+    fn right_passwords_count_as_log_ins_alone() {
+        let limits = RateLimits::new(&Limits::default());
+        for _ in 0..LOGINS_PER_USER.tries {
+            limits.login("ann", "192.0.2.1").unwrap_or_else(|_| panic!("refused")).succeeded();
+        }
+        assert_eq!(code(limits.login("Ann", "192.0.2.1")), Code::TooManyRequests);
+        // What was refused for that has not counted as a failure.
+        for _ in 0..3 * settings_tries() {
+            assert_eq!(code(limits.login("ann", "192.0.2.1")), Code::TooManyRequests);
+        }
+        for _ in 0..LOGINS_PER_USER.tries {
+            limits.login("bob", "192.0.2.1").unwrap_or_else(|_| panic!("refused")).give_back();
+        }
+        assert!(limits.login("bob", "192.0.2.1").is_ok());
+    }
+
+    fn settings_tries() -> u32 {
+        Limits::default().login_failures.tries
+    }
 }

@@ -1,5 +1,5 @@
-//! `/api/login`: log in, who is logged in, log out. Failed tries are counted per name and address before the costly part, and
-//! given back when they were none. A session is a transaction like every other.
+//! `/api/login`: log in, who is logged in, log out. Tries are counted before the costly part, as failed and as made, and given
+//! back when they were not. A session is a transaction like every other, and ends the one that the browser had before.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,11 +10,12 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::address::Client;
-use super::body::JsonBody;
+use super::body::{Form, JsonBody};
 use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::precondition;
 use super::session::{self, LoggedIn};
+use crate::accounts;
 use crate::config::Auth;
 use crate::sessions::Session;
 
@@ -27,6 +28,8 @@ pub struct Credentials {
     /// The password; not needed, and ignored, where people log in by name alone.
     password: Option<String>,
 }
+
+impl Form for Credentials {}
 
 /// Who is logged in.
 #[derive(Serialize, ToSchema)]
@@ -54,7 +57,8 @@ impl From<Session> for Login {
 
 /// Log in
 ///
-/// Sets the cookie `skein_session`. Where people log in by name alone (`/api/settings` tells) the account is made on the way.
+/// Sets the cookie `skein_session`, named `__Host-skein_session` where it is Secure, and ends the session that was sent along.
+/// Where people log in by name alone (`/api/settings` tells) the account is made on the way.
 /// A wrong username takes as long as a wrong password. An `Idempotency-Key` is taken but changes nothing: a repeat begins
 /// another session.
 #[utoipa::path(
@@ -66,7 +70,7 @@ impl From<Session> for Login {
             ("Skein-Transaction" = String, description = "The transaction that began the session"))),
         (status = 400, description = "606 or 708: a field or the body is malformed", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 401, description = "601 or 602: no such user, or another password", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 429, description = "719: too many failed tries; `Retry-After` says how long to wait", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "719 or 720: too many failed tries, or too many log-ins; `Retry-After` says how long to wait", body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
 pub async fn log_in(
@@ -78,28 +82,32 @@ pub async fn log_in(
     precondition::idempotency_key(&headers)?;
     let Credentials { username, password } = body.value;
     let account = match app.settings.auth {
-        Auth::Name => app.accounts.enter(&username).await?,
+        Auth::Name => {
+            accounts::check_form(&username, None)?;
+            let attempt = app.limits.entry(&username, &client.address)?;
+            let entered = app.accounts.enter(&username).await;
+            match entered {
+                Ok(_) => attempt.succeeded(),
+                Err(_) => attempt.give_back(),
+            }
+            entered?
+        }
         Auth::Password => {
             let password = password.ok_or_else(|| Problem::field(Code::MalformedField, "password", "is missing", None))?;
+            // Before anything is counted, so that only names that could be somebody's are.
+            accounts::check_form(&username, Some(&password))?;
             let attempt = app.limits.login(&username, &client.address)?;
-            let checked = app.accounts.check(&username, password).await;
-            let problem = match checked {
-                Ok(account) => {
-                    attempt.give_back();
-                    Ok(account)
-                }
-                Err(error) => {
-                    let problem = Problem::from(error).at_login();
-                    if !matches!(problem.code(), Code::NoSuchUser | Code::WrongPassword) {
-                        attempt.give_back();
-                    }
-                    Err(problem)
-                }
-            };
-            problem?
+            let checked = app.accounts.check(&username, password).await.map_err(|error| Problem::from(error).at_login());
+            match checked.as_ref().map_err(Problem::code) {
+                Ok(_) => attempt.succeeded(),
+                Err(Code::NoSuchUser | Code::WrongPassword) => attempt.failed(),
+                Err(_) => attempt.give_back(),
+            }
+            checked?
         }
     };
-    let (token, session, txn) = app.sessions.begin(&account.username).await?;
+    let before = session::token(&headers, client.secure);
+    let (token, session, txn) = app.sessions.begin(&account.username, before.as_ref()).await?;
     let cookie = session::set(&token, app.sessions.lifetime(), client.secure);
     let answer = [(header::SET_COOKIE, cookie), (TRANSACTION, super::text_header(txn.to_string()))];
     Ok((answer, Json(Login::from(session))).into_response())
@@ -115,7 +123,7 @@ pub async fn log_in(
     security(("session" = []))
 )]
 pub async fn who(LoggedIn(session): LoggedIn) -> Json<Login> {
-    Json(session.into())
+    Json((*session).clone().into())
 }
 
 /// Log out
@@ -130,10 +138,11 @@ pub async fn who(LoggedIn(session): LoggedIn) -> Json<Login> {
 )]
 pub async fn log_out(State(app): State<App>, client: Client, headers: HeaderMap) -> Result<Response, Problem> {
     let cleared = [(header::SET_COOKIE, session::clear(client.secure))];
-    let Some(token) = session::token(&headers) else {
-        return Ok((StatusCode::NO_CONTENT, cleared).into_response());
+    let ended = match session::token(&headers, client.secure) {
+        Some(token) => app.sessions.end(&token).await?,
+        None => None,
     };
-    let txn = app.sessions.end(&token).await?;
+    let Some(txn) = ended else { return Ok((StatusCode::NO_CONTENT, cleared).into_response()) };
     let transaction = [(TRANSACTION, super::text_header(txn.to_string()))];
     Ok((StatusCode::NO_CONTENT, cleared, transaction).into_response())
 }

@@ -24,6 +24,7 @@ mod settings;
 mod transactions;
 mod tweets;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
@@ -31,10 +32,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use prometheus::Registry;
 use skein_runtime::transport::Met;
 use tokio::sync::Semaphore;
+use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -95,16 +97,16 @@ impl Shared {
     }
 }
 
-/// Everything that is served, with all layers around it. A layer that stands below another here is outside of it.
+/// Everything that is served. One layer is around all of it, since each costs every request some microseconds: within it a
+/// request is observed, its panics are caught, and it passes the gate. Only files of text have the layer that compresses them.
 pub fn router(app: App) -> Router {
     let (router, _) = routes();
     router
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .fallback(elsewhere)
+        .fallback_service(any(elsewhere).layer(compression()).with_state(Arc::clone(&app)))
         .method_not_allowed_fallback(another_method)
-        .layer(from_fn_with_state(Arc::clone(&app), gate::pass))
         .layer(from_fn_with_state(Arc::clone(&app), observed::observe))
         .with_state(app)
 }
@@ -136,12 +138,17 @@ fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(settings::get))
         .split_for_parts();
     openapi::complete(&mut document);
-    let router = router
-        .route("/api/openapi.json", get(openapi::document))
+    let docs = Router::new()
         .route("/api/docs", get(openapi::page))
         .route("/api/docs/", get(openapi::page))
-        .route("/api/docs/{*path}", get(openapi::docs));
-    (router, document)
+        .route("/api/docs/{*path}", get(openapi::docs))
+        .layer(compression());
+    (router.route("/api/openapi.json", get(openapi::document)).merge(docs), document)
+}
+
+/// Compresses what is worth it.
+fn compression() -> CompressionLayer<assets::Compressed> {
+    CompressionLayer::new().compress_when(assets::Compressed)
 }
 
 /// A path that has no route: below `/api` a problem, elsewhere the app's concern. Below `/api/tweet` a login comes first, so
@@ -160,6 +167,14 @@ async fn elsewhere(State(app): State<App>, request: Request) -> Response {
     Problem::new(Code::NoSuchPath, "see /api/docs for what there is").into_response()
 }
 
+/// A handler has panicked, which is a fault of this program: the client hears so, and the process goes on.
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!("a handler panicked: {}", text.unwrap_or("without a message"));
+    let detail = "this program has a fault; whether what was asked for has happened is not known";
+    Problem::new(Code::Internal, detail).into_response()
+}
+
 /// A method that the path does not take; axum adds `Allow`.
 async fn another_method(uri: Uri) -> Response {
     Problem::new(Code::MethodNotAllowed, format!("{} takes the methods that Allow lists", uri.path())).into_response()
@@ -168,4 +183,26 @@ async fn another_method(uri: Uri) -> Response {
 /// A header's value made of what this program writes: numbers, paths and names of media types.
 fn text_header(text: String) -> HeaderValue {
     HeaderValue::try_from(text).expect("what is written here is visible ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::middleware::{Next, from_fn};
+
+    use super::*;
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_as_a_problem() {
+        async fn fault() {
+            panic!("a fault made for this test");
+        }
+        let caught = async |request: Request, next: Next| observed::unpanicked(next.run(request)).await;
+        let router: Router = Router::new().route("/", get(fault)).layer(from_fn(caught));
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+    }
 }

@@ -2,6 +2,10 @@
 //! is a child of the client's, if it sent a W3C `traceparent`, and everything that the request causes on any node is a child
 //! of it. Labels are bounded: the route is the pattern and not the path, and a method that no route has is `other`.
 
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -12,7 +16,7 @@ use skein_runtime::telemetry;
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
-use super::App;
+use super::{App, gate, panicked};
 
 /// What a browser may do with what this server sends: load its own files and nothing else, run no script that stands in a
 /// page, and show it in no other page.
@@ -55,7 +59,7 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
     if let Some(parent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
         telemetry::parse_traceparent(parent).inspect(|parent| telemetry::set_parent(&span, *parent));
     }
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = unpanicked(gate::pass(&app, request, next)).instrument(span.clone()).await;
     span.record("http.response.status_code", response.status().as_u16());
     let headers = response.headers_mut();
     for (name, value) in SECURITY {
@@ -66,4 +70,14 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
     }
     app.metrics.request(method, route, response.status().as_u16(), begun.elapsed());
     response
+}
+
+/// Answers a panic as a problem. What panicked is not polled again.
+pub async fn unpanicked(answering: impl Future<Output = Response>) -> Response {
+    let mut answering = pin!(answering);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context)));
+        polled.unwrap_or_else(|panic| Poll::Ready(panicked(panic)))
+    })
+    .await
 }

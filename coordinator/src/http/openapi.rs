@@ -9,14 +9,19 @@ use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse, Response};
 use utoipa::OpenApi;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::header::{Header, HeaderBuilder};
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa_swagger_ui::Config;
 
 use super::code::Code;
 use super::error::Problem;
 use super::{App, session, text_header};
+
+/// The header of writes, as the handlers' documentation spells it.
+const TRANSACTION: &str = "Skein-Transaction";
 
 /// What the handlers don't say themselves.
 #[derive(OpenApi)]
@@ -24,8 +29,8 @@ use super::{App, session, text_header};
     info(
         title = "Skein",
         description = "A self-hosted microblog on a replicated, transactional in-memory store.\n\n\
-            Every write is one two-phase commit across all replicas. Its answer carries the transaction's id in \
-            `Skein-Transaction`. Errors are problem documents (RFC 9457) with a stable integer `code`.\n\n\
+            Every write is one two-phase commit across all replicas. The answer of every write that became a transaction \
+            carries its id in `Skein-Transaction`; what is refused before has none. Errors are problem documents (RFC 9457) with a stable integer `code`.\n\n\
             **Unknown.** 503 with `transaction` in the document says that the outcome is not known yet: ask \
             `/api/transactions/{id}`. 503 with `Retry-After` and no `transaction` says that nothing was done. 502 and 504 say \
             that no answer came in time and nothing more is known; with an `Idempotency-Key` it is safe to send again.\n\n\
@@ -34,7 +39,7 @@ use super::{App, session, text_header};
             are remembered.\n\n\
             **Reads.** One tweet is read strictly serializable. A list is read as of the request's arrival unless \
             `consistent=strict` is asked for.\n\n\
-            **Bounds.** Bodies 16 KiB; heads of 16 KiB and 64 headers; paths and queries 8 KiB; requests 15 s."
+            **Bounds.** Bodies 16 KiB, a tweet's more where longer tweets are allowed; heads of 16 KiB and 64 headers; paths and queries 8 KiB; requests 15 s."
     ),
     components(schemas(super::tweets::ConsistencyParameter)),
     tags(
@@ -67,8 +72,50 @@ pub fn complete(document: &mut utoipa::openapi::OpenApi) {
                 .content("application/problem+json", problem)
                 .build();
             operation.responses.responses.insert("default".to_owned(), response.into());
+            present_or_absent(operation);
+            headers_of_problems(operation);
         }
     }
+}
+
+/// A header that may be missing is never null.
+fn present_or_absent(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && parameter.parameter_in == ParameterIn::Header
+            && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
+        {
+            schema.schema_type = Type::String.into();
+        }
+    }
+}
+
+/// Says which answers of an operation may carry which headers beside the problem document.
+fn headers_of_problems(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    let writes =
+        responses.values().any(|response| matches!(response, RefOr::T(answer) if answer.headers.contains_key(TRANSACTION)));
+    for (status, response) in responses {
+        let RefOr::T(response) = response else { continue };
+        let headers = &mut response.headers;
+        if writes && matches!(status.as_str(), "409" | "412" | "default") {
+            let description = "The transaction that found it out or whose outcome is not known; missing if it came to none";
+            headers.insert(TRANSACTION.to_owned(), told(Type::String, description));
+        }
+        if matches!(status.as_str(), "409" | "429" | "503" | "default") {
+            let description = "Seconds after which to try again, where that may help";
+            headers.insert("Retry-After".to_owned(), told(Type::Integer, description));
+        }
+        if status == "401" {
+            let description = "`Cookie`: asks for the session's cookie, and makes no browser show a dialogue";
+            headers.insert("WWW-Authenticate".to_owned(), told(Type::String, description));
+        }
+    }
+}
+
+fn told(kind: Type, description: &str) -> RefOr<Header> {
+    let schema = ObjectBuilder::new().schema_type(kind);
+    HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build().into()
 }
 
 /// The document as served: made once.
@@ -169,6 +216,11 @@ mod tests {
             let name = reference.split('"').next().unwrap();
             assert!(schemas[name].is_object(), "{name} is referred to and not there");
         }
+        let post = &document["paths"]["/api/tweet"]["post"];
+        assert!(post["responses"]["default"]["headers"]["Skein-Transaction"].is_object());
+        assert_eq!(post["parameters"][0]["schema"]["type"], "string");
+        let list = &document["paths"]["/api/tweet"]["get"];
+        assert!(list["responses"]["default"]["headers"]["Skein-Transaction"].is_null(), "a read has no transaction");
         let codes = document["components"]["schemas"]["ProblemCode"]["enum"].as_array().unwrap();
         assert!([512, 601, 602, 606, 607, 714].iter().all(|code| codes.contains(&(*code).into())));
     }

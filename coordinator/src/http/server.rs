@@ -2,7 +2,6 @@
 //! there are, how long the head of a request may take and how long it may be, how long nothing may be taken of an answer. On
 //! shutdown no more are accepted, those that stand finish what they are at, and after a bound they are closed.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -39,13 +38,14 @@ const CROWDED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: appli
 /// Serves until the shutdown starts, then until all connections have ended or the bound for that has passed.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, mut shutdown: Shutdown) {
     let connections = Arc::new(Semaphore::new(limits.connections_max));
+    let at_loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     loop {
         let accepted = tokio::select! {
             () = shutdown.wait() => break,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+            Ok((stream, address)) => (stream, Peer { address, at_loopback }),
             Err(error) => {
                 warn!(%error, "can't accept an HTTP connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -70,12 +70,12 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, mut sh
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, limits: &Limits, mut shutdown: Shutdown) {
+async fn connection(stream: TcpStream, peer: Peer, router: Router, limits: &Limits, mut shutdown: Shutdown) {
     // Answers are written whole; waiting for more to send would only delay them.
     let _best_effort = stream.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(peer);
         router.clone().oneshot(request)
     });
     let connection = http1::Builder::new()

@@ -1,6 +1,8 @@
 //! The cookie, and who is behind it. [`LoggedIn`] stands before everything else in the handlers that need it, so that a
-//! request without a login is answered 401 before its path, parameters or body are looked at.
+//! request without a login is answered 401 before its path, parameters or body are looked at. Where the handler's own access
+//! to the store can ask for the session as well, it takes the [`Bearer`] and asks there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -8,32 +10,73 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::App;
+use super::address::secure;
 use super::code::Code;
 use super::error::Problem;
-use crate::sessions::{Session, Token};
+use crate::sessions::{Presumed, Session, Token};
 
 /// The cookie's name.
 pub const COOKIE: &str = "skein_session";
 
+/// Its name where it is Secure: browsers take this one only by way of TLS and from this very host, so that nobody who holds
+/// another host of the domain, or the line, can slip a session of their own in (RFC 6265bis, section 4.1.3.2).
+pub const SECURE_COOKIE: &str = "__Host-skein_session";
+
 /// Somebody is logged in, and this is who.
-pub struct LoggedIn(pub Session);
+pub struct LoggedIn(pub Arc<Session>);
+
+/// Somebody brought a token; whose it is has not been asked.
+pub struct Bearer(pub Token);
 
 impl FromRequestParts<App> for LoggedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let nobody = || Problem::new(Code::NotLoggedIn, "log in with POST /api/login first");
-        let token = token(&parts.headers).ok_or_else(nobody)?;
+        let token = token(&parts.headers, secure(&parts.headers, &app.settings)).ok_or_else(nobody)?;
         let session = app.sessions.find(&token).await?.ok_or_else(nobody)?;
         Ok(LoggedIn(session))
     }
 }
 
-/// The token that the browser sent, if it sent one.
-pub fn token(headers: &HeaderMap) -> Option<Token> {
+impl FromRequestParts<App> for Bearer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        token(&parts.headers, secure(&parts.headers, &app.settings)).map(Bearer).ok_or_else(nobody)
+    }
+}
+
+impl Bearer {
+    /// Who is logged in, as was last seen; a transaction has yet to check it.
+    pub async fn presume(&self, app: &App) -> Result<Presumed, Problem> {
+        app.sessions.presume(&self.0).await?.ok_or_else(nobody)
+    }
+
+    /// What went wrong with a request of somebody who was presumed to be logged in: that they are not, if so, comes first.
+    /// What the server itself could not do says nothing about what is there, and is not asked about further.
+    pub async fn excuse(&self, app: &App, problem: Problem) -> Problem {
+        if !problem.is_clients() {
+            return problem;
+        }
+        match app.sessions.find(&self.0).await {
+            Ok(None) => nobody(),
+            Ok(Some(_)) | Err(_) => problem,
+        }
+    }
+}
+
+/// Nobody is logged in.
+pub fn nobody() -> Problem {
+    Problem::new(Code::NotLoggedIn, "log in with POST /api/login first")
+}
+
+/// The token that the browser sent, if it sent one. Of several nobody can tell which is planted, so that they count as none.
+pub fn token(headers: &HeaderMap, secure: bool) -> Option<Token> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find_map(|(name, value)| (name == COOKIE).then(|| Token::parse(value)).flatten())
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut values = pairs.filter(|(name, _)| *name == cookie_name(secure)).map(|(_, value)| value);
+    let value = values.next()?;
+    if values.next().is_some() { None } else { Token::parse(value) }
 }
 
 /// The cookie that begins a session.
@@ -47,31 +90,51 @@ pub fn clear(secure: bool) -> HeaderValue {
 }
 
 fn cookie(value: &str, seconds: u64, secure: bool) -> HeaderValue {
-    let secure = if secure { "; Secure" } else { "" };
-    let text = format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    let (name, secure) = (cookie_name(secure), if secure { "; Secure" } else { "" });
+    let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::try_from(text).expect("base64url and numbers are visible ASCII")
+}
+
+fn cookie_name(secure: bool) -> &'static str {
+    if secure { SECURE_COOKIE } else { COOKIE }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(line: &str, secure: bool) -> bool {
+        token(&HeaderMap::from_iter([(header::COOKIE, line.parse().unwrap())]), secure).is_some()
+    }
+
     #[test]
     fn the_token_is_found_among_other_cookies() {
-        let mut headers = HeaderMap::new();
-        assert!(token(&headers).is_none());
-        headers.append(header::COOKIE, "theme=dark; skein_session=AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap());
-        assert!(token(&headers).is_some());
-        headers.insert(header::COOKIE, "skein_session=".parse().unwrap());
-        assert!(token(&headers).is_none());
+        assert!(token(&HeaderMap::new(), false).is_none());
+        assert!(read("theme=dark; skein_session=AAAAAAAAAAAAAAAAAAAAAA", false));
+        assert!(!read("skein_session=", false));
+    }
+
+    #[test]
+    fn a_planted_cookie_logs_nobody_in() {
+        let (plain, hosts) = ("skein_session=AAAAAAAAAAAAAAAAAAAAAA", "__Host-skein_session=AAAAAAAAAAAAAAAAAAAAAA");
+        assert!(!read(&format!("{plain}; skein_session=AAAAAAAAAAAAAAAAAAAAAQ"), false));
+        assert!(!read(&format!("skein_session=x; {plain}"), false));
+        let mut lines = HeaderMap::new();
+        for _ in 0..2 {
+            lines.append(header::COOKIE, plain.parse().unwrap());
+        }
+        assert!(token(&lines, false).is_none());
+        // By way of TLS only the one counts that no other host can have set.
+        assert!(!read(plain, true) && read(hosts, true) && read(&format!("{plain}; {hosts}"), true));
     }
 
     #[test]
     fn the_cookie_is_out_of_reach_of_scripts_and_other_sites() {
         let token = Token::parse("AAAAAAAAAAAAAAAAAAAAAA").unwrap();
-        let plain = set(&token, Duration::from_secs(60), false);
+        let (plain, tls) = (set(&token, Duration::from_secs(60), false), set(&token, Duration::from_secs(60), true));
         assert_eq!(plain, "skein_session=AAAAAAAAAAAAAAAAAAAAAA; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
-        assert!(set(&token, Duration::from_secs(60), true).to_str().unwrap().ends_with("; Secure"));
+        assert_eq!(tls, "__Host-skein_session=AAAAAAAAAAAAAAAAAAAAAA; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
         assert!(clear(false).to_str().unwrap().starts_with("skein_session=; Path=/; Max-Age=0"));
+        assert!(clear(true).to_str().unwrap().starts_with("__Host-skein_session=; Path=/; Max-Age=0"));
     }
 }

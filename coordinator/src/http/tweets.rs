@@ -4,7 +4,7 @@
 #![allow(unused_qualifications, reason = "the lint means what utoipa's macro writes")]
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -13,13 +13,14 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::App;
-use super::body::JsonBody;
+use super::body::{self, JsonBody};
 use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
-use super::parameter::Query;
+use super::parameter::{Parameters, Query};
 use super::precondition;
-use super::session::LoggedIn;
+use super::session::{Bearer, LoggedIn, nobody};
 use crate::clock::Timestamp;
+use crate::config::Limits;
 use crate::idempotency::{Claim, Fingerprint};
 use crate::tweets::{self, Done, PAGE_MAX, Written};
 
@@ -61,9 +62,22 @@ pub struct TweetPage {
 /// The text of a tweet.
 #[derive(Deserialize, ToSchema)]
 pub struct TweetText {
-    /// 1 to 100 Unicode scalar values, not all white space; the upper bound is a setting that `/api/settings` tells.
+    /// 1 to 100 Unicode scalar values, not all white space, no control characters but line feed and tab; the upper bound is a setting that `/api/settings` tells.
     #[schema(example = "Hello", min_length = 1)]
     text: String,
+}
+
+/// Bytes that a scalar value has at the most in JSON: two escapes of a UTF-16 half each.
+const SCALAR_BYTES_MAX: usize = 12;
+
+/// Bytes of a tweet's body beside the characters of its text: names, quotes, white space.
+const FRAME_BYTES_MAX: usize = 1024;
+
+impl body::Form for TweetText {
+    /// A text that the settings allow always fits, however it is written.
+    fn bytes_max(limits: &Limits) -> usize {
+        body::BODY_BYTES_MAX.max(limits.tweet_characters_max * SCALAR_BYTES_MAX + FRAME_BYTES_MAX)
+    }
 }
 
 /// Which tweets to list.
@@ -78,6 +92,10 @@ pub struct ListParameters {
     /// `strict` reads all as of one instant; the default reads each tweet as of the request's arrival.
     #[param(value_type = Option<ConsistencyParameter>)]
     consistent: Option<String>,
+}
+
+impl Parameters for ListParameters {
+    const NAMES: &'static [&'static str] = &["limit", "cursor", "consistent"];
 }
 
 /// As of when a list is read.
@@ -169,14 +187,22 @@ pub async fn list(
 )]
 pub async fn post(
     State(app): State<App>,
-    LoggedIn(session): LoggedIn,
+    bearer: Bearer,
     headers: HeaderMap,
-    body: JsonBody<TweetText>,
+    body: Result<JsonBody<TweetText>, Problem>,
 ) -> Result<Response, Problem> {
-    let claim = claim(&app, &session.username, &headers, &["POST", "/api/tweet"], &body.bytes)?;
-    app.limits.write(&session.username)?;
-    let written = app.tweets.post(&session.username, &body.value.text, claim.as_ref()).await?;
-    Ok(answer(written))
+    let presumed = bearer.presume(&app).await?;
+    let posting = async {
+        let body = body?;
+        let username = &presumed.session.username;
+        let claim = claim(&app, username, &headers, &["POST", "/api/tweet"], &body.bytes)?;
+        app.limits.write(username)?;
+        Ok(app.tweets.post(username, &body.value.text, claim.as_ref(), presumed.stands()).await?)
+    };
+    match posting.await {
+        Ok(written) => Ok(answer(written)),
+        Err(problem) => Err(bearer.excuse(&app, problem).await),
+    }
 }
 
 /// Read a tweet
@@ -184,18 +210,31 @@ pub async fn post(
 /// Strictly serializable: what was acknowledged before the request came in is seen.
 #[utoipa::path(
     get, path = "/api/tweet/{id}", tag = "tweets", operation_id = "getTweet",
-    params(("id" = Uuid, Path, description = "The tweet's id")),
+    params(
+        ("id" = Uuid, Path, description = "The tweet's id"),
+        ("If-None-Match" = Option<String>, Header, description = "ETags in quotes: if the tweet has one of them still, the answer is 304"),
+    ),
     responses(
         (status = 200, description = "The tweet", body = Tweet, headers(("ETag" = String, description = "Its version in quotes"))),
-        (status = 304, description = "The tweet still has the version named in If-None-Match"),
+        (status = 304, description = "The tweet still has the version named in If-None-Match", headers(("ETag" = String, description = "Its version in quotes"))),
         (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "702: there is no such tweet", body = ProblemDocument, content_type = "application/problem+json"),
     ),
     security(("session" = []))
 )]
-pub async fn get(State(app): State<App>, _: LoggedIn, id: TweetId, headers: HeaderMap) -> Result<Response, Problem> {
-    let tweet = app.tweets.get(id.0).await?;
-    if precondition::is_current(&headers, tweet.version) {
+pub async fn get(
+    State(app): State<App>,
+    Bearer(token): Bearer,
+    id: Result<TweetId, Problem>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let id = match id {
+        Ok(TweetId(id)) => id,
+        Err(problem) => return Err(app.sessions.find(&token).await?.map_or_else(nobody, |_| problem)),
+    };
+    let (_, row) = app.sessions.find_beside(&token, tweets::key(id)).await?.ok_or_else(nobody)?;
+    let tweet = tweets::Tweet::read(row.as_ref())?;
+    if precondition::is_current(request.headers(), tweet.version) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(tweet.version))]).into_response());
     }
     Ok(([(header::ETAG, etag(tweet.version))], Json(Tweet::from(tweet))).into_response())
@@ -253,6 +292,7 @@ pub async fn edit(
     ),
     responses(
         (status = 204, description = "Deleted", headers(("Skein-Transaction" = String, description = "The transaction that deleted it"))),
+        (status = 400, description = "709: If-Match or Idempotency-Key is malformed", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 403, description = "701: the tweet is another's", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "702: there is no such tweet", body = ProblemDocument, content_type = "application/problem+json"),

@@ -1,13 +1,14 @@
 //! Limits in rate: each key (a name with an address, an address, a user) has a bucket of tries that fills up again with time.
-//! The table is bounded by two generations: when the younger is full the older is dropped, so that a flood of strangers costs
-//! a fixed amount of memory and each look-up a fixed amount of time.
+//! Of a bucket only the moment is kept at which it is full again (the generic cell rate algorithm, ITU-T I.371), and one that
+//! is full is the same as none. The table is bounded: where a stranger needs room, the bucket that is full first makes it, and
+//! where even that one has no try left the stranger is refused, so that no flood of strangers gives anybody tries back.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Keys of one generation.
-const GENERATION_MAX: usize = 8 * 1024;
+/// Keys with a bucket that is not full.
+const KEYS_MAX: usize = 16 * 1024;
 
 /// So many tries per span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,26 +22,21 @@ pub struct Allowance {
 /// Counts tries per key.
 pub struct Attempts {
     allowance: Allowance,
-    generations: Mutex<Generations>,
+    buckets: Mutex<Buckets>,
 }
 
+/// When each bucket is full again, by key and in order.
 #[derive(Default)]
-struct Generations {
-    young: HashMap<String, Bucket>,
-    old: HashMap<String, Bucket>,
-}
-
-#[derive(Clone, Copy)]
-struct Bucket {
-    left: f64,
-    at: Instant,
+struct Buckets {
+    full_at: HashMap<Arc<str>, Instant>,
+    order: BTreeSet<(Instant, Arc<str>)>,
 }
 
 impl Attempts {
     /// Nobody has tried yet.
     #[must_use]
     pub fn new(allowance: Allowance) -> Self {
-        Attempts { allowance, generations: Mutex::default() }
+        Attempts { allowance, buckets: Mutex::default() }
     }
 
     /// Takes one try; when none is left, says how long until there is one.
@@ -51,31 +47,98 @@ impl Attempts {
         self.take_at(key, Instant::now())
     }
 
-    /// Gives back the try that was taken last, since it was no failure after all.
+    /// Gives back a try that was taken, since it does not count after all.
     pub fn give_back(&self, key: &str) {
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bucket) = generations.young.get_mut(key) {
-            bucket.left = (bucket.left + 1.0).min(f64::from(self.allowance.tries));
-        }
+        self.give_back_at(key, Instant::now());
     }
 
     fn take_at(&self, key: &str, now: Instant) -> Result<(), Duration> {
-        let full = f64::from(self.allowance.tries);
-        let per_second = full / self.allowance.per.as_secs_f64();
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = generations.young.get(key).or_else(|| generations.old.get(key)).copied();
-        let mut bucket = known.unwrap_or(Bucket { left: full, at: now });
-        let passed = now.saturating_duration_since(bucket.at).as_secs_f64();
-        bucket.left = (bucket.left + passed * per_second).min(full);
-        bucket.at = now;
-        let taken = bucket.left >= 1.0;
-        let wait = Duration::from_secs_f64(((1.0 - bucket.left) / per_second).max(0.0));
-        bucket.left -= if taken { 1.0 } else { 0.0 };
-        if generations.young.len() >= GENERATION_MAX && !generations.young.contains_key(key) {
-            generations.old = std::mem::take(&mut generations.young);
+        let mut buckets = self.lock();
+        buckets.forget_full(now);
+        let known = buckets.full_at.get_key_value(key).map(|(key, full_at)| (Arc::clone(key), *full_at));
+        let (key, full_at) = match known {
+            Some(known) => known,
+            None => {
+                buckets.make_room(|full_at| self.spent_for(full_at, now))?;
+                (Arc::from(key), now)
+            }
+        };
+        match self.spent_for(full_at, now) {
+            Some(wait) => Err(wait),
+            None => {
+                buckets.put(key, full_at.max(now) + self.per_try());
+                Ok(())
+            }
         }
-        generations.young.insert(key.to_owned(), bucket);
-        if taken { Ok(()) } else { Err(wait) }
+    }
+
+    fn give_back_at(&self, key: &str, now: Instant) {
+        let mut buckets = self.lock();
+        let Some(full_at) = buckets.take_out(key) else { return };
+        if let Some(sooner) = full_at.checked_sub(self.per_try()).filter(|sooner| *sooner > now) {
+            buckets.put(Arc::from(key), sooner);
+        }
+    }
+
+    /// How long a bucket that is full at this moment has no try left; `None` if it has one.
+    fn spent_for(&self, full_at: Instant, now: Instant) -> Option<Duration> {
+        let missing = full_at.saturating_duration_since(now) + self.per_try();
+        missing.checked_sub(self.span()).filter(|wait| !wait.is_zero())
+    }
+
+    /// The time in which one try comes back.
+    fn per_try(&self) -> Duration {
+        self.allowance.per / self.allowance.tries
+    }
+
+    /// The time in which all tries come back, in whole tries.
+    fn span(&self) -> Duration {
+        self.per_try() * self.allowance.tries
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Buckets> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Buckets {
+    /// Forgets the buckets that are full by now: at most two a call, so that a call costs little, and more than come.
+    fn forget_full(&mut self, now: Instant) {
+        for _ in 0..2 {
+            if self.order.first().is_some_and(|(full_at, _)| *full_at <= now) {
+                self.forget_first();
+            }
+        }
+    }
+
+    /// Makes room for one more, at the cost of the one that is full first, unless that one is spent: then says for how long.
+    fn make_room(&mut self, spent_for: impl Fn(Instant) -> Option<Duration>) -> Result<(), Duration> {
+        if self.full_at.len() < KEYS_MAX {
+            return Ok(());
+        }
+        if let Some(wait) = self.order.first().and_then(|(full_at, _)| spent_for(*full_at)) {
+            return Err(wait);
+        }
+        self.forget_first();
+        Ok(())
+    }
+
+    fn forget_first(&mut self) {
+        if let Some((_, key)) = self.order.pop_first() {
+            self.full_at.remove(&key);
+        }
+    }
+
+    fn put(&mut self, key: Arc<str>, full_at: Instant) {
+        self.take_out(&key);
+        self.full_at.insert(Arc::clone(&key), full_at);
+        self.order.insert((full_at, key));
+    }
+
+    fn take_out(&mut self, key: &str) -> Option<Instant> {
+        let (key, full_at) = self.full_at.remove_entry(key)?;
+        self.order.remove(&(full_at, key));
+        Some(full_at)
     }
 }
 
@@ -85,6 +148,12 @@ mod tests {
 
     const ALLOWANCE: Allowance = Allowance { tries: 3, per: Duration::from_secs(30) };
 
+    fn known(attempts: &Attempts) -> usize {
+        let buckets = attempts.lock();
+        assert_eq!(buckets.full_at.len(), buckets.order.len());
+        buckets.full_at.len()
+    }
+
     #[test]
     fn tries_run_out_and_come_back_with_time() {
         let attempts = Attempts::new(ALLOWANCE);
@@ -92,29 +161,63 @@ mod tests {
         for _ in 0..3 {
             assert!(attempts.take_at("ann", start).is_ok());
         }
-        let wait = attempts.take_at("ann", start).unwrap_err();
-        assert!((Duration::from_secs(9)..=Duration::from_secs(10)).contains(&wait), "{wait:?}");
+        assert_eq!(attempts.take_at("ann", start), Err(Duration::from_secs(10)));
         assert!(attempts.take_at("bob", start).is_ok());
-        assert!(attempts.take_at("ann", start + Duration::from_secs(11)).is_ok());
+        assert!(attempts.take_at("ann", start + Duration::from_secs(10)).is_ok());
         assert!(attempts.take_at("ann", start + Duration::from_secs(11)).is_err());
     }
 
     #[test]
-    fn a_try_given_back_counts_no_longer() {
+    fn the_whole_allowance_may_be_used_when_it_is_no_multiple_of_its_tries() {
+        let attempts = Attempts::new(Allowance { tries: 7, per: Duration::from_secs(60) });
+        let start = Instant::now();
+        let taken = (0..20).filter(|_| attempts.take_at("ann", start).is_ok()).count();
+        assert_eq!(taken, 7);
+    }
+
+    #[test]
+    fn a_try_given_back_counts_no_longer_and_leaves_nothing_behind() {
         let attempts = Attempts::new(ALLOWANCE);
         for _ in 0..100 {
             assert!(attempts.take("ann").is_ok());
             attempts.give_back("ann");
+            assert_eq!(known(&attempts), 0);
         }
     }
 
     #[test]
-    fn a_flood_of_strangers_takes_a_bounded_table() {
+    fn a_bucket_that_is_full_again_is_forgotten() {
         let attempts = Attempts::new(ALLOWANCE);
-        for stranger in 0..3 * GENERATION_MAX {
-            attempts.take(&stranger.to_string()).unwrap();
+        let start = Instant::now();
+        for stranger in 0..100 {
+            attempts.take_at(&stranger.to_string(), start).unwrap();
         }
-        let generations = attempts.generations.lock().unwrap();
-        assert!(generations.young.len() + generations.old.len() <= 2 * GENERATION_MAX);
+        let later = start + ALLOWANCE.per;
+        (0..100).for_each(|_| attempts.take_at("ann", later).unwrap_or_default());
+        assert_eq!(known(&attempts), 1);
+    }
+
+    #[test]
+    fn a_flood_of_strangers_takes_a_bounded_table_and_gives_nobody_tries_back() {
+        let attempts = Attempts::new(ALLOWANCE);
+        let start = Instant::now();
+        (0..3).for_each(|_| attempts.take_at("ann", start).unwrap());
+        for stranger in 0..3 * KEYS_MAX {
+            attempts.take_at(&stranger.to_string(), start).unwrap();
+        }
+        assert_eq!(known(&attempts), KEYS_MAX);
+        assert!(attempts.take_at("ann", start).is_err(), "what ann has spent is not forgotten");
+    }
+
+    #[test]
+    fn where_all_are_spent_strangers_are_refused_until_one_is_not() {
+        let attempts = Attempts::new(Allowance { tries: 1, per: Duration::from_secs(30) });
+        let start = Instant::now();
+        for stranger in 0..KEYS_MAX {
+            attempts.take_at(&stranger.to_string(), start).unwrap();
+        }
+        assert_eq!(attempts.take_at("ann", start), Err(Duration::from_secs(30)));
+        assert!(attempts.take_at("0", start).is_err());
+        assert!(attempts.take_at("ann", start + Duration::from_secs(30)).is_ok());
     }
 }

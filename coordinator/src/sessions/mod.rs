@@ -1,27 +1,35 @@
 //! Sessions: who is logged in. A session is a row of the replicated store, so that a restart logs nobody out and logging out
 //! counts at every coordinator. The token is 128 random bits that only the browser keeps; the row is keyed by its SHA-256
 //! hash, so that whoever reads the store can't log in with what it finds.
+//!
+//! Reads look the session up in the same read as what was asked for. A write can do without: it takes the session as it was
+//! last seen here, and its transaction checks that it still stands, so that logging out at one coordinator ends it at once at
+//! all of them.
 
 mod attempts;
+mod seen;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use skein_protocol::id::TxnId;
-use skein_protocol::operation::{Action, Expect, Key, Operation};
+use skein_protocol::id::{TxnId, Version};
+use skein_protocol::operation::{Action, Expect, Key, Operation, Row};
 
 use crate::clock::Timestamp;
 use crate::cluster::{self, Cluster};
 use crate::tables::SESSIONS;
 pub use attempts::{Allowance, Attempts};
+use seen::SeenSessions;
 
 /// All that can be done with sessions.
 pub struct Sessions {
     cluster: Cluster,
     lifetime: Duration,
+    seen: SeenSessions,
 }
 
 /// The secret that a browser keeps.
@@ -37,6 +45,27 @@ pub struct Session {
     pub created_at: Timestamp,
     /// Until when.
     pub expires_at: Timestamp,
+}
+
+/// A session as it was last seen here. It may have ended since; who acts on it commits [`Presumed::stands`] along.
+#[derive(Clone, Debug)]
+pub struct Presumed {
+    /// The session.
+    pub session: Arc<Session>,
+    key: Key,
+    row: Version,
+}
+
+impl Presumed {
+    /// Lets a transaction commit only if the session has not ended.
+    #[must_use]
+    pub fn stands(&self) -> Operation {
+        Operation { key: self.key.clone(), expect: Expect::Version(self.row), action: Action::Check }
+    }
+
+    fn is_over(&self) -> bool {
+        self.session.expires_at <= Timestamp::now()
+    }
 }
 
 impl Token {
@@ -59,13 +88,17 @@ impl Token {
     fn key(&self) -> Key {
         Key::new(SESSIONS, Sha256::digest(self.0).as_slice())
     }
+
+    fn delete(&self) -> Operation {
+        Operation { key: self.key(), expect: Expect::Any, action: Action::Delete }
+    }
 }
 
 impl Sessions {
     /// Sessions in this cluster that live so long.
     #[must_use]
     pub fn new(cluster: Cluster, lifetime: Duration) -> Self {
-        Sessions { cluster, lifetime }
+        Sessions { cluster, lifetime, seen: SeenSessions::default() }
     }
 
     /// How long a session lives.
@@ -74,37 +107,94 @@ impl Sessions {
         self.lifetime
     }
 
-    /// Begins a session of this user.
+    /// Begins a session of this user, in place of the one that the same browser had before.
     ///
     /// # Errors
     /// The store's.
-    pub async fn begin(&self, username: &str) -> Result<(Token, Session, TxnId), cluster::Error> {
+    pub async fn begin(&self, username: &str, before: Option<&Token>) -> Result<(Token, Session, TxnId), cluster::Error> {
         let token = Token::new();
         let created_at = Timestamp::now();
         let session = Session { username: username.to_owned(), created_at, expires_at: created_at.after(self.lifetime) };
         let value = serde_json::to_vec(&session).expect("a session is plain data with text keys");
         let put = Operation { key: token.key(), expect: Expect::Absent, action: Action::Put(value.into()) };
-        let committed = self.cluster.commit(vec![put]).await?;
+        let mut operations = vec![put];
+        if let Some(before) = before {
+            self.seen.forget(&before.key());
+            operations.push(before.delete());
+        }
+        let committed = self.cluster.commit(operations).await?;
         Ok((token, session, committed.txn))
     }
 
-    /// The session of this token, if it has one that has not expired.
+    /// The session of this token, if it has one that has not ended.
     ///
     /// # Errors
     /// The store's.
-    pub async fn find(&self, token: &Token) -> Result<Option<Session>, cluster::Error> {
-        let row = self.cluster.read_one(token.key()).await?;
-        let session = row.and_then(|row| serde_json::from_slice::<Session>(&row.value).ok());
-        Ok(session.filter(|session| session.expires_at > Timestamp::now()))
+    pub async fn find(&self, token: &Token) -> Result<Option<Arc<Session>>, cluster::Error> {
+        let key = token.key();
+        let row = self.cluster.read_one(key.clone()).await?;
+        Ok(self.see(key, row).map(|seen| seen.session))
     }
 
-    /// Ends the session of this token, at every coordinator.
+    /// The session of this token, if it has one that has not ended, and another row, in one read.
     ///
     /// # Errors
     /// The store's.
-    pub async fn end(&self, token: &Token) -> Result<TxnId, cluster::Error> {
-        let delete = Operation { key: token.key(), expect: Expect::Any, action: Action::Delete };
-        Ok(self.cluster.commit(vec![delete]).await?.txn)
+    pub async fn find_beside(&self, token: &Token, other: Key) -> Result<Option<(Arc<Session>, Option<Row>)>, cluster::Error> {
+        let key = token.key();
+        let rows = self.cluster.read(vec![key.clone(), other.clone()]).await?;
+        let (mut session, mut beside) = (None, None);
+        for row in rows {
+            if row.key == key {
+                session = Some(row);
+            } else if row.key == other {
+                beside = Some(row);
+            }
+        }
+        Ok(self.see(key, session).map(|seen| (seen.session, beside)))
+    }
+
+    /// The session of this token as it was last seen here, else as it is.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn presume(&self, token: &Token) -> Result<Option<Presumed>, cluster::Error> {
+        let key = token.key();
+        if let Some(seen) = self.seen.get(&key).filter(|seen| !seen.is_over()) {
+            return Ok(Some(seen));
+        }
+        let row = self.cluster.read_one(key.clone()).await?;
+        Ok(self.see(key, row))
+    }
+
+    /// Takes note of what was read under a session's key.
+    fn see(&self, key: Key, row: Option<Row>) -> Option<Presumed> {
+        let seen = row.and_then(|row| match self.seen.get(&key).filter(|seen| seen.row == row.version) {
+            Some(seen) => Some(seen),
+            None => {
+                let session = Arc::new(serde_json::from_slice::<Session>(&row.value).ok()?);
+                let seen = Presumed { session, key: key.clone(), row: row.version };
+                self.seen.put(seen.clone());
+                Some(seen)
+            }
+        });
+        let stands = seen.filter(|seen| !seen.is_over());
+        if stands.is_none() {
+            self.seen.forget(&key);
+        }
+        stands
+    }
+
+    /// Ends the session of this token, at every coordinator, if it has one: a token that was made up costs no transaction.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn end(&self, token: &Token) -> Result<Option<TxnId>, cluster::Error> {
+        if self.find(token).await?.is_none() {
+            return Ok(None);
+        }
+        self.seen.forget(&token.key());
+        Ok(Some(self.cluster.commit(vec![token.delete()]).await?.txn))
     }
 }
 

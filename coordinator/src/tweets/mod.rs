@@ -1,6 +1,6 @@
 //! Tweets: post, read, list, edit, delete, each write one transaction. A post writes one row that is expected to be absent; an
 //! edit replaces the version that it read, so that of two racing edits exactly one wins; a delete needs no version, since
-//! whose a tweet is never changes and an id is never used again.
+//! whose a tweet is never changes and an id is never used again. A post also checks the session of who posts.
 //!
 //! Without `If-Match` the last edit wins: one that lost a race reads again and tries anew, as often as [`ATTEMPTS_MAX`].
 
@@ -8,6 +8,7 @@ mod cursor;
 mod turn;
 mod tweet;
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -30,9 +31,6 @@ pub const ATTEMPTS_MAX: u32 = 32;
 
 /// Tweets of one page.
 pub const PAGE_MAX: u32 = 200;
-
-/// The operation of the tweet itself, in every transaction here; the claim's row comes second.
-const TWEET: u16 = 0;
 
 /// All that can be done with tweets.
 pub struct Tweets {
@@ -96,9 +94,15 @@ pub enum Error {
         /// The bound.
         max: usize,
     },
+    /// It has a character that shows nothing and may confuse whatever does show it.
+    #[error("U+{:04X} is a control character; a tweet has none but line feed and tab", u32::from(*.0))]
+    ControlCharacter(char),
     /// There is no such tweet.
     #[error("there is no such tweet")]
     NotFound,
+    /// The session of who posts has ended.
+    #[error("the session has ended")]
+    LoggedOut,
     /// It is another's.
     #[error("only its author may change a tweet")]
     NotOwner,
@@ -129,21 +133,22 @@ impl Tweets {
         Tweets { cluster, characters_max, turns: Turns::new(turn_wait_max) }
     }
 
-    /// Posts a tweet.
+    /// Posts a tweet, if what `stands` checks does: the author's session.
     ///
     /// # Errors
-    /// The text's bounds, a key used otherwise, or the store's.
-    pub async fn post(&self, author: &str, text: &str, claim: Option<&Claim>) -> Result<Written, Error> {
+    /// The text's bounds, a key used otherwise, the session's end, or the store's.
+    pub async fn post(&self, author: &str, text: &str, claim: Option<&Claim>, stands: Operation) -> Result<Written, Error> {
         check_text(text, self.characters_max)?;
         let mut replaces = None;
         for _ in 0..ATTEMPTS_MAX {
             let tweet = Tweet::new(Uuid::now_v7(), author, text);
             let put = Operation { key: key(tweet.id), expect: Expect::Absent, action: Action::Put(tweet.value().into()) };
-            match self.write(put, Done::Posted(tweet), claim, replaces).await {
+            match self.write(Some(stands.clone()), put, Done::Posted(tweet), claim, replaces).await {
                 Err(Lost::Claim) => match self.past(claim).await? {
                     Settled::Answered(written) => return Ok(written),
                     Settled::Open(version) => replaces = version,
                 },
+                Err(Lost::Session) => return Err(Error::LoggedOut),
                 // An id that is taken: the next one isn't.
                 Err(Lost::Tweet { .. }) => {}
                 Err(Lost::Cluster(error)) => return Err(error.into()),
@@ -151,15 +156,6 @@ impl Tweets {
             }
         }
         Err(Error::Busy)
-    }
-
-    /// Reads one tweet, strictly serializable.
-    ///
-    /// # Errors
-    /// Not found, or the store's.
-    pub async fn get(&self, id: Uuid) -> Result<Tweet, Error> {
-        let row = self.cluster.read_one(key(id)).await?.ok_or(Error::NotFound)?;
-        Ok(Found::read(&row)?.tweet)
     }
 
     /// Lists tweets, newest first, those before `cursor` if one is given.
@@ -204,17 +200,16 @@ impl Tweets {
             };
             let next = found.tweet.edited(text);
             let put = Operation { key: key(id), expect: Expect::Version(found.row), action: Action::Put(next.value().into()) };
-            match self.write(put, Done::Edited(next), claim, replaces).await {
+            match self.write(None, put, Done::Edited(next), claim, replaces).await {
                 Ok(written) => return Ok(written),
-                Err(Lost::Tweet { gone: true, .. }) => return Err(Error::NotFound),
-                Err(Lost::Tweet { txn, .. }) if *condition != Condition::None => {
+                Err(Lost::Tweet { gone, txn }) if gone || *condition != Condition::None => {
                     // A concurrent duplicate of this very request may be what won; then its answer is ours.
                     if let Settled::Answered(written) = self.past(claim).await? {
                         return Ok(written);
                     }
-                    return Err(Error::VersionMismatch { txn: Some(txn) });
+                    return Err(if gone { Error::NotFound } else { Error::VersionMismatch { txn: Some(txn) } });
                 }
-                Err(Lost::Tweet { .. } | Lost::Claim) => {}
+                Err(Lost::Tweet { .. } | Lost::Claim | Lost::Session) => {}
                 Err(Lost::Cluster(error)) => return Err(error.into()),
             }
         }
@@ -236,7 +231,7 @@ impl Tweets {
                 Condition::OneOf(_) => Expect::Version(found.row),
             };
             let delete = Operation { key: key(id), expect, action: Action::Delete };
-            match self.write(delete, Done::Deleted, claim, replaces).await {
+            match self.write(None, delete, Done::Deleted, claim, replaces).await {
                 Ok(written) => return Ok(written),
                 Err(Lost::Tweet { gone, txn }) => {
                     if let Settled::Answered(written) = self.past(claim).await? {
@@ -244,7 +239,7 @@ impl Tweets {
                     }
                     return Err(if gone { Error::NotFound } else { Error::VersionMismatch { txn: Some(txn) } });
                 }
-                Err(Lost::Claim) => {}
+                Err(Lost::Claim | Lost::Session) => {}
                 Err(Lost::Cluster(error)) => return Err(error.into()),
             }
         }
@@ -275,22 +270,30 @@ impl Tweets {
         }
     }
 
-    /// Commits one operation on a tweet, and the claim's row with it.
+    /// Commits one operation on a tweet, and the claim's row with it, if what `stands` checks does. That comes first: of
+    /// several expectations that fail the first is told.
     async fn write(
         &self,
+        stands: Option<Operation>,
         operation: Operation,
         done: Done,
         claim: Option<&Claim>,
         replaces: Option<Version>,
     ) -> Result<Written, Lost> {
-        let mut operations = vec![operation];
+        let tweet = u16::from(stands.is_some());
+        let mut operations = Vec::with_capacity(3);
+        operations.extend(stands);
+        operations.push(operation);
         operations.extend(claim.map(|claim| claim.remember(&done, replaces)));
         match self.cluster.commit(operations).await {
             Ok(committed) => Ok(Written { done, txn: committed.txn }),
-            Err(cluster::Error::Aborted { txn, reason: AbortReason::Expectation { operation: TWEET, found } }) => {
-                Err(Lost::Tweet { gone: found.is_none(), txn })
+            Err(cluster::Error::Aborted { txn, reason: AbortReason::Expectation { operation, found } }) => {
+                Err(match operation.cmp(&tweet) {
+                    Ordering::Less => Lost::Session,
+                    Ordering::Equal => Lost::Tweet { gone: found.is_none(), txn },
+                    Ordering::Greater => Lost::Claim,
+                })
             }
-            Err(cluster::Error::Aborted { reason: AbortReason::Expectation { .. }, .. }) => Err(Lost::Claim),
             Err(error) => Err(Lost::Cluster(error)),
         }
     }
@@ -318,6 +321,7 @@ enum Settled {
 
 /// Which expectation of a transaction did not hold, or what else went wrong.
 enum Lost {
+    Session,
     Tweet { gone: bool, txn: TxnId },
     Claim,
     Cluster(cluster::Error),

@@ -52,6 +52,14 @@ impl Tweet {
         Tweet { id, author: author.to_owned(), text: text.to_owned(), created_at, edited_at: None, version: 1 }
     }
 
+    /// The tweet of a row that was asked for.
+    ///
+    /// # Errors
+    /// Not found, or not to be read.
+    pub fn read(row: Option<&Row>) -> Result<Self, Error> {
+        Ok(Found::read(row.ok_or(Error::NotFound)?)?.tweet)
+    }
+
     /// The next version, with another text.
     #[must_use]
     pub fn edited(&self, text: &str) -> Self {
@@ -92,10 +100,10 @@ pub fn key(id: Uuid) -> Key {
     Key::new(TWEETS, id.as_bytes().as_slice())
 }
 
-/// Checks a text against the bound.
+/// Checks a text: its bound, and that it is text.
 ///
 /// # Errors
-/// Empty, or too long.
+/// Empty, too long, or with a control character.
 pub fn check_text(text: &str, characters_max: usize) -> Result<(), Error> {
     let characters = text.chars().count();
     if text.trim().is_empty() {
@@ -103,7 +111,8 @@ pub fn check_text(text: &str, characters_max: usize) -> Result<(), Error> {
     } else if characters > characters_max {
         Err(Error::TooLong { characters, max: characters_max })
     } else {
-        Ok(())
+        let control = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
+        control.map_or(Ok(()), |character| Err(Error::ControlCharacter(character)))
     }
 }
 
@@ -117,6 +126,15 @@ mod tests {
         assert!(matches!(check_text(&"x".repeat(101), 100), Err(Error::TooLong { characters: 101, max: 100 })));
         assert!(matches!(check_text("", 100), Err(Error::EmptyText { .. })));
         assert!(matches!(check_text(" \n", 100), Err(Error::EmptyText { .. })));
+    }
+
+    #[test]
+    fn lines_and_tabs_are_text_and_other_control_characters_are_not() {
+        assert!(check_text("one\n\ttwo", 100).is_ok());
+        for wrong in ['\0', '\r', '\u{1b}', '\u{7f}', '\u{85}'] {
+            assert_eq!(check_text(&format!("a{wrong}b"), 100), Err(Error::ControlCharacter(wrong)));
+        }
+        assert!(Error::ControlCharacter('\u{1b}').to_string().starts_with("U+001B is"));
     }
 
     #[test]

@@ -15,14 +15,19 @@ use skein_coordinator::cluster::{Cluster, Engine};
 use skein_coordinator::config::{Auth, SurfaceConfig};
 use skein_coordinator::http::{Shared, router};
 use skein_coordinator::metrics::CoordinatorMetrics;
-use skein_coordinator::tables::SESSIONS;
+use skein_coordinator::tables::{IDEMPOTENCY, SESSIONS, TWEETS};
 use skein_protocol::id::{Incarnation, TxnId, Version};
-use skein_protocol::operation::{Answer, Key, Query, Row};
+use skein_protocol::operation::{Action, Answer, Key, Operation, Query, Row};
 use skein_protocol::step::{AbortReason, Refusal, Reply, Request};
 use skein_runtime::transport::Met;
 use tower::ServiceExt;
 
 const TXN: TxnId = TxnId { incarnation: Incarnation(7), sequence: 42 };
+
+const COOKIE: &str = "skein_session=AAAAAAAAAAAAAAAAAAAAAA";
+
+/// A tweet as it is stored.
+const TWEET: &[u8] = br#"{"author":"ann","text":"one","created_at":0,"edited_at":null,"version":1}"#;
 
 /// Finds everybody logged in, and answers all else as told; `None` never answers.
 struct Told(Mutex<Option<Option<Reply>>>);
@@ -51,21 +56,21 @@ fn session(key: &Key) -> Row {
     Row { key: key.clone(), version: Version(1), written_by: TXN, value: value.as_slice().into() }
 }
 
-fn surface(told: Option<Option<Reply>>, settings: SurfaceConfig) -> Router {
+fn surface(engine: impl Engine, settings: SurfaceConfig) -> Router {
     let registry = Registry::new();
     let metrics = CoordinatorMetrics::register(&registry).unwrap().node("test", &[]);
-    let cluster = Cluster::new(Told(Mutex::new(told)), metrics.clone());
+    let cluster = Cluster::new(engine, metrics.clone());
     router(Arc::new(Shared::new(settings, cluster, (3, Met::default()), registry, metrics)))
 }
 
 /// What a client hears that posts while the engine answers so: status, headers and document.
 async fn post(told: Option<Option<Reply>>, settings: SurfaceConfig) -> (u16, header::HeaderMap, Value) {
     let request = HttpRequest::post("/api/tweet")
-        .header(header::COOKIE, "skein_session=AAAAAAAAAAAAAAAAAAAAAA")
+        .header(header::COOKIE, COOKIE)
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from("{\"text\":\"x\"}"))
         .unwrap();
-    let (parts, body) = surface(told, settings).oneshot(request).await.unwrap().into_parts();
+    let (parts, body) = surface(Told(Mutex::new(told)), settings).oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (parts.status.as_u16(), parts.headers, serde_json::from_slice(&body).unwrap())
 }
@@ -76,6 +81,8 @@ async fn every_end_of_a_transaction_has_its_answer() {
     // The reply; then status, code, whether the header names the transaction, whether the document does, whether to try again.
     let rows = [
         (Some(Reply::Unknown { txn: TXN }), 503, 714, true, true, false),
+        // The first operation checks the session: it has ended since it was seen here.
+        (Some(aborted(AbortReason::Expectation { operation: 0, found: None })), 401, 700, false, false, false),
         (Some(aborted(AbortReason::Memory)), 507, 717, true, false, false),
         (Some(aborted(AbortReason::Contention)), 409, 718, true, false, true),
         (Some(Reply::Refused(Refusal::Overloaded)), 503, 715, false, false, true),
@@ -91,6 +98,53 @@ async fn every_end_of_a_transaction_has_its_answer() {
         assert_eq!(headers.get("skein-transaction").map(|value| value.to_str().unwrap()), in_header.then_some("7-42"), "{said}");
         assert_eq!(document.get("transaction").and_then(Value::as_str), in_document.then_some("7-42"), "{said}");
         assert_eq!(headers.contains_key(header::RETRY_AFTER), again, "{said}");
+    }
+}
+
+/// Finds everybody logged in and a tweet of theirs, aborts each write because the tweet is gone, and then finds what that
+/// write would have remembered: as if its duplicate had been the one that got through, and the tweet was deleted after that.
+#[derive(Default)]
+struct Overtaken(Mutex<Option<Row>>);
+
+impl Engine for Overtaken {
+    fn request(&self, request: Request) -> Pin<Box<dyn Future<Output = Option<Reply>> + Send + '_>> {
+        let mut remembered = self.0.lock().unwrap();
+        let reply = match request {
+            Request::Read { query: Query::Keys(keys), .. } => {
+                let row = |key: &Key| match key.table {
+                    SESSIONS => Some(session(key)),
+                    TWEETS => Some(Row { value: TWEET.into(), ..session(key) }),
+                    _ => remembered.clone(),
+                };
+                Reply::Found(Answer::Rows { rows: keys.iter().filter_map(row).collect(), more: false })
+            }
+            Request::Commit { operations, .. } => {
+                let claim = operations.iter().find(|operation| operation.key.table == IDEMPOTENCY);
+                if let Some(Operation { key, action: Action::Put(value), .. }) = claim {
+                    *remembered = Some(Row { value: value.clone(), ..session(key) });
+                }
+                Reply::Aborted { txn: TXN, reason: AbortReason::Expectation { operation: 0, found: None } }
+            }
+            other => panic!("{other:?} was asked for"),
+        };
+        Box::pin(std::future::ready(Some(reply)))
+    }
+}
+
+#[tokio::test]
+async fn a_duplicate_that_was_overtaken_and_finds_the_tweet_gone_gets_the_first_answer() {
+    let path = "/api/tweet/00000000-0000-7000-8000-000000000000";
+    for (method, body, status) in [("PUT", "{\"text\":\"edited\"}", 200), ("DELETE", "", 204)] {
+        for (key, status) in [(Some("k"), status), (None, 404)] {
+            let mut request = HttpRequest::builder().method(method).uri(path).header(header::COOKIE, COOKIE);
+            if let Some(key) = key {
+                request = request.header("idempotency-key", key);
+            }
+            let request = request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body)).unwrap();
+            let surface = surface(Overtaken::default(), SurfaceConfig::new(Auth::Name));
+            let answer = surface.oneshot(request).await.unwrap();
+            assert_eq!(answer.status().as_u16(), status, "{method} with the key {key:?}");
+        }
     }
 }
 

@@ -21,7 +21,7 @@ async fn replicas_can_be_compared_at_a_common_point() {
         assert_eq!(member["records"], 3, "an account, a session and a tweet");
         assert!(member["address"].as_str().unwrap().starts_with("127.0.0.1:"));
     }
-    assert_eq!((&status["in_doubt"], &status["pending_view"]), (&json!(0), &Value::Null));
+    assert_eq!((&status["in_doubt"], &status["pending_view"], &status["others"]), (&json!(0), &Value::Null, &json!([])));
 }
 
 #[tokio::test]
@@ -41,6 +41,8 @@ async fn a_dead_worker_is_left_out_and_nothing_is_lost() {
     let status = ann.get("/api/cluster").await.ok(200).json();
     assert_eq!((&status["copies"], &status["replicas_agree"]), (&json!(2), &json!(true)));
     assert!(status["view"].as_u64().unwrap() > 1);
+    let left_out = json!({ "node": null, "address": cluster.addresses[1], "connected": false });
+    assert_eq!(status["others"], json!([left_out]));
     let ready = ann.get("/readyz").await.ok(200).text;
     assert!(ready.contains("members: degraded, 2 connected of 2 in the view, 3 named"), "{ready}");
     assert!(ready.lines().all(|line| line.contains(": ")), "{ready}");

@@ -85,3 +85,19 @@ async fn a_head_request_is_answered_without_a_body() {
     let answer = cluster.client().send(Method::HEAD, "/api/cluster", &[], None).await.ok(200);
     assert!(answer.text.is_empty());
 }
+
+#[tokio::test]
+async fn files_are_sent_compressed_and_answers_are_not() {
+    let cluster = Cluster::start().await;
+    let mut client = cluster.logged_in("ada").await;
+    for number in 0..20 {
+        client.tweet(&format!("the same words again and again, number {number}")).await;
+    }
+    let accepts = [("accept-encoding", "gzip")];
+    let script = client.send(Method::GET, "/api/docs/swagger-ui-bundle.js", &accepts, None).await.ok(200);
+    assert_eq!(script.header("content-encoding"), "gzip");
+    let plain = client.get("/api/docs/swagger-ui-bundle.js").await.ok(200);
+    assert!(plain.text.len() > 2 * script.text.len(), "{} and {} bytes", plain.text.len(), script.text.len());
+    let list = client.send(Method::GET, "/api/tweet", &accepts, None).await.ok(200);
+    assert_eq!(list.header("content-encoding"), "");
+}

@@ -44,6 +44,42 @@ async fn logging_out_ends_the_session_and_not_only_the_cookie() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_made_up_costs_no_transaction() {
+    let cluster = Cluster::start().await;
+    let mut nobody = cluster.client();
+    nobody.cookie = Some("skein_session=AAAAAAAAAAAAAAAAAAAAAA".to_owned());
+    let answer = nobody.delete("/api/login").await.ok(204);
+    assert!(answer.header("set-cookie").starts_with("skein_session=;"), "{answer:?}");
+    assert!(answer.header("skein-transaction").is_empty(), "{answer:?}");
+    let mut ann = cluster.logged_in("ann").await;
+    assert!(!ann.delete("/api/login").await.ok(204).header("skein-transaction").is_empty());
+}
+
+#[tokio::test]
+async fn logging_in_again_ends_the_session_before() {
+    let cluster = Cluster::start().await;
+    let mut ann = cluster.logged_in("ann").await;
+    let mut before = ann.another();
+    let mut elsewhere = cluster.logged_in("ann").await;
+    ann.log_in("ann").await;
+    before.get("/api/login").await.problem(401, 700);
+    before.post("/api/tweet", json!({ "text": "x" })).await.problem(401, 700);
+    ann.get("/api/login").await.ok(200);
+    elsewhere.get("/api/login").await.ok(200);
+}
+
+#[tokio::test]
+async fn of_several_session_cookies_none_counts() {
+    let cluster = Cluster::start().await;
+    let mut ann = cluster.logged_in("ann").await;
+    let mut planted = cluster.logged_in("eve").await;
+    planted.cookie = Some(format!("{}; {}", planted.cookie.unwrap(), ann.cookie.clone().unwrap()));
+    planted.get("/api/login").await.problem(401, 700);
+    planted.post("/api/tweet", json!({ "text": "x" })).await.problem(401, 700);
+    ann.get("/api/login").await.ok(200);
+}
+
+#[tokio::test]
 async fn by_password_a_wrong_user_and_a_wrong_password_are_told_apart_by_code() {
     let cluster = Cluster::with(SurfaceConfig::new(Auth::Password)).await;
     let mut ann = cluster.client();
@@ -76,6 +112,24 @@ async fn failed_tries_are_limited_per_name_and_right_ones_are_not() {
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=20).contains(&wait), "{wait}");
     ann.post("/api/login", json!({ "username": "ann", "password": "correct horse" })).await.ok(200);
+    // What could be nobody's name or password is told so and counts nowhere, however often.
+    for number in 0..40 {
+        let name = json!({ "username": format!("no name {number}"), "password": "x" });
+        ann.post("/api/login", name).await.problem_in(400, 606, "username");
+        let long = json!({ "username": "carl", "password": "x".repeat(257) });
+        ann.post("/api/login", long).await.problem_in(400, 606, "password");
+    }
+    // One address has but so many failures in all.
+    let mut names = 0..100;
+    let refused = loop {
+        let name = names.next().expect("it is refused at some time");
+        let answer = ann.post("/api/login", json!({ "username": format!("name-{name}"), "password": "x" })).await;
+        if answer.status != 401 {
+            break answer;
+        }
+    };
+    refused.problem(429, 719);
+    assert!(names.start >= 10, "{names:?}");
 }
 
 #[tokio::test]
@@ -115,7 +169,14 @@ async fn a_cookie_is_secure_behind_tls_that_a_trusted_proxy_tells_of() {
     assert!(!answer.header("set-cookie").contains("Secure"), "a stranger was believed: {answer:?}");
     let cluster = Cluster::with(SurfaceConfig { trust_proxy: true, ..SurfaceConfig::new(Auth::Name) }).await;
     let answer = cluster.client().send(Method::POST, "/api/login", &tls, credentials()).await.ok(200);
-    assert!(answer.header("set-cookie").ends_with("; Secure"), "{answer:?}");
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.starts_with("__Host-skein_session=") && cookie.ends_with("; Secure"), "{answer:?}");
+    let pair = cookie.split(';').next().unwrap();
+    let with = [("x-forwarded-proto", "https"), ("cookie", pair)];
+    cluster.client().send(Method::GET, "/api/login", &with, None).await.ok(200);
+    let plain = pair.replace("__Host-", "");
+    let with = [("x-forwarded-proto", "https"), ("cookie", plain.as_str())];
+    cluster.client().send(Method::GET, "/api/login", &with, None).await.problem(401, 700);
     let answer = cluster.client().send(Method::POST, "/api/login", &[], credentials()).await.ok(200);
     assert!(!answer.header("set-cookie").contains("Secure"), "{answer:?}");
 }

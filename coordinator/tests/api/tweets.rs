@@ -94,6 +94,11 @@ async fn a_text_has_bounds_in_unicode_scalar_values() {
     for text in ["", "  "] {
         ann.post("/api/tweet", json!({ "text": text })).await.problem_in(400, 606, "text");
     }
+    for text in ["null \0", "escape \u{1b}[31m", "\r\n."] {
+        ann.post("/api/tweet", json!({ "text": text })).await.problem_in(400, 606, "text");
+        ann.put(&path, json!({ "text": text })).await.problem_in(400, 606, "text");
+    }
+    ann.tweet("two\n\tlines").await;
     let mut settings = SurfaceConfig::new(Auth::Name);
     settings.limits.tweet_characters_max = 5;
     let cluster = Cluster::with(settings).await;
@@ -101,6 +106,24 @@ async fn a_text_has_bounds_in_unicode_scalar_values() {
     ann.tweet("12345").await;
     ann.post("/api/tweet", json!({ "text": "123456" })).await.problem_in(400, 512, "text");
     assert_eq!(ann.get("/api/settings").await.ok(200).json()["tweet_characters_max"], 5);
+}
+
+#[tokio::test]
+async fn the_longest_text_that_can_be_set_fits_however_it_is_written() {
+    let mut settings = SurfaceConfig::new(Auth::Name);
+    settings.limits.tweet_characters_max = 10_000;
+    let cluster = Cluster::with(settings).await;
+    let mut ann = cluster.logged_in("ann").await;
+    let escaped = format!("{{\"text\":\"{}\"}}", "\\ud83e\\uddf6".repeat(10_000));
+    let headers = [("content-type", "application/json"), ("idempotency-key", "long")];
+    let posted = ann.raw(Method::POST, "/api/tweet", &headers, escaped.into()).await.ok(201);
+    let text = ann.get(posted.header("location")).await.ok(200).json()["text"].clone();
+    assert_eq!(text, "\u{1f9f6}".repeat(10_000));
+    ann.post("/api/tweet", json!({ "text": "\u{1f9f6}".repeat(10_001) })).await.problem_in(400, 512, "text");
+    let document = ann.post("/api/tweet", json!({ "text": "x".repeat(200_000) })).await.problem_in(413, 710, "body");
+    assert_eq!(document["errors"][0]["bound"], 121_024);
+    // What has no text of that length keeps the smaller bound.
+    ann.post("/api/login", json!({ "username": "x".repeat(20_000) })).await.problem_in(413, 710, "body");
 }
 
 #[tokio::test]
@@ -140,7 +163,16 @@ async fn parameters_of_a_list_are_checked() {
         ann.get(&format!("/api/tweet?cursor={cursor}")).await.problem(400, 709);
     }
     ann.get("/api/tweet?consistent=maybe").await.problem_in(400, 709, "consistent");
-    ann.get("/api/tweet?limit=1&limit=2").await.problem_in(400, 709, "query");
+    for (name, query) in [
+        ("limit", "limit=1&limit=2"),
+        ("limit", "cursor=x&l%69mit=1&limit=1"),
+        ("cursor", "cursor&cursor"),
+        ("consistent", "consistent=strict&limit=1&consistent=strict"),
+    ] {
+        let document = ann.get(&format!("/api/tweet?{query}")).await.problem_in(400, 709, name);
+        assert_eq!(document["errors"][0]["detail"], "given more than once", "{query}");
+    }
+    ann.get("/api/tweet?unknown=1&unknown=2").await.ok(200);
     ann.get("/api/tweet?limit=1&unknown=2").await.ok(200);
 }
 

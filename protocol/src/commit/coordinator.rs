@@ -126,9 +126,11 @@ impl Transactions {
         Age { stamp: self.stamp, incarnation: self.incarnation }
     }
 
-    /// Another node has seen this stamp: ages from now on are greater.
+    /// Another node has seen this stamp: ages from now on are greater. One that no clock can have given is not believed.
     pub fn saw_stamp(&mut self, stamp: u64) {
-        self.stamp = self.stamp.max(stamp);
+        if stamp <= limits::STAMP_MAX {
+            self.stamp = self.stamp.max(stamp);
+        }
     }
 
     /// Takes a client's transaction.
@@ -211,7 +213,8 @@ impl Transactions {
                     transaction.versions = versions;
                 }
                 transaction.awaited &= !bit;
-                if transaction.awaited == 0 {
+                let enough = self.omissions.has(Omission::OneVoteLess) && transaction.awaited.count_ones() == 1;
+                if transaction.awaited == 0 || enough {
                     self.decide(txn, Outcome::Committed, Phase::Committing, out);
                     self.commit(txn, out);
                 }
@@ -307,6 +310,13 @@ impl Transactions {
         }
     }
 
+    /// A participant is lost: counts as one that has acknowledged each abort, which no rule allows.
+    pub(crate) fn acknowledged_by_loss(&mut self, node: NodeId, out: &mut Vec<Output>) {
+        let aborting = self.running.iter().filter(|(_, transaction)| matches!(transaction.phase, Phase::Aborting(_)));
+        let aborting: Vec<(TxnId, ViewNumber)> = aborting.map(|(txn, transaction)| (*txn, transaction.view)).collect();
+        aborting.into_iter().for_each(|(txn, view)| self.acknowledged(node, txn, view, out));
+    }
+
     /// Whether some refused ones wait for the retry timer.
     #[must_use]
     pub fn has_refused(&self) -> bool {
@@ -341,11 +351,17 @@ impl Transactions {
             let phase = transaction.phase;
             self.running.insert(txn, Transaction { versions, ..transaction });
             match phase {
-                _ if committed => self.commit(txn, out),
+                _ if committed && !self.omissions.has(Omission::RetryCommitted) => self.commit(txn, out),
                 Phase::Aborting(reason) => self.aborted(txn, reason, out),
                 Phase::Preparing | Phase::Committing => self.aborted(txn, NoReason::Stale, out),
             }
             self.running.remove(&txn);
+        }
+        // What was never sent may be from before the members said which stamps they have seen: versions are made from ages.
+        let kept = self.omissions.has(Omission::AgeBeforeView);
+        for submission in self.submissions.values_mut().filter(|submission| submission.txn.is_none() && !kept) {
+            self.stamp += 1;
+            submission.age.stamp = self.stamp;
         }
         self.nodes = view.participants();
         self.learners = view.learners().into_iter().filter_map(|node| bit(&self.nodes, node)).sum();
@@ -384,7 +400,7 @@ impl Transactions {
             doubt |= transaction.silent_sweeps >= doubt_sweeps;
         }
         self.send_ready(out);
-        doubt && self.open
+        doubt && self.open && !self.omissions.has(Omission::DoubtForever)
     }
 
     fn expire(&mut self, id: RequestId, out: &mut Vec<Output>) {
@@ -392,7 +408,9 @@ impl Transactions {
         match submission.txn {
             Some(txn) if self.running.contains_key(&txn) => {
                 submission.given_up = true;
-                out.push(Output::Reply { id, reply: Reply::Unknown { txn } });
+                let aborted = Reply::Aborted { txn, reason: AbortReason::Contention };
+                let wrong = self.omissions.has(Omission::UnknownAsAborted);
+                out.push(Output::Reply { id, reply: if wrong { aborted } else { Reply::Unknown { txn } } });
             }
             Some(txn) => self.finish(id, Reply::Aborted { txn, reason: AbortReason::Contention }, out),
             None => self.finish(id, Reply::Refused(Refusal::Unavailable), out),

@@ -25,6 +25,9 @@ use crate::record::{Decided, Prepared, Record, Snapshot, Stored, Write};
 use crate::store::lock::{Claimed, LockTable, Policy, Span};
 use crate::store::{RECORD_OVERHEAD_BYTES, Store, placement};
 
+/// The part of the memory bound that is kept beyond it for transactions that remove something.
+const MEMORY_RESERVE_PART: u64 = 64;
+
 /// Who may hold a lock at a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owner {
@@ -48,7 +51,7 @@ pub struct Participant {
     /// Bytes that the prepared transactions will write, counted against the memory bound.
     reserved_bytes: u64,
     memory_bytes_max: u64,
-    omissions: Omissions,
+    pub(crate) omissions: Omissions,
 }
 
 /// A copy under way (R9): the learner locks, logs and votes like a member, but can't check expectations, and takes the
@@ -204,6 +207,12 @@ impl Participant {
         match self.locks.claim(Owner::Txn(txn), prepare.age, spans(&prepare.operations)) {
             Claimed::Refused { older } => Judged::Refused(NoReason::Older { stamp: older.stamp }),
             Claimed::Waits => {
+                if self.omissions.has(Omission::CheckBeforeLock)
+                    && let Err(reason) = self.check(&prepare.operations, prepare.age)
+                {
+                    self.locks.release(Owner::Txn(txn), granted);
+                    return Judged::Refused(reason);
+                }
                 self.waiting.insert(txn, (from, prepare));
                 Judged::Waits
             }
@@ -213,7 +222,10 @@ impl Participant {
 
     /// Takes up a prepare whose locks have been granted after a wait; `None` if it isn't there any more.
     pub fn granted(&mut self, txn: TxnId, granted: &mut Vec<Owner>) -> Option<(NodeId, ViewNumber, Judged)> {
-        let (from, prepare) = self.waiting.remove(&txn)?;
+        let (from, mut prepare) = self.waiting.remove(&txn)?;
+        if self.omissions.has(Omission::CheckBeforeLock) {
+            prepare.operations.iter_mut().for_each(|operation| operation.expect = Expect::Any);
+        }
         let view = prepare.view;
         Some((from, view, self.check_and_hold(prepare, granted)))
     }
@@ -224,7 +236,7 @@ impl Participant {
         let bytes = put_bytes(&operations);
         let versions = match self.check(&operations, age) {
             _ if self.learning.is_some() => Ok(Vec::new()),
-            Ok(_) if bytes > 0 && self.memory_bytes() + bytes > self.memory_bytes_max => Err(NoReason::Memory),
+            Ok(_) if !self.has_room(&operations, bytes) => Err(NoReason::Memory),
             checked => checked,
         };
         match versions {
@@ -239,6 +251,23 @@ impl Participant {
                 Judged::Refused(reason)
             }
         }
+    }
+
+    /// Whether the memory bound allows this transaction, which puts so many bytes. What it replaces or removes counts for it; and
+    /// one that removes something may use a small reserve, so that deletes go on when nothing else does.
+    fn has_room(&self, operations: &[Operation], put: u64) -> bool {
+        if put == 0 || self.memory_bytes() + put <= self.memory_bytes_max {
+            return true;
+        }
+        let changed = operations.iter().filter(|operation| !matches!(operation.action, Action::Check));
+        let replaced = changed.filter_map(|operation| {
+            let stored = self.store.get(&operation.key)?;
+            Some((operation.key.bytes.len() + stored.value.len()) as u64 + RECORD_OVERHEAD_BYTES)
+        });
+        let removes = operations.iter().any(|operation| matches!(operation.action, Action::Delete));
+        let reserve = if removes { self.memory_bytes_max / MEMORY_RESERVE_PART } else { 0 };
+        let added = put.saturating_sub(replaced.sum());
+        added == 0 || self.memory_bytes() + added <= self.memory_bytes_max + reserve
     }
 
     fn check(&self, operations: &[Operation], age: Age) -> Result<Vec<Version>, NoReason> {
@@ -303,7 +332,9 @@ impl Participant {
             self.reserved_bytes -= put_bytes(&prepared.operations);
         }
         self.waiting.remove(&txn);
-        self.locks.release(Owner::Txn(txn), granted);
+        if !self.omissions.has(Omission::LeakLocks) {
+            self.locks.release(Owner::Txn(txn), granted);
+        }
         self.decided.insert(txn, Decided { view, outcome: Outcome::Aborted });
         Some(Settled { record: Record::Aborted { txn, view }, changes: Vec::new() })
     }
@@ -329,6 +360,14 @@ impl Participant {
     /// Forgets the decisions of all views before this one.
     pub fn forget_views(&mut self, before: ViewNumber) {
         self.decided.retain(|_, decided| decided.view >= before);
+    }
+
+    /// Forgets the oldest decisions when there are many, which no rule allows.
+    pub(crate) fn forget_by_count(&mut self) {
+        const DECIDED_MAX: usize = 4;
+        while self.decided.len() > DECIDED_MAX {
+            self.decided.pop_first();
+        }
     }
 
     /// The low-water marks say nothing about a new view: prepares of older ones are refused by their number.

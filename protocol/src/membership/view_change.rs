@@ -115,7 +115,7 @@ impl ViewChange {
     pub fn connected(&mut self, peer: Peer, out: &mut Vec<Output>) {
         let node = peer.node;
         if self.is_foreign(&peer) {
-            out.push(Output::Publish(Event::NotTaken { node, bound: peer.cluster }));
+            out.push(Output::Publish(Event::NotTaken { node, address: peer.address.clone(), bound: peer.cluster }));
         }
         let first = self.candidates().next().is_none();
         self.connected.insert(node, peer);
@@ -140,11 +140,18 @@ impl ViewChange {
     pub fn disconnected(&mut self, node: NodeId, out: &mut Vec<Output>) {
         self.connected.remove(&node);
         self.copies.lost(node);
-        if self.stage == Stage::Steady && self.takes_part(node) {
-            if !self.is_member(node) {
-                self.flaps = self.flaps.saturating_add(1).min(FLAPS_MAX);
+        match &self.stage {
+            Stage::Steady if self.takes_part(node) => {
+                if !self.is_member(node) {
+                    self.flaps = self.flaps.saturating_add(1).min(FLAPS_MAX);
+                }
+                self.change(out);
             }
-            self.change(out);
+            // It won't answer over this connection, so it is waited for no longer than anybody who is lost.
+            Stage::Sealing { view, reports } if view.members().contains(&node) && !reports.contains_key(&node) => {
+                out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.grace_ms });
+            }
+            _ => {}
         }
     }
 
@@ -284,7 +291,7 @@ impl ViewChange {
         for address in &self.config.workers {
             let peer = self.connected.values().find(|peer| peer.address == *address)?;
             match peer.cluster {
-                Some(bound) if Some(bound) != cluster => {
+                Some(bound) if Some(bound) != cluster && !self.config.omissions.has(Omission::TakeBound) => {
                     let halt = Halt::WorkerHoldsView { address: address.clone(), cluster: bound };
                     out.push(Output::Halt(halt));
                     return None;
@@ -317,14 +324,20 @@ impl ViewChange {
                 }
                 return None;
             }
-            Swapped::Done | Swapped::Current(_) => self.record = Some(next.clone()),
+            Swapped::Done | Swapped::Current(_) => {}
         }
+        let before = self.record.replace(next.clone());
         match core::mem::replace(&mut self.stage, Stage::Steady) {
             Stage::Announcing { next } => {
                 self.seal(next, out);
                 None
             }
-            Stage::Deciding { next, settlement } => next.active.map(|active| self.activate(active, settlement, out)),
+            Stage::Deciding { next, settlement } => next.active.map(|active| {
+                let activated = self.activate(active, settlement, out);
+                let before = before.and_then(|record| record.active).map(|active| active.view);
+                leave_out(before.as_ref(), &activated.view, out);
+                activated
+            }),
             Stage::Gathering { .. } | Stage::Sealing { .. } | Stage::Steady => None,
         }
     }
@@ -374,13 +387,25 @@ impl ViewChange {
         self.stage = Stage::Deciding { next, settlement };
     }
 
-    /// A worker belongs to another cluster: it is no member of this one.
+    /// A worker can't be a member of this view: the next attempt goes without it. If the cluster is only being founded, another
+    /// one has taken the worker meanwhile, and this one can't be.
     pub fn seal_refused(&mut self, from: NodeId, view: ViewNumber, bound: ClusterId, out: &mut Vec<Output>) {
         let Stage::Sealing { view: pending, .. } = &self.stage else { return };
-        if pending.number == view {
-            out.push(Output::Publish(Event::NotTaken { node: from, bound: Some(bound) }));
-            self.silent.insert(from);
+        if pending.number != view || !pending.members().contains(&from) {
+            return;
         }
+        let address = self.connected.get(&from).map(|peer| peer.address.clone()).unwrap_or_default();
+        if self.record.as_ref().is_some_and(|record| record.cluster == bound) {
+            out.push(Output::Publish(Event::RolledBack { node: from, address }));
+        } else if self.active().is_none() {
+            out.push(Output::Halt(Halt::WorkerHoldsView { address, cluster: bound }));
+            return;
+        } else {
+            out.push(Output::Publish(Event::NotTaken { node: from, address, bound: Some(bound) }));
+        }
+        self.silent.insert(from);
+        self.stage = Stage::Gathering { over: true };
+        self.advance(out);
     }
 
     fn activate(&mut self, active: ActiveView, settlement: Settlement, out: &mut Vec<Output>) -> Activated {
@@ -477,5 +502,15 @@ impl ViewChange {
 
     fn is_member(&self, node: NodeId) -> bool {
         self.active().is_some_and(|active| active.view.members().contains(&node))
+    }
+}
+
+/// Says which members of the view before are not in this one.
+fn leave_out(before: Option<&View>, view: &View, out: &mut Vec<Output>) {
+    let members = view.members();
+    for member in before.into_iter().flat_map(|before| before.shards.iter().flat_map(|shard| &shard.members)) {
+        if !members.contains(&member.node) {
+            out.push(Output::Publish(Event::LeftOut { node: member.node, address: member.address.clone() }));
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::invariant;
 use crate::membership::view::ViewRecord;
 use crate::membership::view_change::{Activated, LeaderConfig, ViewChange};
 use crate::message::Message;
-use crate::omission::Omissions;
+use crate::omission::{Omission, Omissions};
 use crate::read::router::Reads;
 use crate::step::{CoordinatorStatus, Input, Machine, Output, Reply, Request, Role, Swapped, Timer};
 
@@ -78,8 +78,8 @@ impl CoordinatorConfig {
             request_sweeps: 20,
             doubt_sweeps: 12,
             grace_ms: 1_000,
-            start_grace_ms: 5_000,
-            answer_ms: 1_000,
+            start_grace_ms: 10_000,
+            answer_ms: 5_000,
             join_ms: 250,
             retry_ms: 5,
             omissions: Omissions::NONE,
@@ -177,7 +177,9 @@ impl Coordinator {
             Message::Chunk(chunk) => self.leader.given(from, chunk, out),
             Message::Stored { copy, last } => self.leader.stored(from, copy, last, out),
             Message::InDoubt { view } => {
-                if self.leader.active().is_some_and(|active| active.view.number == view) {
+                // A view change that is under way ends the doubt; begun anew each time somebody doubts, it might never end.
+                let steady = self.leader.is_steady() || self.config.omissions.has(Omission::DoubtRestarts);
+                if steady && self.leader.active().is_some_and(|active| active.view.number == view) {
                     self.leader.change(out);
                 }
             }
@@ -246,6 +248,9 @@ impl Machine for Coordinator {
                 }
             }
             Input::Disconnected { node } => {
+                if self.config.omissions.has(Omission::AbortLost) {
+                    self.transactions.acknowledged_by_loss(node, out);
+                }
                 self.leader.disconnected(node, out);
                 self.follow_view(out);
             }

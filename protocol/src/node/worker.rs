@@ -17,6 +17,7 @@ use crate::commit::participant::{Change, Judged, Owner, Participant, Settled};
 use crate::id::{ClusterId, NodeId, TxnId, Version, ViewNumber};
 use crate::invariant;
 use crate::journal::Journal;
+use crate::limits;
 use crate::membership::view::{Outcomes, Standing};
 use crate::message::{Chunk, Message, NoReason, Outcome, Prepare, Read, ReadResult, Report, Seal, Vote};
 use crate::omission::{Omission, Omissions};
@@ -67,14 +68,13 @@ impl Worker {
     /// A worker that starts from what its log adds up to.
     #[must_use]
     pub fn recover(config: WorkerConfig, snapshot: Snapshot) -> Self {
-        let stamps = snapshot.prepared.values().map(|prepared| prepared.age.stamp);
         Worker {
             node: snapshot.node,
             cluster: snapshot.cluster,
             view: snapshot.view,
             standing: snapshot.standing,
-            active: false,
-            stamp: stamps.max().unwrap_or(0),
+            active: config.omissions.has(Omission::ActiveAfterRestart),
+            stamp: snapshot.stamp,
             participant: Participant::recover(snapshot, config.memory_bytes_max, config.omissions),
             reads: ReplicaReads::default(),
             journal: Journal::default(),
@@ -210,6 +210,11 @@ impl Worker {
 
     fn prepare(&mut self, from: NodeId, prepare: Prepare, out: &mut Vec<Output>) {
         let (txn, view) = (prepare.txn, prepare.view);
+        if prepare.age.stamp > limits::STAMP_MAX {
+            let vote = Vote::No(NoReason::Stale);
+            out.push(Output::Send { to: from, message: Message::Vote { txn, view, vote } });
+            return;
+        }
         self.stamp = self.stamp.max(prepare.age.stamp);
         if view != self.view && !self.config.omissions.has(Omission::StaleVote) {
             let vote = Vote::No(NoReason::Stale);
@@ -226,6 +231,9 @@ impl Worker {
     fn judged(&mut self, to: NodeId, txn: TxnId, view: ViewNumber, judged: Judged, out: &mut Vec<Output>) {
         let Some(vote) = judged.vote() else { return };
         let message = Message::Vote { txn, view, vote };
+        if self.config.omissions.has(Omission::WaitForLater) && matches!(judged, Judged::Prepared(_)) {
+            self.reads.await_later(txn);
+        }
         match judged {
             Judged::Prepared(_) if self.config.omissions.has(Omission::VoteUnsynced) => {
                 out.push(Output::Send { to, message });
@@ -299,6 +307,9 @@ impl Worker {
     fn settled(&mut self, txn: TxnId, settled: Settled, out: &mut Vec<Output>) {
         let Settled { record, changes } = settled;
         self.journal.persist(record, out);
+        if self.config.omissions.has(Omission::ForgetByCount) {
+            self.participant.forget_by_count();
+        }
         self.answer_reads(txn, &changes, out);
     }
 
@@ -310,7 +321,7 @@ impl Worker {
 
     fn read(&mut self, from: NodeId, read: Read, out: &mut Vec<Output>) {
         let id = read.read;
-        self.stamp = self.stamp.max(read.age.stamp);
+        self.stamp = self.stamp.max(read.age.stamp.min(limits::STAMP_MAX));
         let readable = self.active && self.standing == Some(Standing::Member);
         let result = if read.view == self.view && readable {
             self.reads.arrive(from, read, &mut self.participant)
@@ -325,7 +336,8 @@ impl Worker {
     fn seal(&mut self, from: NodeId, seal: Seal, out: &mut Vec<Output>) {
         let Seal { cluster, view, standing, last_active } = seal;
         let bound = self.cluster.unwrap_or(cluster);
-        if bound != cluster || !self.can_be(standing, last_active.as_ref().map(|(view, _)| *view)) {
+        let foreign = bound != cluster && !self.config.omissions.has(Omission::SealForeign);
+        if foreign || !self.can_be(standing, last_active.as_ref().map(|(view, _)| *view)) {
             out.push(Output::Send { to: from, message: Message::SealRefused { view, bound } });
             return;
         }
@@ -350,6 +362,9 @@ impl Worker {
             }
             Standing::Learner => self.participant.start_over(),
         }
+        if self.config.omissions.has(Omission::SealAborts) {
+            self.settle_before(view, &Outcomes::new(), out);
+        }
         self.view = view;
         self.standing = Some(standing);
         self.active = false;
@@ -367,8 +382,14 @@ impl Worker {
     /// Whether it can be this in a view that follows `last_active`. A member holds all records: it was one when it was last
     /// sealed, or has completed its copy in the last active view, or begins with the cluster (R9).
     fn can_be(&self, standing: Standing, last_active: Option<ViewNumber>) -> bool {
+        if self.config.omissions.has(Omission::AnyWorker) {
+            return true;
+        }
         match (standing, self.standing) {
-            (Standing::Learner, _) | (Standing::Member, Some(Standing::Member)) => true,
+            (Standing::Learner, _) => true,
+            // Every member of the last active view has synced that it was sealed for it (R6). Who has not, belongs to an older
+            // view, or its log was put back to an older state: it lacks writes that were acknowledged.
+            (Standing::Member, Some(Standing::Member)) => last_active.is_none_or(|active| active <= self.view),
             (Standing::Member, None) => last_active.is_none(),
             (Standing::Member, Some(Standing::Learner)) => {
                 let early = self.config.omissions.has(Omission::LearnerTooEarly);
@@ -442,7 +463,8 @@ impl Machine for Worker {
                 self.take_up(granted, out);
             }
             Input::Timeout(Timer::Sweep) => {
-                if self.participant.sweep(self.config.doubt_sweeps) {
+                let doubt = self.participant.sweep(self.config.doubt_sweeps);
+                if doubt && !self.config.omissions.has(Omission::DoubtForever) {
                     for to in &self.coordinators {
                         out.push(Output::Send { to: *to, message: Message::InDoubt { view: self.view } });
                     }

@@ -14,7 +14,8 @@ use crate::commit::participant::{Change, Owner, Participant};
 use crate::id::{NodeId, ReadId, TxnId};
 use crate::limits;
 use crate::message::{Read, ReadResult};
-use crate::operation::{Answer, Consistency, Digest, Key, Query, Range, Row};
+use crate::omission::Omission;
+use crate::operation::{Action, Answer, Consistency, Digest, Key, Operation, Query, Range, Row};
 use crate::record::Stored;
 use crate::store::lock::{Claimed, Span};
 use crate::store::replace;
@@ -54,6 +55,9 @@ impl ReplicaReads {
         }
         let key = (from, read.read);
         match read.consistency {
+            Consistency::Strict if participant.omissions.has(Omission::StrictUnlocked) => {
+                Some(ReadResult::Found(Found::take(&read.query, 0, participant).answer(&read.query)))
+            }
             Consistency::Arrival => self.arrive_unlocked(key, read.query, participant),
             Consistency::Strict => {
                 match participant.locks.claim(Owner::Read(from, read.read), read.age, spans(&read.query)) {
@@ -74,12 +78,25 @@ impl ReplicaReads {
 
     fn arrive_unlocked(&mut self, key: ReadKey, query: Query, participant: &Participant) -> Option<ReadResult> {
         let awaits: BTreeSet<TxnId> = match &query {
+            _ if participant.omissions.has(Omission::IgnorePrepared) => BTreeSet::new(),
             Query::Keys(keys) => keys.iter().filter_map(|key| participant.writer(key)).collect(),
             Query::Range(range) => participant.locks.writers(range).filter_map(Owner::txn).collect(),
-            Query::Digest => participant.prepared().map(|prepared| prepared.txn).collect(),
+            // A prepare that waits came before the digest, at a member where nothing is in its way it is prepared already.
+            Query::Digest => {
+                let passes = participant.omissions.has(Omission::DigestPassesWaiting);
+                let waiting = participant.waiting().filter(|_| !passes).map(|prepare| prepare.txn);
+                participant.prepared().map(|prepared| prepared.txn).chain(waiting).collect()
+            }
         };
-        // Each transaction waited for can take away as many rows as it has operations.
-        let margin = participant.prepared().filter(|prepared| awaits.contains(&prepared.txn)).map(|it| it.operations.len()).sum();
+        // Each delete of a transaction waited for can take a row away.
+        let margin = match &query {
+            Query::Range(range) => {
+                let awaited = participant.prepared().filter(|prepared| awaits.contains(&prepared.txn));
+                let deletes = |operation: &&Operation| operation.action == Action::Delete && within(range, &operation.key);
+                awaited.map(|prepared| prepared.operations.iter().filter(deletes).count()).sum()
+            }
+            Query::Keys(_) | Query::Digest => 0,
+        };
         let found = Found::take(&query, margin, participant);
         if awaits.is_empty() {
             return Some(ReadResult::Found(found.answer(&query)));
@@ -89,6 +106,14 @@ impl ReplicaReads {
         }
         self.arrived.insert(key, Arrived { query, found, awaits });
         None
+    }
+
+    /// All that wait wait for this transaction as well, which came later: no rule allows that.
+    pub(crate) fn await_later(&mut self, txn: TxnId) {
+        for (key, read) in &mut self.arrived {
+            read.awaits.insert(txn);
+            self.awaited.entry(txn).or_default().insert(*key);
+        }
     }
 
     /// A strict read's claim was granted: executes it and lets go, which may grant others. `None` if it isn't there any more.

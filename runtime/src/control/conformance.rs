@@ -2,7 +2,7 @@
 //! that was reported is forgotten or given out twice.
 
 use skein_protocol::id::{ClusterId, Incarnation, NodeId, TxnId, ViewNumber};
-use skein_protocol::membership::view::{ActiveView, Member, View, ViewRecord};
+use skein_protocol::membership::view::{ActiveView, Member, Shard, View, ViewRecord};
 use skein_protocol::message::Outcome;
 use skein_protocol::step::Swapped;
 
@@ -46,7 +46,7 @@ pub(super) fn suite(mut open: impl FnMut() -> Box<dyn Control>) {
 
 fn record(number: u64, outcomes: u64) -> ViewRecord {
     let members = (0..3).map(|node| Member { node: NodeId(node << 90 | 1), address: format!("127.0.0.1:{node}") });
-    let view = View { number: ViewNumber(number), shards: vec![members.collect()] };
+    let view = View { number: ViewNumber(number), shards: vec![Shard { members: members.collect(), learners: vec![] }] };
     let outcomes = (0..outcomes).map(|sequence| (TxnId { incarnation: Incarnation(1), sequence }, Outcome::Committed)).collect();
     let pending = number.is_multiple_of(2).then(|| View { number: ViewNumber(number + 1), ..view.clone() });
     let active = Some(ActiveView { view, outcomes });

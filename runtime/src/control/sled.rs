@@ -11,8 +11,8 @@ use skein_protocol::step::Swapped;
 use super::Control;
 use crate::disk::{Database, DiskError};
 
-/// The format that is written, and the newest that is read.
-const FORMAT: u32 = 1;
+/// The format that is written, and the only one that is read.
+const FORMAT: u32 = 2;
 
 const RECORD_KEY: &[u8] = b"record";
 const INCARNATION_KEY: &[u8] = b"incarnation";
@@ -29,6 +29,7 @@ pub fn open(data: &Path) -> Result<Box<dyn Control>, DiskError> {
 
 impl Sled {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), DiskError> {
+        self.database.require_room()?;
         self.database.put(key, value);
         self.database.apply()?;
         self.database.sync()
@@ -74,16 +75,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_in_use_and_one_of_a_newer_format_are_refused() {
+    fn a_store_in_use_and_one_of_another_format_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         let store = open(directory.path()).unwrap();
         let Err(error) = open(directory.path()) else { panic!("opened twice") };
         assert!(matches!(error, DiskError::Locked(_)), "{error}");
         drop(store);
-        let mut newer = Database::open(&directory.path().join("control"), FORMAT + 1, |_, _| Ok(())).unwrap();
-        newer.apply().unwrap();
-        drop(newer);
-        let Err(error) = open(directory.path()) else { panic!("opened a newer format") };
-        assert!(error.to_string().contains("use a newer Skein"), "{error}");
+        for (other, hint) in [(FORMAT - 1, "use an older Skein"), (FORMAT + 1, "use a newer Skein")] {
+            let directory = tempfile::tempdir().unwrap();
+            let mut database = Database::open(&directory.path().join("control"), other, |_, _| Ok(())).unwrap();
+            database.apply().unwrap();
+            drop(database);
+            let Err(error) = open(directory.path()) else { panic!("opened another format") };
+            assert!(error.to_string().contains(hint), "{error}");
+        }
     }
 }

@@ -17,15 +17,16 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep};
 use tracing::{error, info, warn};
 
+use super::membership::Membership;
 use super::swap::Swaps;
 use super::{Asked, Command, Invariants, Parts, Stopped};
 use crate::metrics::NodeMetrics;
 use crate::phases::Phases;
 use crate::spans::Spans;
 use crate::timers::Timers;
-use crate::transport::Bound;
 use crate::transport::connection;
-use crate::transport::peers::{Inbound, Peers};
+use crate::transport::peers::{ConnectionId, Inbound, NotQueued, Peers};
+use crate::transport::{Bound, Direction};
 use crate::wal::thread::LogThread;
 
 /// Frames that may wait for the machine; beyond that their connections are read no further.
@@ -52,6 +53,8 @@ pub(super) struct Driver<M> {
     metrics: NodeMetrics,
     channels: Channels,
     inbound: mpsc::Receiver<Inbound>,
+    /// From nodes of this process: bounded by the number of connections.
+    near: mpsc::UnboundedReceiver<Inbound>,
     network: JoinSet<()>,
     peers: Peers,
     /// Told to whoever connects.
@@ -74,6 +77,7 @@ pub(super) struct Driver<M> {
     /// Inputs handled in this batch.
     handled: u64,
     spans: Spans,
+    membership: Membership,
     /// A coordinator's alone.
     phases: Option<Phases>,
     invariants: Option<(Invariants<M>, Interval)>,
@@ -100,11 +104,12 @@ struct Batch {
 impl<M: Machine + Send + 'static> Driver<M> {
     pub(super) fn new(machine: M, parts: Parts<M>, metrics: NodeMetrics, channels: Channels) -> Self {
         let (inbox, inbound) = mpsc::channel(FRAMES_WAITING_MAX);
+        let (near_inbox, near) = mpsc::unbounded_channel();
         let bound = parts.network.bound.clone();
         let spans = Spans::new(parts.network.node);
         let phases = parts.control.is_some().then(|| Phases::new(metrics.phases()));
         let log = parts.log.map(|log| LogThread::start(log, metrics.clone()));
-        let network = connection::start(parts.network, metrics.clone(), inbox);
+        let network = connection::start(parts.network, metrics.clone(), inbox, near_inbox);
         let invariants = parts.invariants.map(|invariants| {
             for id in invariants.ids {
                 metrics.violations(id).inc_by(0);
@@ -118,6 +123,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
             metrics,
             channels,
             inbound,
+            near,
             network,
             peers: Peers::default(),
             bound,
@@ -134,6 +140,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
             outputs: Vec::new(),
             handled: 0,
             spans,
+            membership: Membership::default(),
             phases,
             invariants,
             draining: None,
@@ -180,6 +187,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
         // When the log can't keep up, the sockets and the clients wait.
         if !self.log.as_ref().is_some_and(LogThread::is_crowded) {
             ready |= some(self.inbound.poll_recv_many(cx, &mut batch.inbound, FRAMES_PER_BATCH_MAX));
+            ready |= some(self.near.poll_recv_many(cx, &mut batch.inbound, FRAMES_PER_BATCH_MAX));
             ready |= some(self.channels.asked.poll_recv_many(cx, &mut batch.asked, REQUESTS_PER_BATCH_MAX));
         }
         if let Poll::Ready(Some(command)) = self.channels.commands.poll_recv(cx) {
@@ -228,7 +236,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
         }
         match batch.command.take() {
             Some(Command::Drain(within)) => {
-                info!(node.name = self.metrics.name(), requests = self.replies.len(), "draining");
+                info!(node.name = self.metrics.name(), request.count = self.replies.len(), "draining");
                 self.channels.asked.close();
                 self.draining = Some(Box::pin(sleep(within)));
             }
@@ -245,26 +253,36 @@ impl<M: Machine + Send + 'static> Driver<M> {
 
     fn take_inbound(&mut self, inbound: Inbound) {
         match inbound {
-            Inbound::Opened { connection, peer, outbox } => {
-                if self.peers.opened(connection, peer.node, outbox) {
+            Inbound::Opened { connection, peer, way } => {
+                if self.peers.opened(connection, peer.node, way) {
                     self.give(Input::Disconnected { node: peer.node });
                 }
+                self.membership.connected(&peer);
                 self.give(Input::Connected(peer));
             }
-            Inbound::Messages { connection, from, messages } => {
-                for message in messages {
-                    // Handling one message may have cut the connection off; then the rest no longer counts.
-                    if !self.peers.is_current(connection, from) {
-                        break;
-                    }
-                    self.give(Input::Message { from, message });
-                }
+            Inbound::Messages { connection, from, messages } => self.take_messages(connection, from, messages),
+            Inbound::Queued(queue) => {
+                let (connection, from) = queue.origin();
+                let messages = queue.take();
+                self.metrics.messages(Direction::In, messages.len());
+                self.take_messages(connection, from, messages);
             }
             Inbound::Closed { connection, node } => {
                 if self.peers.closed(connection, node) {
+                    self.membership.disconnected(self.metrics.name(), node);
                     self.give(Input::Disconnected { node });
                 }
             }
+        }
+    }
+
+    fn take_messages(&mut self, connection: ConnectionId, from: NodeId, messages: Vec<Message>) {
+        for message in messages {
+            // Handling one message may have cut the connection off; then the rest no longer counts.
+            if !self.peers.is_current(connection, from) {
+                break;
+            }
+            self.give(Input::Message { from, message });
         }
     }
 
@@ -326,8 +344,8 @@ impl<M: Machine + Send + 'static> Driver<M> {
                 }
             }
             Output::Send { to, message } => {
-                self.send(to, &message);
                 self.spans.sent(&message);
+                self.send(to, message);
             }
             Output::Reply { id, reply } => {
                 // Nobody may be waiting any more; then the answer is of no use.
@@ -340,13 +358,14 @@ impl<M: Machine + Send + 'static> Driver<M> {
             Output::Swap { expected, record } => self.swaps.push(expected, record),
             Output::Publish(event) => self.publish(event),
             Output::Halt(halt) => {
-                error!(node.name = self.metrics.name(), reason = ?halt, "the node can't go on");
-                self.stopped = Some(Stopped::Halted(halt));
+                let stopped = Stopped::Halted(halt);
+                error!(node.name = self.metrics.name(), halt.reason = %stopped, "the node can't go on");
+                self.stopped = Some(stopped);
             }
         }
     }
 
-    fn send(&mut self, to: NodeId, message: &Message) {
+    fn send(&mut self, to: NodeId, message: Message) {
         if let Err(error) = self.peers.send(to, message) {
             self.metrics.overflows.inc();
             warn!(node.name = self.metrics.name(), peer.id = %to, "connection to {to} cut off: {error}");
@@ -358,10 +377,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
         if let Some(phases) = &mut self.phases {
             phases.published(&event, Instant::now);
         }
-        match &event {
-            Event::Transaction { .. } => {}
-            event => info!(node.name = self.metrics.name(), ?event, "membership"),
-        }
+        self.membership.published(self.metrics.name(), &event);
         if self.channels.events.receiver_count() > 0 {
             // The last watcher may have gone just now.
             let _unseen = self.channels.events.send(event);
@@ -380,7 +396,11 @@ impl<M: Machine + Send + 'static> Driver<M> {
         if let Some(log) = &mut self.log {
             log.append(&mut self.records);
         }
-        self.peers.flush();
+        let metrics = &self.metrics;
+        self.peers.flush(|to| {
+            metrics.overflows.inc();
+            warn!(node.name = metrics.name(), peer.id = %to, "connection to {to} cut off: {}", NotQueued::Full);
+        });
         self.metrics.queue_length.set(i64::try_from(self.handled).unwrap_or(i64::MAX));
         self.metrics.connections.set(i64::try_from(self.peers.len()).unwrap_or(i64::MAX));
         self.metrics.inputs.inc_by(std::mem::take(&mut self.handled));
@@ -400,7 +420,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
         self.swaps.finish().await;
         self.network.shutdown().await;
         self.metrics.connections.set(0);
-        info!(node.name = self.metrics.name(), reason = %stopped, "stopped");
+        info!(node.name = self.metrics.name(), stop.reason = %stopped, "stopped");
         stopped
     }
 }

@@ -5,8 +5,8 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use skein_protocol::id::NodeId;
@@ -21,12 +21,19 @@ use tracing::{debug, info, warn};
 
 use super::frame::{Decoded, FrameKind, Frames, HEADER_BYTES, decode, frame_header, messages};
 use super::handshake::{self, HandshakeError, Hello};
-use super::peers::{ConnectionId, Inbound, Outbox};
-use super::{Bound, Direction, Durability, Endpoint, Fault, Limits, Met, Secret};
+use super::near::{self, Door};
+use super::peers::{ConnectionId, Inbound, Outbox, Way};
+use super::{Bound, Direction, Durability, Endpoint, Fault, Limits, Met, Neighbours, Secret};
 use crate::metrics::NodeMetrics;
 
 /// Bytes that one read asks for at the least.
 const READ_BYTES: usize = 64 * 1024;
+
+/// So many silences long the other end may take nothing. A node whose disk is slow reads late, but is alive.
+const STALLS_MAX: u32 = 5;
+
+/// A fault is logged again after so long.
+const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// All that a connection of this node needs to know.
 struct Context {
@@ -37,8 +44,30 @@ struct Context {
     durability: Durability,
     met: Met,
     limits: Limits,
+    neighbours: Neighbours,
     metrics: NodeMetrics,
+    told: Told,
     inbox: mpsc::Sender<Inbound>,
+    /// What comes from nodes of this process.
+    near_inbox: mpsc::UnboundedSender<Inbound>,
+}
+
+/// Faults that were logged. Whoever can connect can commit one as often as they like, and must not fill the log by it.
+#[derive(Default)]
+struct Told(Mutex<[Option<(Instant, u64)>; Fault::ALL.len()]>);
+
+impl Told {
+    /// How many of this fault were left out since it was logged last; `None` if this one is to be left out as well.
+    fn tell(&self, fault: Fault, now: Instant) -> Option<u64> {
+        let mut told = self.0.lock().expect("no holder of this lock panics");
+        match &mut told[fault as usize] {
+            Some((last, left_out)) if now.duration_since(*last) < TELL_AFTER => {
+                *left_out += 1;
+                None
+            }
+            before => before.replace((now, 0)).map_or(Some(0), |(_, left_out)| Some(left_out)),
+        }
+    }
 }
 
 /// Why a connection ended.
@@ -55,11 +84,32 @@ enum End {
 }
 
 /// Listens and dials as the endpoint says, until the tasks are dropped.
-pub(crate) fn start(endpoint: Endpoint, metrics: NodeMetrics, inbox: mpsc::Sender<Inbound>) -> JoinSet<()> {
-    let Endpoint { node, role, bound, secret, listener, dial, durability, met, limits } = endpoint;
-    let context = Arc::new(Context { node, role, bound, secret, durability, met, limits, metrics, inbox });
+pub(crate) fn start(
+    endpoint: Endpoint,
+    metrics: NodeMetrics,
+    inbox: mpsc::Sender<Inbound>,
+    near_inbox: mpsc::UnboundedSender<Inbound>,
+) -> JoinSet<()> {
+    let Endpoint { node, role, bound, secret, listener, dial, durability, met, neighbours, limits } = endpoint;
+    let context = Arc::new(Context {
+        node,
+        role,
+        bound,
+        secret,
+        durability,
+        met,
+        limits,
+        neighbours,
+        metrics,
+        told: Told::default(),
+        inbox,
+        near_inbox,
+    });
     let mut tasks = JoinSet::new();
     if let Some(listener) = listener {
+        if let Ok(address) = listener.local_addr() {
+            context.neighbours.enter(address.to_string(), context.door());
+        }
         tasks.spawn(accept(listener, context.clone()));
     }
     for address in dial {
@@ -111,6 +161,17 @@ async fn keep_dialing(address: String, context: Arc<Context>) {
     let mut connected_before = false;
     let mut told = String::new();
     loop {
+        if let Some(door) = context.neighbours.find(&address) {
+            if std::mem::replace(&mut connected_before, true) {
+                reconnects.inc();
+            }
+            context.met.note(&address, door.node, door.durability);
+            info!(node.name = context.metrics.name(), peer.id = %door.node, peer.address = address, "connected in this process");
+            near::meet(context.door(), door, address.clone()).await;
+            info!(node.name = context.metrics.name(), peer.address = address, "connection in this process closed");
+            sleep(back_off.mul_f64(rand::random_range(0.5..1.0))).await;
+            continue;
+        }
         let attempt = async {
             let stream = TcpStream::connect(&address).await.map_err(HandshakeError::Io)?;
             context.shake_hands(stream, true).await
@@ -144,6 +205,12 @@ async fn keep_dialing(address: String, context: Arc<Context>) {
 }
 
 impl Context {
+    /// This node, for those of the same process.
+    fn door(&self) -> Door {
+        let (bound, inbox) = (self.bound.clone(), self.near_inbox.clone());
+        Door { node: self.node, role: self.role, bound, durability: self.durability, inbox }
+    }
+
     async fn shake_hands(&self, mut stream: TcpStream, dialed: bool) -> Result<(TcpStream, Hello), HandshakeError> {
         stream.set_nodelay(true).map_err(HandshakeError::Io)?;
         let ours = Hello::new(self.role, self.node, self.bound.get()).with_durability(self.durability);
@@ -166,11 +233,12 @@ impl Context {
         let outbox = Outbox::new(self.limits.send_queue_bytes_max);
         let Hello { node, role, cluster, .. } = hello;
         let peer = Peer { node, role, address, cluster };
-        let opened = Inbound::Opened { connection, peer, outbox: outbox.clone() };
+        let opened = Inbound::Opened { connection, peer, way: Way::Far(outbox.clone()) };
         if self.inbox.send(opened).await.is_err() {
             return;
         }
-        info!(node.name = self.metrics.name(), peer.id = %node, peer.role = ?role, peer.address = named, "connected");
+        let kind = if role == Role::Worker { "worker" } else { "coordinator" };
+        info!(node.name = self.metrics.name(), peer.id = %node, peer.role = kind, peer.address = named, "connected");
         let end = {
             let (reader, writer) = stream.split();
             let mut reading = pin!(self.read(reader, connection, node));
@@ -215,7 +283,8 @@ impl Context {
                     }
                 }
             };
-            buffer.reserve((needed - buffer.len()).max(READ_BYTES));
+            // A header announces up to a whole frame; memory is taken for what has come, and at the most as much again.
+            buffer.reserve((needed - buffer.len()).min(buffer.len()).max(READ_BYTES));
             match timeout(self.limits.silence, socket.read_buf(&mut buffer)).await {
                 Ok(Ok(0)) if buffer.is_empty() => return End::Closed,
                 Ok(Ok(0)) => return End::Fault(Fault::Truncated),
@@ -235,16 +304,18 @@ impl Context {
             }
             if frames.is_empty() {
                 if timeout(self.limits.heartbeat, outbox.ready()).await.is_err() {
-                    if let Err(error) = socket.write_all(&heartbeat).await {
-                        return End::Io(error);
+                    if let Err(end) = self.write_bytes(&mut socket, &heartbeat, outbox).await {
+                        return end;
                     }
                     self.metrics.frame(Direction::Out, FrameKind::Heartbeat, heartbeat.len());
                 }
+                // Whatever else is ready runs first: it may have more to send, which then goes in the same frame.
+                tokio::task::yield_now().await;
                 continue;
             }
             frames.seal();
-            if let Err(error) = socket.write_all(frames.bytes()).await {
-                return End::Io(error);
+            if let Err(end) = self.write_bytes(&mut socket, frames.bytes(), outbox).await {
+                return end;
             }
             self.metrics.frames(Direction::Out, frames.frames(), frames.bytes().len());
             self.metrics.messages(Direction::Out, frames.messages());
@@ -252,14 +323,90 @@ impl Context {
         }
     }
 
-    /// Counts and logs what somebody did wrong.
+    /// Writes all of it, as long as the other end goes on taking some and the connection is wanted.
+    async fn write_bytes(&self, socket: &mut WriteHalf<'_>, mut bytes: &[u8], outbox: &Outbox) -> Result<(), End> {
+        let mut stalls = 0;
+        while !bytes.is_empty() {
+            match timeout(self.limits.silence, socket.write(bytes)).await {
+                Ok(Ok(0)) => return Err(End::Closed),
+                Ok(Ok(written)) => (bytes, stalls) = (&bytes[written..], 0),
+                Ok(Err(error)) => return Err(End::Io(error)),
+                Err(_) => stalls += 1,
+            }
+            if !bytes.is_empty() && outbox.is_closed() {
+                return Err(End::Dropped);
+            }
+            if stalls == STALLS_MAX {
+                let what = "it takes nothing of what is sent to it";
+                return Err(End::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, what)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what somebody did wrong, and logs it unless the same was logged within the last second.
     fn fault(&self, peer: &str, fault: Fault) {
         self.metrics.fault(fault);
+        let Some(left_out) = self.told.tell(fault, Instant::now()) else { return };
         warn!(
             node.name = self.metrics.name(),
             peer.address = peer,
             fault = fault.label(),
+            left_out,
             "connection to {peer} closed: {fault}"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_fault_is_told_once_a_second_with_the_number_left_out() {
+        let (told, start) = (Told::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        assert_eq!(told.tell(Fault::Secret, at(0)), Some(0));
+        assert_eq!(told.tell(Fault::Secret, at(1)), None);
+        assert_eq!(told.tell(Fault::Checksum, at(2)), Some(0));
+        assert_eq!(told.tell(Fault::Secret, at(999)), None);
+        assert_eq!(told.tell(Fault::Secret, at(1_000)), Some(2));
+        assert_eq!(told.tell(Fault::Secret, at(1_001)), None);
+        assert_eq!(told.tell(Fault::Secret, at(9_000)), Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_reads_nothing_is_given_up() {
+        let registry = prometheus::Registry::new();
+        let metrics = crate::metrics::RuntimeMetrics::register(&registry, "0", "0").unwrap().node("n");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (_deaf, _) = listener.accept().await.unwrap();
+        let (inbox, _inbound) = mpsc::channel(1);
+        let (near_inbox, _near_inbound) = mpsc::unbounded_channel();
+        let limits = Limits { silence: Duration::from_millis(50), ..Limits::default() };
+        let context = Context {
+            node: NodeId(1),
+            role: Role::Worker,
+            bound: Bound::default(),
+            secret: None,
+            durability: Durability::default(),
+            met: Met::default(),
+            limits,
+            neighbours: Neighbours::default(),
+            metrics,
+            told: Told::default(),
+            inbox,
+            near_inbox,
+        };
+        let (_, mut writer) = stream.split();
+        let bytes = vec![0; 64 * 1024 * 1024];
+        let outbox = Outbox::new(1);
+        let within = Duration::from_secs(20);
+        let written = timeout(within, context.write_bytes(&mut writer, &bytes, &outbox)).await.unwrap();
+        assert!(matches!(&written, Err(End::Io(error)) if error.kind() == std::io::ErrorKind::TimedOut), "{written:?}");
+        Way::Far(outbox.clone()).close();
+        let written = timeout(within, context.write_bytes(&mut writer, &bytes, &outbox)).await.unwrap();
+        assert!(matches!(written, Err(End::Dropped)), "{written:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! Frames: what one write to a socket carries. A frame is a header of ten bytes and a body, which is a sequence of
 //! messages in postcard's encoding; everything that waited for a peer goes out at once. The decoder takes bytes from
-//! anybody: it never panics, and allocates in proportion to what has really arrived.
+//! anybody: it never panics, and allocates in proportion to what has really arrived. A frame has so many messages at the most
+//! that what they take in memory is bounded too.
 //!
 //! ```text
 //! 0        4         5      6            10
@@ -11,6 +12,7 @@ use postcard::ser_flavors::Flavor;
 use skein_protocol::message::Message;
 
 use super::Fault;
+use super::handshake::Hello;
 
 /// The version of the protocol between nodes: frames, handshake and messages together.
 pub const PROTOCOL_VERSION: u8 = 1;
@@ -21,6 +23,9 @@ pub const HEADER_BYTES: usize = 10;
 /// Bytes of a frame's body at the most. The largest single message, a view change's outcomes or an answer of many rows, is
 /// well below.
 pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Messages of a frame at the most. In memory each takes some hundred bytes, however short it was.
+pub const FRAME_MESSAGES_MAX: usize = 16 * 1024;
 
 /// A frame that has come to this size is closed and the next begun, so that the other end can start on it.
 const FRAME_BYTES_ENOUGH: usize = 256 * 1024;
@@ -49,6 +54,8 @@ pub struct Frames {
     /// Where each frame begins.
     starts: Vec<usize>,
     messages: usize,
+    /// Those of the frame under way.
+    messages_under_way: usize,
 }
 
 /// What stands at the beginning of received bytes.
@@ -80,7 +87,7 @@ impl Frames {
     /// Adds a message, to the frame under way or to a new one.
     pub fn push(&mut self, message: &Message) -> Result<(), MessageTooLong> {
         match self.starts.last() {
-            Some(start) if self.bytes.len() - start < FRAME_BYTES_ENOUGH => {}
+            Some(start) if self.bytes.len() - start < FRAME_BYTES_ENOUGH && self.messages_under_way < FRAME_MESSAGES_MAX => {}
             _ => self.begin(),
         }
         let before = self.bytes.len();
@@ -98,8 +105,10 @@ impl Frames {
             }
             self.starts.push(before);
             self.bytes.splice(before..before, [0; HEADER_BYTES]);
+            self.messages_under_way = 0;
         }
         self.messages += 1;
+        self.messages_under_way += 1;
         Ok(())
     }
 
@@ -142,11 +151,12 @@ impl Frames {
         self.bytes.clear();
         self.bytes.shrink_to(BUFFER_BYTES_KEPT);
         self.starts.clear();
-        self.messages = 0;
+        (self.messages, self.messages_under_way) = (0, 0);
     }
 
     fn begin(&mut self) {
         self.starts.push(self.bytes.len());
+        self.messages_under_way = 0;
         self.bytes.extend_from_slice(&[0; HEADER_BYTES]);
     }
 
@@ -215,10 +225,13 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Fault> {
     Ok(Decoded::Frame { kind, body })
 }
 
-/// The messages of a body.
+/// The messages of a body, which may be [`FRAME_MESSAGES_MAX`].
 pub fn messages(mut body: &[u8]) -> Result<Vec<Message>, Fault> {
     let mut messages = Vec::new();
     while !body.is_empty() {
+        if messages.len() == FRAME_MESSAGES_MAX {
+            return Err(Fault::FrameTooLong);
+        }
         let (message, rest) = postcard::take_from_bytes(body).map_err(|_| Fault::Undecodable)?;
         messages.push(message);
         body = rest;
@@ -226,94 +239,41 @@ pub fn messages(mut body: &[u8]) -> Result<Vec<Message>, Fault> {
     Ok(messages)
 }
 
-#[cfg(test)]
-mod tests {
-    use skein_protocol::id::{Incarnation, TxnId, ViewNumber};
-    use skein_protocol::message::{Outcome, Prepare};
-    use skein_protocol::operation::{Action, Expect, Key, Operation, TableId};
-
-    use super::*;
-
-    fn decide(sequence: u64) -> Message {
-        let txn = TxnId { incarnation: Incarnation(1), sequence };
-        Message::Decide { txn, view: ViewNumber(2), outcome: Outcome::Committed }
+/// Gives these bytes to every decoder that a stranger can reach: as a greeting, as a stream of frames, and as the body of a
+/// frame with the right checksum. Whatever is decoded must come back the same after it was encoded again. This is the fuzzer's
+/// target, and the tests replay its corpus.
+///
+/// # Panics
+///
+/// When a decoder breaks its promise.
+pub fn replay(bytes: &[u8]) {
+    if let Some(hello) = bytes.first_chunk()
+        && let Ok(greeting) = Hello::decode(hello)
+    {
+        assert_eq!(Hello::decode(&greeting.encode()), Ok(greeting));
     }
-
-    fn prepare(value_bytes: usize) -> Message {
-        let txn = TxnId { incarnation: Incarnation(1), sequence: 1 };
-        let age = skein_protocol::id::Age { stamp: 5, incarnation: Incarnation(1) };
-        let action = Action::Put(vec![7; value_bytes].into());
-        let operations = vec![Operation { key: Key::new(TableId(1), "k"), expect: Expect::Any, action }];
-        Message::Prepare(Prepare { txn, age, view: ViewNumber(2), operations, trace: None })
+    let mut rest = bytes;
+    while let Ok(Decoded::Frame { body, .. }) = decode(rest) {
+        reencode(body);
+        rest = &rest[HEADER_BYTES + body.len()..];
     }
-
-    fn read_all(mut bytes: &[u8]) -> Vec<Vec<Message>> {
-        let mut frames = Vec::new();
-        while !bytes.is_empty() {
-            let Decoded::Frame { kind: FrameKind::Messages, body } = decode(bytes).unwrap() else { panic!("no frame") };
-            frames.push(messages(body).unwrap());
-            bytes = &bytes[HEADER_BYTES + body.len()..];
-        }
-        frames
-    }
-
-    #[test]
-    fn what_was_queued_goes_out_as_one_frame_and_comes_back() {
-        let mut frames = Frames::default();
-        for round in 0..2 {
-            let sent: Vec<Message> = (round..100).map(decide).collect();
-            sent.iter().for_each(|message| frames.push(message).unwrap());
-            assert_eq!((frames.frames(), frames.messages()), (1, sent.len()));
-            frames.seal();
-            assert_eq!(read_all(frames.bytes()), [sent]);
-            frames.clear();
-            assert!(frames.is_empty());
-        }
-    }
-
-    #[test]
-    fn a_long_queue_is_split_and_a_message_too_long_leaves_no_trace() {
-        let overhead = postcard::to_allocvec(&prepare(FRAME_BYTES_MAX)).unwrap().len() - FRAME_BYTES_MAX;
-        let longest = prepare(FRAME_BYTES_MAX - overhead);
-        let mut frames = Frames::default();
-        frames.push(&decide(1)).unwrap();
-        frames.push(&longest).unwrap();
-        assert!(matches!(frames.push(&prepare(FRAME_BYTES_MAX)), Err(MessageTooLong(_))));
-        frames.push(&decide(2)).unwrap();
-        assert!(matches!(Frames::default().push(&prepare(FRAME_BYTES_MAX)), Err(MessageTooLong(_))));
-        frames.seal();
-        let read = read_all(frames.bytes());
-        assert_eq!(read, [vec![decide(1)], vec![longest], vec![decide(2)]]);
-
-        let mut first = Frames::default();
-        first.push(&prepare(FRAME_BYTES_MAX)).unwrap_err();
-        assert!(first.is_empty() && first.bytes().is_empty());
-        (0..64).for_each(|_| first.push(&prepare(64 * 1024)).unwrap());
-        assert!(first.frames() > 10, "{} frames", first.frames());
-        first.seal();
-        assert_eq!(read_all(first.bytes()).concat().len(), 64);
-    }
-
-    #[test]
-    fn every_kind_of_broken_frame_is_told_apart() {
-        let mut frames = Frames::default();
-        frames.push(&decide(1)).unwrap();
-        frames.seal();
-        let good = frames.bytes().to_vec();
-        let broken = |at: usize, byte: u8| {
-            let mut bytes = good.clone();
-            bytes[at] = byte;
-            bytes
-        };
-        assert_eq!(decode(&broken(3, 0xff)), Err(Fault::FrameTooLong));
-        assert_eq!(decode(&broken(4, 9)), Err(Fault::Version));
-        assert_eq!(decode(&broken(5, 7)), Err(Fault::Undecodable));
-        assert_eq!(decode(&broken(6, !good[6])), Err(Fault::Checksum));
-        assert_eq!(decode(&broken(12, !good[12])), Err(Fault::Checksum));
-        for cut in 0..good.len() {
-            assert!(matches!(decode(&good[..cut]), Ok(Decoded::Incomplete(needed)) if needed > cut));
-        }
-        assert_eq!(messages(&[0xff; 8]), Err(Fault::Undecodable));
-        assert_eq!(messages(&good[HEADER_BYTES..good.len() - 1]), Err(Fault::Undecodable));
-    }
+    reencode(bytes);
 }
+
+fn reencode(body: &[u8]) {
+    let Ok(decoded) = messages(body) else { return };
+    let mut frames = Frames::default();
+    for message in &decoded {
+        frames.push(message).expect("what came in one frame fits into one");
+    }
+    frames.seal();
+    let (mut rest, mut again) = (frames.bytes(), Vec::new());
+    while let Ok(Decoded::Frame { body, .. }) = decode(rest) {
+        again.extend(messages(body).expect("what was encoded here can be decoded"));
+        rest = &rest[HEADER_BYTES + body.len()..];
+    }
+    assert!(rest.is_empty() && again == decoded, "messages changed on their way");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Connections between nodes: TCP, one per pair, on which each side sends frames of many messages. Coordinators dial,
+//! Connections between nodes: TCP, or queues between nodes of one process; one per pair, on which each side sends frames of many messages. Coordinators dial,
 //! workers listen. Before anything else both ends prove that they know the cluster's secret ([`handshake`]); nothing that a
 //! stranger sends reaches a machine. Whatever breaks the rules of a frame closes its connection, is counted as a [`Fault`]
 //! and logged, and harms nobody else.
@@ -15,10 +15,12 @@ use tokio::net::TcpListener;
 pub mod connection;
 pub mod frame;
 pub mod handshake;
+mod near;
 pub(crate) mod peers;
 
 pub use frame::{FRAME_BYTES_MAX, FrameKind};
 pub use handshake::{InvalidSecret, Secret};
+pub use near::Neighbours;
 
 /// Where a node meets its peers, and as whom.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct Endpoint {
     pub durability: Durability,
     /// For a coordinator: what the workers that it met said of the worth of their votes.
     pub met: Met,
+    /// The nodes of this process, which are met without a socket.
+    pub neighbours: Neighbours,
     /// Bounds on what peers may do.
     pub limits: Limits,
 }
@@ -55,10 +59,13 @@ pub enum Durability {
     LoggedAndSynced = 2,
 }
 
-/// What each worker said of the worth of its votes when it was connected to last, by the address that was dialled; shared by
-/// the connections, which learn it, and whoever shows it.
+/// The workers that a coordinator was told of, and what each said of the worth of its votes when it was connected to last, by
+/// the address that was dialled; shared by the connections, which learn it, and whoever shows it.
 #[derive(Clone, Debug, Default)]
-pub struct Met(Arc<Mutex<BTreeMap<String, (NodeId, Durability)>>>);
+pub struct Met {
+    named: Arc<[String]>,
+    said: Arc<Mutex<BTreeMap<String, (NodeId, Durability)>>>,
+}
 
 /// The cluster that a worker is bound to, shared by the driver, which learns it, and the handshakes, which tell it.
 #[derive(Clone, Debug, Default)]
@@ -136,6 +143,7 @@ impl Endpoint {
             dial: Vec::new(),
             durability: Durability::default(),
             met: Met::default(),
+            neighbours: Neighbours::default(),
             limits: Limits::default(),
         }
     }
@@ -144,6 +152,12 @@ impl Endpoint {
     #[must_use]
     pub fn with_durability(self, durability: Durability) -> Self {
         Endpoint { durability, ..self }
+    }
+
+    /// The same, beside these nodes of the same process.
+    #[must_use]
+    pub fn beside(self, neighbours: Neighbours) -> Self {
+        Endpoint { neighbours, ..self }
     }
 
     /// A coordinator's: dials these workers, and again whenever a connection is lost.
@@ -155,9 +169,10 @@ impl Endpoint {
             bound: Bound::default(),
             secret,
             listener: None,
+            met: Met { named: workers.clone().into(), said: Arc::default() },
             dial: workers,
             durability: Durability::default(),
-            met: Met::default(),
+            neighbours: Neighbours::default(),
             limits: Limits::default(),
         }
     }
@@ -179,16 +194,22 @@ impl Durability {
 }
 
 impl Met {
+    /// The addresses that are dialled, whether anybody was met there or not.
+    #[must_use]
+    pub fn named(&self) -> &[String] {
+        &self.named
+    }
+
     /// What this worker said, if it is one of those that were dialled.
     #[must_use]
     pub fn durability(&self, worker: NodeId) -> Option<Durability> {
-        let met = self.0.lock().expect("no holder of this lock panics");
+        let met = self.said.lock().expect("no holder of this lock panics");
         met.values().find(|(node, _)| *node == worker).map(|(_, durability)| *durability)
     }
 
     /// A worker was connected to at this address.
     pub(crate) fn note(&self, address: &str, worker: NodeId, durability: Durability) {
-        self.0.lock().expect("no holder of this lock panics").insert(address.to_owned(), (worker, durability));
+        self.said.lock().expect("no holder of this lock panics").insert(address.to_owned(), (worker, durability));
     }
 }
 

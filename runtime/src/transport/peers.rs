@@ -1,6 +1,6 @@
 //! The peers of a node as its driver sees them: who is connected, over which connection, and what waits to be sent. A
-//! connection of any kind reports [`Inbound`] to the driver and takes what is to be sent from its [`Outbox`]; this file
-//! knows nothing of sockets. It keeps the rule that there is one connection per pair: a newer one replaces the older, the
+//! connection of any kind reports [`Inbound`] to the driver and has a [`Way`] by which messages leave; this file knows
+//! nothing of sockets. It keeps the rule that there is one connection per pair: a newer one replaces the older, the
 //! machine hears that the peer is gone before it hears that it is back, and what the old one still brings is dropped.
 
 use std::collections::HashMap;
@@ -13,6 +13,7 @@ use skein_protocol::step::Peer;
 use tokio::sync::Notify;
 
 use super::frame::Frames;
+use super::near::Queue;
 
 /// Names one connection, for as long as the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +23,22 @@ pub(crate) struct ConnectionId(u64);
 #[derive(Debug)]
 pub(crate) enum Inbound {
     /// It stands, and both ends have proved who they are.
-    Opened { connection: ConnectionId, peer: Peer, outbox: Arc<Outbox> },
+    Opened { connection: ConnectionId, peer: Peer, way: Way },
     /// These messages came in one frame.
     Messages { connection: ConnectionId, from: NodeId, messages: Vec<Message> },
+    /// Messages wait here, which a node of this process has sent.
+    Queued(Arc<Queue>),
     /// It is gone.
     Closed { connection: ConnectionId, node: NodeId },
+}
+
+/// How messages leave over one connection.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    /// As bytes.
+    Far(Arc<Outbox>),
+    /// As they are, to a node of this process.
+    Near(Arc<Queue>),
 }
 
 /// What waits to be sent over one connection: the driver fills it, the connection empties it.
@@ -87,6 +99,11 @@ impl Outbox {
         !state.closed
     }
 
+    /// Whether the connection is to close.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Returns once there may be something to take.
     pub(crate) async fn ready(&self) {
         self.ready.notified().await;
@@ -108,16 +125,27 @@ pub(crate) struct Peers {
 #[derive(Debug)]
 struct Link {
     connection: ConnectionId,
-    outbox: Arc<Outbox>,
+    way: Way,
+    /// What goes to a node of this process with the next flush.
+    pending: Vec<Message>,
     filled: bool,
+}
+
+impl Way {
+    pub(crate) fn close(&self) {
+        match self {
+            Way::Far(outbox) => outbox.close(),
+            Way::Near(queue) => queue.close(),
+        }
+    }
 }
 
 impl Peers {
     /// Takes a new connection up. True if it replaces one: then the peer must be reported gone first.
-    pub(crate) fn opened(&mut self, connection: ConnectionId, node: NodeId, outbox: Arc<Outbox>) -> bool {
-        match self.links.insert(node, Link { connection, outbox, filled: false }) {
+    pub(crate) fn opened(&mut self, connection: ConnectionId, node: NodeId, way: Way) -> bool {
+        match self.links.insert(node, Link { connection, way, pending: Vec::new(), filled: false }) {
             Some(old) => {
-                old.outbox.close();
+                old.way.close();
                 true
             }
             None => false,
@@ -140,12 +168,17 @@ impl Peers {
 
     /// Queues a message; it goes out with the next [`flush`](Self::flush). To somebody who is not connected nothing is
     /// sent. On an error the connection has been closed, and the peer must be reported gone.
-    pub(crate) fn send(&mut self, to: NodeId, message: &Message) -> Result<(), NotQueued> {
+    pub(crate) fn send(&mut self, to: NodeId, message: Message) -> Result<(), NotQueued> {
         let Some(link) = self.links.get_mut(&to) else { return Ok(()) };
-        if let Err(error) = link.outbox.push(message) {
-            link.outbox.close();
-            self.links.remove(&to);
-            return Err(error);
+        match &link.way {
+            Way::Far(outbox) => {
+                if let Err(error) = outbox.push(&message) {
+                    outbox.close();
+                    self.links.remove(&to);
+                    return Err(error);
+                }
+            }
+            Way::Near(_) => link.pending.push(message),
         }
         if !link.filled {
             link.filled = true;
@@ -154,12 +187,21 @@ impl Peers {
         Ok(())
     }
 
-    /// Wakes the connections that have something to send.
-    pub(crate) fn flush(&mut self) {
+    /// Wakes the connections that have something to send. Tells whose queue was too full for it: their connections have been
+    /// closed, and the end of them will be reported as any other.
+    pub(crate) fn flush(&mut self, mut overflowed: impl FnMut(NodeId)) {
         for node in self.filled.drain(..) {
-            if let Some(link) = self.links.get_mut(&node) {
-                link.filled = false;
-                link.outbox.ready.notify_one();
+            let Some(link) = self.links.get_mut(&node) else { continue };
+            link.filled = false;
+            match &link.way {
+                Way::Far(outbox) => outbox.ready.notify_one(),
+                Way::Near(queue) => {
+                    if queue.put(&mut link.pending).is_err() {
+                        link.pending.clear();
+                        queue.close();
+                        overflowed(node);
+                    }
+                }
             }
         }
     }
@@ -184,11 +226,11 @@ mod tests {
         let mut peers = Peers::default();
         let (first, second) = (ConnectionId::next(), ConnectionId::next());
         let (old, new) = (Outbox::new(100), Outbox::new(100));
-        assert!(!peers.opened(first, NODE, old.clone()));
-        assert!(peers.opened(second, NODE, new.clone()));
+        assert!(!peers.opened(first, NODE, Way::Far(old.clone())));
+        assert!(peers.opened(second, NODE, Way::Far(new.clone())));
         assert!(!peers.is_current(first, NODE));
         assert!(!peers.closed(first, NODE), "the old connection's end says nothing about the peer");
-        peers.send(NODE, &MESSAGE).unwrap();
+        peers.send(NODE, MESSAGE).unwrap();
         let mut taken = Frames::default();
         assert!(!old.take(&mut taken), "the old connection is to close");
         assert!(taken.is_empty());
@@ -202,11 +244,11 @@ mod tests {
     fn a_peer_that_takes_nothing_is_cut_off_at_the_bound() {
         let mut peers = Peers::default();
         let outbox = Outbox::new(100);
-        peers.opened(ConnectionId::next(), NODE, outbox.clone());
-        let queued = (0..1_000).take_while(|_| peers.send(NODE, &MESSAGE).is_ok()).count();
+        peers.opened(ConnectionId::next(), NODE, Way::Far(outbox.clone()));
+        let queued = (0..1_000).take_while(|_| peers.send(NODE, MESSAGE).is_ok()).count();
         assert!((10..1_000).contains(&queued), "{queued} messages were queued");
         assert!(!outbox.take(&mut Frames::default()), "its connection is to close");
-        assert_eq!(peers.send(NODE, &MESSAGE), Ok(()), "nothing is sent to somebody who is gone");
+        assert_eq!(peers.send(NODE, MESSAGE), Ok(()), "nothing is sent to somebody who is gone");
         assert_eq!(peers.len(), 0);
     }
 }

@@ -7,13 +7,15 @@
 //! ```text
 //! 0 name                        node, cluster, view, standing, copy; clean: closed in order
 //! 1 copy table key              -> Stored
-//! 2 incarnation sequence        -> Prepared      numbers in keys are big-endian, so that they sort;
-//! 3 incarnation sequence        -> Decided       values are in postcard's encoding
+//! 2 bundle                      -> Prepared ...  numbers in keys are big-endian, so that they sort;
+//! 3 bundle                      -> Decided ...   values are in postcard's encoding
 //! 4 incarnation                 -> low-water mark
 //! ```
 //!
 //! A learner starts over with an empty store: that is the next copy number, and the records of earlier copies are removed bit
 //! by bit with the groups that follow, so that nobody waits for it (R9).
+
+mod bundle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -27,15 +29,16 @@ use skein_protocol::id::{ClusterId, Incarnation, NodeId, TxnId, ViewNumber};
 use skein_protocol::membership::view::Standing;
 use skein_protocol::message::Outcome;
 use skein_protocol::operation::{Key, TableId};
-use skein_protocol::record::{Decided, Record, Snapshot};
+use skein_protocol::record::{Decided, Prepared, Record, Snapshot};
 use tracing::warn;
 
 use super::{Opened, Recovery, SyncPolicy, Wal};
 use crate::disk::{Database, DiskError, sync_file};
 use crate::transport::frame::Growing;
+use bundle::Bundles;
 
-/// The format that is written, and the newest that is read.
-const FORMAT: u32 = 1;
+/// The format that is written, and the only one that is read.
+const FORMAT: u32 = 3;
 
 const DATA: u8 = 1;
 const PREPARED: u8 = 2;
@@ -47,6 +50,7 @@ const CLUSTER_KEY: &[u8] = b"\0cluster";
 const VIEW_KEY: &[u8] = b"\0view";
 const STANDING_KEY: &[u8] = b"\0standing";
 const COPY_KEY: &[u8] = b"\0copy";
+const STAMP_KEY: &[u8] = b"\0stamp";
 const CLEAN_KEY: &[u8] = b"\0clean";
 
 /// Records of earlier copies that are removed with one group.
@@ -62,12 +66,14 @@ struct Sled {
     copy: u32,
     /// Whether records of earlier copies may be left.
     leftovers: bool,
-    /// Transactions that are prepared.
-    prepared: BTreeSet<TxnId>,
+    prepared: Bundles,
+    decided: Bundles,
     /// The view of each decision that is remembered, to find those that a record forgets.
-    decided: BTreeMap<TxnId, ViewNumber>,
+    views: BTreeMap<TxnId, ViewNumber>,
     /// The runs that have a low-water mark.
     forgotten: BTreeSet<Incarnation>,
+    /// The greatest age stamp of what was prepared.
+    stamp: u64,
     /// Where values are encoded.
     buffer: Vec<u8>,
     path: PathBuf,
@@ -81,7 +87,7 @@ pub fn open(data: &Path, policy: SyncPolicy) -> Result<Opened, DiskError> {
     let mark = path.join(MARK);
     let mut set_aside = None;
     let mut opened = read(&path);
-    if mark.exists() && !matches!(opened, Err(DiskError::Locked(_))) {
+    if mark.exists() && !matches!(opened, Err(DiskError::Locked(_) | DiskError::Full { .. })) {
         drop(opened);
         set_aside = Some(move_aside(data, &path)?);
         opened = read(&path);
@@ -102,12 +108,13 @@ pub fn open(data: &Path, policy: SyncPolicy) -> Result<Opened, DiskError> {
         marked.map_err(|error| DiskError::Io { path: path.clone(), error })?;
     }
 
-    let Found { snapshot, clean, copy, leftovers, .. } = found;
+    let Found { snapshot, clean, copy, leftovers, prepared, decided, .. } = found;
     let recovery = Recovery { created, clean, set_aside, ..Recovery::of(&snapshot, start.elapsed()) };
-    let decided = snapshot.decided.iter().map(|(txn, decided)| (*txn, decided.view)).collect();
+    let views = snapshot.decided.iter().map(|(txn, decided)| (*txn, decided.view)).collect();
     let forgotten = snapshot.forgotten.keys().copied().collect();
-    let prepared = snapshot.prepared.keys().copied().collect();
-    let engine = Sled { database, copy, leftovers, prepared, decided, forgotten, buffer: Vec::new(), path };
+    let stamp = snapshot.stamp;
+    let buffer = Vec::new();
+    let engine = Sled { database, copy, leftovers, prepared, decided, views, forgotten, stamp, buffer, path };
     let engine = Box::new(engine);
     Ok(Opened { engine, snapshot, recovery })
 }
@@ -134,11 +141,21 @@ struct Found {
     copy: u32,
     leftovers: bool,
     snapshot: Snapshot,
+    prepared: Bundles,
+    decided: Bundles,
 }
 
 /// Opens the database and puts the snapshot together from all that is there.
 fn read(path: &Path) -> Result<(Database, Found), DiskError> {
-    let mut found = Found { node: None, clean: false, copy: 0, leftovers: false, snapshot: Snapshot::new(NodeId(0)) };
+    let mut found = Found {
+        node: None,
+        clean: false,
+        copy: 0,
+        leftovers: false,
+        snapshot: Snapshot::new(NodeId(0)),
+        prepared: Bundles::new(PREPARED),
+        decided: Bundles::new(DECIDED),
+    };
     let database = Database::open(path, FORMAT, |key, value| found.take(key, value))?;
     Ok((database, found))
 }
@@ -151,6 +168,7 @@ impl Found {
             CLEAN_KEY => self.clean = true,
             CLUSTER_KEY => snapshot.cluster = Some(ClusterId(u128::from_be_bytes(number(value)?))),
             VIEW_KEY => snapshot.view = ViewNumber(u64::from_be_bytes(number(value)?)),
+            STAMP_KEY => snapshot.stamp = u64::from_be_bytes(number(value)?),
             // The copy's number sorts before all records.
             COPY_KEY => self.copy = u32::from_be_bytes(number(value)?),
             STANDING_KEY => snapshot.standing = Some(decode(value)?),
@@ -159,10 +177,18 @@ impl Found {
                 snapshot.records.insert(Key::new(TableId(*table), bytes), decode(value)?);
             }
             [PREPARED, name @ ..] => {
-                snapshot.prepared.insert(txn(name)?, decode(value)?);
+                let number = u64::from_be_bytes(number(name)?);
+                each(value, |prepared: Prepared, encoded| {
+                    self.prepared.found(number, prepared.txn, encoded);
+                    snapshot.prepared.insert(prepared.txn, prepared);
+                })?;
             }
             [DECIDED, name @ ..] => {
-                snapshot.decided.insert(txn(name)?, decode(value)?);
+                let number = u64::from_be_bytes(number(name)?);
+                each(value, |(txn, decided): (TxnId, Decided), encoded| {
+                    self.decided.found(number, txn, encoded);
+                    snapshot.decided.insert(txn, decided);
+                })?;
             }
             [FORGOTTEN, name @ ..] => {
                 let incarnation = Incarnation(u64::from_be_bytes(number(name)?));
@@ -178,12 +204,6 @@ fn number<const N: usize>(bytes: &[u8]) -> Result<[u8; N], String> {
     bytes.try_into().map_err(|_| format!("a number has {} bytes, not {N}", bytes.len()))
 }
 
-fn txn(name: &[u8]) -> Result<TxnId, String> {
-    let both = u128::from_be_bytes(number(name)?);
-    // The upper and the lower half.
-    Ok(TxnId { incarnation: Incarnation((both >> 64) as u64), sequence: both as u64 })
-}
-
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
@@ -191,11 +211,14 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     }
 }
 
-fn txn_key(kind: u8, txn: TxnId) -> [u8; 17] {
-    let mut key = [kind; 17];
-    key[1..9].copy_from_slice(&txn.incarnation.0.to_be_bytes());
-    key[9..17].copy_from_slice(&txn.sequence.to_be_bytes());
-    key
+/// Shows each of the values that stand behind each other, with its bytes.
+fn each<T: DeserializeOwned>(mut bytes: &[u8], mut visit: impl FnMut(T, &[u8])) -> Result<(), String> {
+    while !bytes.is_empty() {
+        let (value, rest) = postcard::take_from_bytes(bytes).map_err(|_| "a value can't be decoded")?;
+        visit(value, &bytes[..bytes.len() - rest.len()]);
+        bytes = rest;
+    }
+    Ok(())
 }
 
 fn incarnation_key(incarnation: Incarnation) -> [u8; 9] {
@@ -238,8 +261,13 @@ impl Sled {
                 return records.iter().map(|(key, stored)| self.put(&data_key(self.copy, key), stored)).sum();
             }
             Record::Prepared(prepared) => {
-                self.prepared.insert(prepared.txn);
-                return self.put(&txn_key(PREPARED, prepared.txn), prepared);
+                if prepared.age.stamp > self.stamp {
+                    self.stamp = prepared.age.stamp;
+                    self.database.put(STAMP_KEY, &self.stamp.to_be_bytes());
+                }
+                self.encode(prepared);
+                self.prepared.put(prepared.txn, &self.buffer);
+                return self.buffer.len();
             }
             Record::Committed { txn, view, writes } => {
                 let decided = self.decide(*txn, *view, Outcome::Committed);
@@ -258,20 +286,20 @@ impl Sled {
             Record::Aborted { txn, view } => return self.decide(*txn, *view, Outcome::Aborted),
             Record::Forgot { incarnation, below } => {
                 let txn = |sequence| TxnId { incarnation: *incarnation, sequence };
-                let gone: Vec<TxnId> = self.decided.range(txn(0)..txn(*below)).map(|(txn, _)| *txn).collect();
+                let gone: Vec<TxnId> = self.views.range(txn(0)..txn(*below)).map(|(txn, _)| *txn).collect();
                 for txn in gone {
-                    self.decided.remove(&txn);
-                    self.database.remove(&txn_key(DECIDED, txn));
+                    self.views.remove(&txn);
+                    self.decided.remove(txn);
                 }
                 self.forgotten.insert(*incarnation);
                 self.database.put(&incarnation_key(*incarnation), &below.to_be_bytes());
             }
             Record::ForgotViews { before } => {
-                let Sled { decided, database, .. } = self;
-                decided.retain(|txn, view| {
+                let Sled { decided, views, .. } = self;
+                views.retain(|txn, view| {
                     let kept = *view >= *before;
                     if !kept {
-                        database.remove(&txn_key(DECIDED, *txn));
+                        decided.remove(*txn);
                     }
                     kept
                 });
@@ -281,10 +309,11 @@ impl Sled {
     }
 
     fn decide(&mut self, txn: TxnId, view: ViewNumber, outcome: Outcome) -> usize {
-        self.decided.insert(txn, view);
-        self.prepared.remove(&txn);
-        self.database.remove(&txn_key(PREPARED, txn));
-        self.put(&txn_key(DECIDED, txn), &Decided { view, outcome })
+        self.views.insert(txn, view);
+        self.prepared.remove(txn);
+        self.encode(&(txn, Decided { view, outcome }));
+        self.decided.put(txn, &self.buffer);
+        self.buffer.len()
     }
 
     /// Empties the store, and what speaks of it.
@@ -292,12 +321,9 @@ impl Sled {
         self.copy += 1;
         self.leftovers = true;
         self.database.put(COPY_KEY, &self.copy.to_be_bytes());
-        for txn in std::mem::take(&mut self.prepared) {
-            self.database.remove(&txn_key(PREPARED, txn));
-        }
-        for txn in std::mem::take(&mut self.decided).into_keys() {
-            self.database.remove(&txn_key(DECIDED, txn));
-        }
+        self.prepared.clear();
+        self.decided.clear();
+        self.views.clear();
     }
 
     /// Removes some records of earlier copies.
@@ -308,10 +334,14 @@ impl Sled {
         Ok(())
     }
 
-    fn put<T: Serialize>(&mut self, key: &[u8], value: &T) -> usize {
+    fn encode<T: Serialize>(&mut self, value: &T) {
         self.buffer.clear();
         let growing = Growing(&mut self.buffer);
         postcard::serialize_with_flavor(value, growing).expect("records are plain data and memory grows");
+    }
+
+    fn put<T: Serialize>(&mut self, key: &[u8], value: &T) -> usize {
+        self.encode(value);
         self.database.put(key, &self.buffer[..]);
         key.len() + self.buffer.len()
     }
@@ -319,10 +349,13 @@ impl Sled {
 
 impl Wal for Sled {
     fn append(&mut self, records: &[Record]) -> Result<u64, DiskError> {
+        self.database.require_room()?;
         if self.leftovers {
             self.remove_leftovers()?;
         }
         let bytes: usize = records.iter().map(|record| self.fold(record)).sum();
+        self.prepared.write(&mut self.database);
+        self.decided.write(&mut self.database);
         self.database.apply()?;
         Ok(bytes as u64)
     }

@@ -169,7 +169,11 @@ impl Shared {
                 return Ok(());
             }
             if !records.is_empty() {
-                let bytes = engine.append(&records)?;
+                let bytes = match engine.append(&records) {
+                    // Closed in order, even a log that is synced at an interval is trusted when there is room again.
+                    Err(full @ DiskError::Full { .. }) => return engine.close().and(Err(full)),
+                    appended => appended?,
+                };
                 metrics.appended_bytes.inc_by(bytes);
                 metrics.appended_records.inc_by(records.len() as u64);
                 match sync {

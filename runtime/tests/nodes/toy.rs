@@ -39,6 +39,8 @@ pub struct Toy {
     peers: BTreeMap<NodeId, ()>,
     asked: BTreeMap<TxnId, RequestId>,
     unsynced: VecDeque<(NodeId, TxnId)>,
+    /// Whether it has logged its cluster, which it does with the first decision.
+    bound: bool,
 }
 
 pub fn txn(sequence: u64) -> TxnId {
@@ -65,7 +67,7 @@ impl Machine for Toy {
             Input::Request { id, request: Request::Outcome { txn } } => self.asked(id, txn, out),
             Input::Request { id, .. } => out.push(Output::Reply { id, reply: Reply::Outcome(KnownOutcome::NotKnown) }),
             Input::Message { from, message: Message::Decide { txn, .. } } => {
-                if self.unsynced.is_empty() && txn.sequence == 1 {
+                if !std::mem::replace(&mut self.bound, true) {
                     out.push(Output::Persist(Record::Bound { cluster: CLUSTER }));
                     self.unsynced.push_back((from, TxnId { incarnation: Incarnation(0), sequence: 0 }));
                 }
@@ -110,7 +112,10 @@ impl Toy {
             _ => {
                 self.asked.insert(txn, id);
                 for to in self.peers.keys() {
-                    out.push(Output::Send { to: *to, message: Message::Decide { txn, view: VIEW, outcome: Outcome::Aborted } });
+                    out.push(Output::Send {
+                        to: *to,
+                        message: Message::Decide { txn, view: VIEW, outcome: Outcome::Aborted, versions: vec![] },
+                    });
                 }
             }
         }

@@ -12,7 +12,7 @@ use skein_sim::model::{without, worlds};
 #[derive(Parser, Debug)]
 #[command(about = "Explores the protocol of Skein in small worlds")]
 struct Settings {
-    /// Worlds to explore; all of them unless told.
+    /// Worlds to explore; all of them unless told, but for `everything`, the largest.
     worlds: Vec<String>,
     /// Leave each rule out and look for the break.
     #[arg(long)]
@@ -60,7 +60,10 @@ fn main() -> ExitCode {
 
 fn explore_worlds(settings: &Settings) -> bool {
     let wanted = |name: &str| settings.worlds.is_empty() || settings.worlds.iter().any(|world| world == name);
-    let scenarios: Vec<_> = worlds::all().into_iter().filter(|scenario| wanted(scenario.name)).collect();
+    let mut scenarios: Vec<_> = worlds::all().into_iter().filter(|scenario| wanted(scenario.name)).collect();
+    if settings.worlds.iter().any(|world| world == "everything") {
+        scenarios.push(worlds::everything());
+    }
     println!("{:<12} {:>11} {:>9} {:>11}", "world", "states", "seconds", "states/s");
     let mut sound = !scenarios.is_empty();
     for scenario in scenarios {
@@ -84,7 +87,7 @@ fn explore_worlds(settings: &Settings) -> bool {
 
 fn leave_rules_out(settings: &Settings) -> bool {
     let mut all_found = true;
-    for without in without::all() {
+    for without in without::all().into_iter().chain(without::mistakes()) {
         let name = format!("{:?}", without.omission);
         if !settings.worlds.is_empty() && !settings.worlds.contains(&name) {
             continue;

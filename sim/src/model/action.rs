@@ -189,6 +189,7 @@ impl World {
             Timer::Sweep => self.left.coordinator_sweeps,
             Timer::ViewChange => self.left.view_changes,
             Timer::Retry => self.left.retries,
+            Timer::Join => self.left.joins,
         }
     }
 }

@@ -129,7 +129,7 @@ fn speaks_of(message: &Message, record: &Record) -> bool {
         (Message::Acknowledged { txn, .. }, Record::Committed { txn: decided, .. } | Record::Aborted { txn: decided, .. }) => {
             decided == txn
         }
-        (Message::Sealed(report), Record::Sealed { view }) => *view == report.view,
+        (Message::Sealed(report), Record::Sealed { view, .. }) => *view == report.view,
         (Message::Sealed(report), Record::Prepared(prepared)) => report.prepared.iter().any(|it| it.txn == prepared.txn),
         (Message::Sealed(report), Record::Committed { txn, .. } | Record::Aborted { txn, .. }) => {
             report.decided.iter().any(|(decided, _)| decided == txn)

@@ -157,6 +157,7 @@ impl World {
             Timer::Sweep => self.left.coordinator_sweeps -= 1,
             Timer::ViewChange => self.left.view_changes -= 1,
             Timer::Retry => self.left.retries -= 1,
+            Timer::Join => self.left.joins -= 1,
         }
     }
 

@@ -11,6 +11,7 @@ use skein_protocol::step::{Reply, Timer};
 use super::ClusterModel;
 use super::client::Client;
 use super::world::{WorkerProcess, World};
+use crate::part::Part;
 
 /// A promise that holds at every moment.
 pub struct Promise {
@@ -30,7 +31,7 @@ pub const COMMITTED_STAYS: Promise = Promise { name: "committed stays", keeps: c
 pub const ABORTED_NEVER_WAS: Promise = Promise { name: "aborted never was", keeps: aborted_never_was };
 /// A client hears one answer to its request, and later questions never contradict it or each other.
 pub const ONE_ANSWER: Promise = Promise { name: "one answer", keeps: one_answer };
-/// A request takes effect once, however often it was tried.
+/// A request takes effect once, however often it was tried, and under no other id than the one that its client was told.
 pub const ONCE: Promise = Promise { name: "once", keeps: once };
 /// How the first active view above a transaction's own settles it, so it stays.
 pub const SETTLED_STANDS: Promise = Promise { name: "settled stands", keeps: settled_stands };
@@ -134,7 +135,12 @@ fn one_answer(_: &ClusterModel, world: &World) -> bool {
 
 fn once(_: &ClusterModel, world: &World) -> bool {
     let applied = |request| world.history.attempts(request).filter(|txn| world.history.applied.contains(txn)).count();
-    (0..world.clients.len()).all(|request| applied(request) <= 1)
+    // Who was told *unknown* was told of one transaction; after that no other is tried.
+    let other = |request: usize, told: TxnId| {
+        world.history.attempts(request).any(|txn| txn != told && world.history.applied.contains(&txn))
+    };
+    let untold = |(request, client): (usize, &Part<Client>)| client.in_doubt().is_none_or(|told| !other(request, told));
+    (0..world.clients.len()).all(|request| applied(request) <= 1) && world.clients.iter().enumerate().all(untold)
 }
 
 fn settled_stands(_: &ClusterModel, world: &World) -> bool {

@@ -28,6 +28,8 @@ pub struct Bounds {
     pub view_changes: u8,
     /// Refused transactions are tried again.
     pub retries: u8,
+    /// How often workers that want to join are taken in.
+    pub joins: u8,
     /// A client asks how a transaction ended that it had no answer for.
     pub questions: u8,
 }

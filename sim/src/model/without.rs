@@ -7,6 +7,7 @@ use skein_protocol::operation::Expect;
 use super::network::Order;
 use super::property;
 use super::scenario::{Bounds, Scenario, put};
+use super::worlds;
 
 /// A rule left out.
 #[derive(Clone, Debug)]
@@ -37,6 +38,20 @@ pub fn all() -> Vec<Without> {
         without("R6", Omission::AcknowledgeUnsynced, refusing(Bounds { worker_restarts: 1, ..one_left })),
         without("R6", Omission::SealUnsynced, writing(Bounds { worker_restarts: 2, ..leader_dies })),
         without("R7", Omission::ForgetApplied, writing(Bounds { worker_restarts: 1, coordinator_sweeps: 1, ..once })),
+    ]
+}
+
+/// Mistakes that no rule names and that must be seen all the same.
+pub fn mistakes() -> Vec<Without> {
+    let once = Bounds::default();
+    let one_left = Bounds { cuts: 1, view_changes: 1, ..once };
+    vec![
+        without("-", Omission::OneVoteLess, writing(once)),
+        without("-", Omission::AbortLost, refusing(one_left)),
+        without("-", Omission::SealAborts, writing(Bounds { coordinator_restarts: 1, ..once })),
+        without("-", Omission::UnknownAsAborted, writing(Bounds { coordinator_sweeps: 1, ..once })),
+        without("-", Omission::RetryCommitted, writing(one_left)),
+        without("-", Omission::IgnorePrepared, worlds::overtaken()),
     ]
 }
 

@@ -7,6 +7,7 @@
 //! ended; [`ALL_END`] says that there is none. [`crate::model`] has the promises about outcomes.
 
 use skein_protocol::id::{Age, ClusterId, Incarnation, NodeId, TxnId, ViewNumber};
+use skein_protocol::membership::view::Standing;
 use skein_protocol::message::{Message, NoReason, Outcome, Prepare, Seal, Vote};
 use skein_protocol::node::worker::{Worker, WorkerConfig};
 use skein_protocol::omission::Omissions;
@@ -135,7 +136,7 @@ impl WaitingModel {
     fn decide(&self, next: &mut Waiting, run: usize, outcome: Outcome) {
         let txn = WaitingModel::txn(run, next.runs[run].attempt);
         next.runs[run].phase = if outcome == Outcome::Committed { Phase::Committed } else { Phase::Aborting(0) };
-        self.send_all(next, run, &Message::Decide { txn, view: VIEW, outcome });
+        self.send_all(next, run, &Message::Decide { txn, view: VIEW, outcome, versions: Vec::new() });
     }
 
     fn coordinator_hears(&self, next: &mut Waiting, run: usize, message: &Message) {
@@ -212,7 +213,7 @@ impl Model for WaitingModel {
                 let peer = Peer { node: node(run), role: Role::Coordinator, address: String::new(), cluster: None };
                 worker_hears(&mut world, worker, Input::Connected(peer));
             }
-            let seal = Message::Seal(Seal { cluster: ClusterId(7), view: VIEW, last_active: None });
+            let seal = Message::Seal(Seal { cluster: ClusterId(7), view: VIEW, standing: Standing::Member, last_active: None });
             let activate = Message::Activate { view: VIEW, outcomes: Vec::new() };
             for message in [seal, activate] {
                 worker_hears(&mut world, worker, Input::Message { from: node(0), message });

@@ -2,6 +2,7 @@
 //! whether it would see them broken. Each rule is left out once, and each promise is broken once by hand.
 
 mod omissions;
+mod simulation;
 mod violations;
 mod waiting;
 mod worlds;

@@ -10,7 +10,8 @@ use skein_sim::model::without;
 const STATES_MAX: usize = 3_000_000;
 
 fn is_found(omission: Omission) {
-    let without = without::all().into_iter().find(|without| without.omission == omission).expect("listed");
+    let without =
+        without::all().into_iter().chain(without::mistakes()).find(|without| without.omission == omission).expect("listed");
     let findings = find_break(&without.scenario, &without.promises, STATES_MAX);
     let broken = findings.discoveries.iter().find(|found| without.promises.contains(&found.name));
     let broken = broken.unwrap_or_else(|| panic!("{omission:?} is not noticed in {} states", findings.states));
@@ -65,6 +66,13 @@ fn r6_a_seal_before_its_sync() {
 #[test]
 fn r7_a_transaction_forgotten_before_all_have_it_synced() {
     is_found(Omission::ForgetApplied);
+}
+
+#[test]
+fn mistakes_that_no_rule_names() {
+    let mistakes: Vec<_> = without::mistakes().into_iter().map(|without| without.omission).collect();
+    assert!(!mistakes.is_empty());
+    mistakes.into_iter().for_each(is_found);
 }
 
 /// The worlds break for want of the rule, not for their own sake. Those with a worker that refuses are parts of the world

@@ -190,6 +190,14 @@ fn a_request_applied_under_two_ids_took_effect_twice() {
 }
 
 #[test]
+fn a_request_applied_under_another_id_than_its_client_was_told_took_effect_unseen() {
+    breaks(&property::ONCE, |world| {
+        reply(world, &[Reply::Unknown { txn: txn(2) }]);
+        ran(world, &[0], true);
+    });
+}
+
+#[test]
 fn what_was_settled_as_aborted_must_not_be_applied() {
     breaks(&property::SETTLED_STANDS, |world| {
         ran(world, &[0], true);

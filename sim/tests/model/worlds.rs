@@ -27,17 +27,17 @@ fn one_transaction_without_faults() {
 
 #[test]
 fn the_first_view_forms_while_its_leader_dies() {
-    assert_eq!(hold(worlds::formation()), 91_724);
+    assert_eq!(hold(worlds::formation()), 146_256);
 }
 
 #[test]
 fn leaders_that_die_within_a_view_change() {
-    assert_eq!(hold(worlds::leaders()), 257_512);
+    assert_eq!(hold(worlds::leaders()), 314_582);
 }
 
 #[test]
 fn workers_that_restart_without_what_was_not_synced() {
-    assert_eq!(hold(worlds::restarts()), 39_433);
+    assert_eq!(hold(worlds::restarts()), 46_820);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn transactions_that_stay_in_doubt_for_too_long() {
 
 #[test]
 fn three_workers_and_a_leader_that_dies() {
-    assert_eq!(hold(worlds::three()), 9_511);
+    assert_eq!(hold(worlds::three()), 11_111);
 }
 
 #[test]
@@ -61,13 +61,18 @@ fn readers_while_a_connection_is_lost() {
 }
 
 #[test]
+fn readers_that_overtake_decisions() {
+    assert_eq!(hold(worlds::overtaken()), 2_601);
+}
+
+#[test]
 fn digests_while_transactions_run() {
     assert_eq!(hold(worlds::digests()), 4_538);
 }
 
 #[test]
 fn an_empty_worker_in_the_place_of_one_that_died() {
-    assert_eq!(hold(worlds::strangers()), 17_214);
+    assert_eq!(hold(worlds::strangers()), 20_294);
 }
 
 #[test]

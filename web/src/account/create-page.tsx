@@ -54,7 +54,7 @@ export function CreatePage() {
           ; an account made here has the name and email address as well.
         </p>
       )}
-      <Form className="account-form" onSubmit={submit}>
+      <Form className="account-form" validationBehavior="aria" onSubmit={submit}>
         <Field
           {...field("username")}
           label="Username"
@@ -78,8 +78,8 @@ export function CreatePage() {
         <p role="status" className="account-note-plain">
           {pending && state.unknown && "Whether the account was made is not known yet. Asking …"}
         </p>
-        <Button look="strong" type="submit" isPending={pending}>
-          {pending ? "Creating …" : "Create the account"}
+        <Button look="strong" type="submit" busyText={pending ? "Creating …" : undefined}>
+          Create the account
         </Button>
       </Form>
       <p>

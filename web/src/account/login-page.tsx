@@ -56,7 +56,7 @@ export function LoginPage() {
           write under any name.
         </p>
       )}
-      <Form className="account-form" onSubmit={(event) => void submit(event)}>
+      <Form className="account-form" validationBehavior="aria" onSubmit={(event) => void submit(event)}>
         <Field
           label="Username"
           name="username"
@@ -81,8 +81,8 @@ export function LoginPage() {
         <p role="alert" className="account-refusal">
           {faults.form}
         </p>
-        <Button look="strong" type="submit" isPending={pending}>
-          {pending ? "Logging in …" : "Log in"}
+        <Button look="strong" type="submit" busyText={pending ? "Logging in …" : undefined}>
+          Log in
         </Button>
       </Form>
       {withPassword && (

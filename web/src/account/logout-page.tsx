@@ -3,10 +3,14 @@ import { useState } from "react";
 import { Link } from "react-aria-components";
 import { explain } from "../api/problem.ts";
 import { paths } from "../shell/paths.ts";
+import { currentReader } from "../tweets/readers.ts";
 import { Button } from "../ui/button.tsx";
 import { Heading } from "../ui/heading.tsx";
 import { useStore } from "../ui/use-store.ts";
 import { session } from "./session.ts";
+
+/** Writes under way need the session; this is how long leaving waits for them. */
+const writesAnsweredWithinMs = 3_000;
 
 export function LogoutPage() {
   const who = useStore(session);
@@ -17,6 +21,7 @@ export function LogoutPage() {
   async function logOut() {
     setPending(true);
     setRefusal(null);
+    await currentReader()?.outbox.drain(writesAnsweredWithinMs);
     const problem = await session.logOut();
     setPending(false);
     setDone(problem === null);
@@ -49,8 +54,8 @@ export function LogoutPage() {
           {refusal}
         </p>
       )}
-      <Button look="strong" isPending={pending} onPress={() => void logOut()} autoFocus>
-        {pending ? "Logging out …" : "Log out"}
+      <Button look="strong" busyText={pending ? "Logging out …" : undefined} onPress={() => void logOut()} autoFocus>
+        Log out
       </Button>
     </section>
   );

@@ -16,9 +16,14 @@ export type SessionState =
 export type Refusal = Problem | "unreachable" | null;
 
 class Session extends Store<SessionState> {
+  /** All tabs share one cookie: who logs in or out in one of them does so in all. */
+  private readonly otherTabs = new BroadcastChannel("skein.session");
+
   constructor() {
     super({ kind: "asking", unanswered: 0 });
     void this.ask();
+    this.otherTabs.addEventListener("message", () => void this.check());
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && void this.check());
   }
 
   async logIn(username: string, password: string | null): Promise<Refusal> {
@@ -31,6 +36,7 @@ class Session extends Store<SessionState> {
       const { error, response } = await api.DELETE("/api/login");
       if (!response.ok && response.status !== 401) return problemFrom(response.status, error);
       this.set({ kind: "nobody", wasLost: false });
+      this.otherTabs.postMessage("changed");
       return null;
     } catch {
       return "unreachable";
@@ -49,9 +55,24 @@ class Session extends Store<SessionState> {
       const { data, error, response } = await request();
       if (data === undefined) return problemFrom(response.status, error);
       this.set({ kind: "somebody", username: data.username });
+      this.otherTabs.postMessage("changed");
       return null;
     } catch {
       return "unreachable";
+    }
+  }
+
+  /** Asks whether the cookie is still the one of the person shown here. */
+  private async check(): Promise<void> {
+    if (this.state.kind === "asking") return;
+    try {
+      const { data, response } = await api.GET("/api/login");
+      if (response.status === 401) this.lost();
+      else if (data !== undefined && (this.state.kind !== "somebody" || this.state.username !== data.username)) {
+        this.set({ kind: "somebody", username: data.username });
+      }
+    } catch {
+      // The connection's own signs tell of that.
     }
   }
 

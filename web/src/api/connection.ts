@@ -10,11 +10,13 @@ const missesBeforeUnreachable = 2;
 
 export class Connection extends Store<Reachability> {
   private misses = 0;
+  private online = true;
 
   constructor() {
     super("reachable");
   }
 
+  /** A server that answers is reachable, even where the browser sees no network: it may be this very machine. */
   reached(): void {
     this.misses = 0;
     this.set("reachable");
@@ -22,16 +24,15 @@ export class Connection extends Store<Reachability> {
 
   missed(): void {
     this.misses += 1;
-    if (this.state !== "offline" && this.misses >= missesBeforeUnreachable) this.set("unreachable");
+    if (!this.online) this.set("offline");
+    else if (this.misses >= missesBeforeUnreachable) this.set("unreachable");
   }
 
   /** The browser says that there is, or is not, a network at all. */
   network(online: boolean): void {
+    this.online = online;
     if (!online) this.set("offline");
-    else if (this.state === "offline") {
-      this.misses = 0;
-      this.set("reachable");
-    }
+    else if (this.state === "offline") this.reached();
   }
 }
 

@@ -38,6 +38,13 @@ function sentence(text: string): string {
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }
 
+/** Overload, no view, contention, a rate limit: the same request may succeed in a moment. */
+const passing = new Set([715, 716, 718, 720]);
+
+export function isPassing({ code, status }: Problem): boolean {
+  return code === null ? status === 503 || status === 429 : passing.has(code);
+}
+
 /** A sentence for a person. */
 export function explain(problem: Problem): string {
   switch (problem.code) {

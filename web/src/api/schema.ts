@@ -27,7 +27,7 @@ export interface paths {
         };
         /**
          * How the cluster stands
-         * @description The view and its members, the digest of every replica at a common point, and what is under way.
+         * @description The view and its members, the workers beside them, the digest of every replica at a common point, and what is under way.
          */
         get: operations["getCluster"];
         put?: never;
@@ -50,7 +50,8 @@ export interface paths {
         put?: never;
         /**
          * Log in
-         * @description Sets the cookie `skein_session`. Where people log in by name alone (`/api/settings` tells) the account is made on the way.
+         * @description Sets the cookie `skein_session`, named `__Host-skein_session` where it is Secure, and ends the session that was sent along.
+         *     Where people log in by name alone (`/api/settings` tells) the account is made on the way.
          *     A wrong username takes as long as a wrong password. An `Idempotency-Key` is taken but changes nothing: a repeat begins
          *     another session.
          */
@@ -231,6 +232,11 @@ export interface components {
             /** @description The members of the active view. */
             members: components["schemas"]["ClusterMember"][];
             /**
+             * @description The workers that were named in the settings, or are connected, and are no members of the active view: not met yet, or
+             *     left out. They hold nothing that counts as a copy.
+             */
+            others: components["schemas"]["OtherWorker"][];
+            /**
              * Format: int64
              * @description The number of the view that is being changed to; null if none is.
              */
@@ -329,6 +335,18 @@ export interface components {
              */
             username: string;
         };
+        /** @description A worker that is no member of the active view. */
+        OtherWorker: {
+            /**
+             * @description Its address, as named in the settings.
+             * @example 127.0.0.1:7003
+             */
+            address: string;
+            /** @description Whether it is connected now. */
+            connected: boolean;
+            /** @description Its identity; null while nobody answers at its address. */
+            node: string | null;
+        };
         /**
          * @description The kind of problem as a number that never changes.
          *
@@ -346,7 +364,7 @@ export interface components {
          *     | 704 | 404 | There is nothing at this path. |
          *     | 705 | 405 | The path does not take this method; `Allow` lists those that it takes. |
          *     | 706 | 412 | The tweet has another version than the one named in If-Match. |
-         *     | 707 | 415 | The body is of another media type than application/json. |
+         *     | 707 | 415 | The body is of another media type, charset or encoding than plain application/json. |
          *     | 708 | 400 | The body is not the JSON document that was expected. |
          *     | 709 | 400 | A parameter or header is malformed. |
          *     | 710 | 413 | The body is longer than allowed. |
@@ -364,10 +382,11 @@ export interface components {
          *     | 722 | 504 | The answer took longer than allowed; what was asked for may have happened. |
          *     | 723 | 414 | The path or query is longer than allowed. |
          *     | 724 | 502 | This coordinator stopped before it had an answer; what was asked for may have happened. |
+         *     | 725 | 421 | The Host header names another server than this one. |
          *     | 799 | 500 | Something is wrong with this server. |
          * @enum {integer}
          */
-        ProblemCode: 512 | 601 | 602 | 606 | 607 | 700 | 701 | 702 | 703 | 704 | 705 | 706 | 707 | 708 | 709 | 710 | 711 | 712 | 713 | 714 | 715 | 716 | 717 | 718 | 719 | 720 | 721 | 722 | 723 | 724 | 799;
+        ProblemCode: 512 | 601 | 602 | 606 | 607 | 700 | 701 | 702 | 703 | 704 | 705 | 706 | 707 | 708 | 709 | 710 | 711 | 712 | 713 | 714 | 715 | 716 | 717 | 718 | 719 | 720 | 721 | 722 | 723 | 724 | 725 | 799;
         /** @description A problem document (RFC 9457). */
         ProblemDocument: {
             /** @description The kind of problem as a number that never changes. */
@@ -461,7 +480,7 @@ export interface components {
         /** @description The text of a tweet. */
         TweetText: {
             /**
-             * @description 1 to 100 Unicode scalar values, not all white space; the upper bound is a setting that `/api/settings` tells.
+             * @description 1 to 100 Unicode scalar values, not all white space, no control characters but line feed and tab; the upper bound is a setting that `/api/settings` tells.
              * @example Hello
              */
             text: string;
@@ -480,7 +499,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description 1 to 255 visible ASCII characters: a repeat with the same key and fields gets the first answer */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -514,6 +533,10 @@ export interface operations {
             /** @description 607: the username exists already */
             409: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -532,6 +555,8 @@ export interface operations {
             /** @description 720: too many sign-ups, where they are limited */
             429: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -541,6 +566,10 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -570,6 +599,8 @@ export interface operations {
             /** @description 715 or 716: this coordinator can't tell */
             503: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -579,6 +610,8 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -608,6 +641,8 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -617,6 +652,8 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -663,15 +700,19 @@ export interface operations {
             /** @description 601 or 602: no such user, or another password */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description 719: too many failed tries; `Retry-After` says how long to wait */
+            /** @description 719 or 720: too many failed tries, or too many log-ins; `Retry-After` says how long to wait */
             429: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -681,6 +722,10 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -712,6 +757,10 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -741,6 +790,8 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -785,6 +836,8 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -830,6 +883,8 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -839,6 +894,8 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -852,7 +909,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description 1 to 255 visible ASCII characters: a repeat with the same key and body gets the first answer and posts nothing */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -890,6 +947,8 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -908,6 +967,10 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -919,7 +982,10 @@ export interface operations {
     getTweet: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETags in quotes: if the tweet has one of them still, the answer is 304 */
+                "If-None-Match"?: string;
+            };
             path: {
                 /** @description The tweet's id */
                 id: string;
@@ -942,6 +1008,8 @@ export interface operations {
             /** @description The tweet still has the version named in If-None-Match */
             304: {
                 headers: {
+                    /** @description Its version in quotes */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -949,6 +1017,8 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -967,6 +1037,8 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -980,9 +1052,9 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The ETag of the version to be replaced, in quotes */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description 1 to 255 visible ASCII characters: a repeat with the same key, body and If-Match gets the first answer */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description The tweet's id */
@@ -1021,6 +1093,8 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1048,6 +1122,8 @@ export interface operations {
             /** @description 706: the tweet has another version */
             412: {
                 headers: {
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1066,6 +1142,10 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1079,9 +1159,9 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The ETag of the version to be deleted, in quotes */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description 1 to 255 visible ASCII characters: a repeat with the same key gets the first answer */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description The tweet's id */
@@ -1100,9 +1180,20 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description 709: If-Match or Idempotency-Key is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
+                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1130,6 +1221,8 @@ export interface operations {
             /** @description 706: the tweet has another version */
             412: {
                 headers: {
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1148,6 +1241,10 @@ export interface operations {
             /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
             default: {
                 headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -36,6 +36,7 @@ export default function ClusterPage() {
         <div className={failure === null ? undefined : "cluster-stale"}>
           <Summary status={status} />
           <Members status={status} />
+          {status.others.length > 0 && <Others status={status} />}
           <Underway status={status} />
         </div>
       )}
@@ -53,9 +54,11 @@ function Summary({ status }: { status: ClusterStatus }) {
       </p>
       <dl className="facts">
         <Fact name="View" value={status.view === null ? "none yet" : String(status.view)}>
-          {status.pending_view !== null && `changing to ${status.pending_view}`}
+          {status.pending_view === null ? "Moves on when members go or come." : `Changing to ${status.pending_view}.`}
         </Fact>
-        <Fact name="Copies of each record" value={String(status.copies)} />
+        <Fact name="Copies of each record" value={String(status.copies)}>
+          One on each member.
+        </Fact>
         <Fact name="Durability" value={status.durability}>
           {durabilityText(status.durability)}
         </Fact>
@@ -70,7 +73,7 @@ function Fact({ name, value, children }: { name: string; value: string; children
       <dt>{name}</dt>
       <dd>
         <span className="fact-value">{value}</span>
-        {children !== undefined && children !== false && <span className="fact-more">{children}</span>}
+        {children !== undefined && <span className="fact-more">{children}</span>}
       </dd>
     </div>
   );
@@ -106,16 +109,12 @@ function Members({ status }: { status: ClusterStatus }) {
 function Member({ member }: { member: ClusterMember }) {
   return (
     <article className="member" aria-label={`Member ${member.address}`}>
-      <p className="member-head">
-        <span className={member.connected ? "lamp lamp-on" : "lamp lamp-off"} aria-hidden="true" />
-        <strong className="member-address">{member.address}</strong>
-        <span className="member-state">{member.connected ? "connected" : "not connected"}</span>
-      </p>
+      <Reached address={member.address} connected={member.connected} />
       <dl className="member-facts">
         <div>
           <dt>Node</dt>
           <dd>
-            <code>{member.node}</code>
+            <code title={member.node}>{member.node.slice(0, 8)}</code>
           </dd>
         </div>
         <div>
@@ -137,6 +136,34 @@ function Member({ member }: { member: ClusterMember }) {
         </div>
       </dl>
     </article>
+  );
+}
+
+function Others({ status }: { status: ClusterStatus }) {
+  return (
+    <>
+      <h2 className="subheading">Workers that are not members</h2>
+      <p className="agreement">They hold no copy that counts: not met yet, or left out when they were out of reach.</p>
+      <ul className="members">
+        {status.others.map((worker) => (
+          <li key={`${worker.address} ${worker.node}`}>
+            <article className="member" aria-label={`Worker ${worker.address}`}>
+              <Reached address={worker.address} connected={worker.connected} />
+            </article>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Reached({ address, connected }: { address: string; connected: boolean }) {
+  return (
+    <p className="member-head">
+      <span className={connected ? "lamp lamp-on" : "lamp lamp-off"} aria-hidden="true" />
+      <strong className="member-address">{address}</strong>
+      <span className="member-state">{connected ? "connected" : "not connected"}</span>
+    </p>
   );
 }
 

@@ -3,6 +3,7 @@ import type { ClusterStatus } from "../api/client.ts";
 import { bytesText, digestText, standingOf } from "./wording.ts";
 
 const member = { node: "n1", address: "127.0.0.1:7001", connected: true, records: 1, bytes: 1, digest: "00" };
+const other = { node: null, address: "127.0.0.1:7003", connected: false };
 const status: ClusterStatus = {
   cluster: "c1",
   view: 3,
@@ -11,6 +12,7 @@ const status: ClusterStatus = {
   durability: "memory",
   copies: 1,
   members: [member],
+  others: [],
   replicas_agree: true,
   in_flight: 0,
   in_doubt: 0,
@@ -23,6 +25,8 @@ describe("standingOf", () => {
     [{}, "good", "Serving writes."],
     [{ in_doubt: 1 }, "warn", "Serving writes; 1 transaction is in doubt."],
     [{ members: [{ ...member, connected: false }, member] }, "warn", "Serving, with 1 of 2 members out of reach."],
+    [{ others: [other] }, "warn", "Serving writes; 1 worker is not a member."],
+    [{ others: [other, other] }, "warn", "Serving writes; 2 workers are not members."],
     [{ serving: false, pending_view: 4 }, "warn", "Changing to view 4."],
     [{ serving: false }, "warn", "Not serving writes."],
     [{ replicas_agree: false, serving: false }, "bad", "The replicas differ."],

@@ -19,7 +19,12 @@ export function standingOf(status: ClusterStatus): Standing {
   }
   const gone = status.members.filter(({ connected }) => !connected).length;
   if (gone > 0) return { tone: "warn", text: `Serving, with ${gone} of ${status.members.length} members out of reach.` };
+  if (status.others.length > 0) return { tone: "warn", text: `Serving writes; ${othersText(status.others.length)}.` };
   return { tone: "good", text: "Serving writes." };
+}
+
+function othersText(count: number): string {
+  return count === 1 ? "1 worker is not a member" : `${count} workers are not members`;
 }
 
 export function durabilityText(durability: ClusterStatus["durability"]): string {

@@ -84,6 +84,29 @@ describe("a post", () => {
     expect(outbox.state).toEqual([]);
   });
 
+  it("is tried again under another key, since the refused one had no effect", async () => {
+    const { outbox, sent, settle } = world();
+    outbox.add({ kind: "post", text: "hello" });
+    const problem = { status: 503, code: 715, title: "Busy", detail: null, transaction: null, fields: {} };
+    sent[0]?.answer({ kind: "refused", problem });
+    await settle();
+    outbox.again(sent[0]?.key ?? "");
+    expect(outbox.state.map(({ state }) => state.kind)).toEqual(["sending"]);
+    expect(sent[1]?.intent).toEqual(sent[0]?.intent);
+    expect(sent[1]?.key).not.toBe(sent[0]?.key);
+  });
+
+  it("is kept for the next log-in when there was no session for it", async () => {
+    const before = world();
+    before.outbox.add({ kind: "post", text: "hello" });
+    const problem = { status: 401, code: 700, title: "Nobody", detail: null, transaction: null, fields: {} };
+    before.sent[0]?.answer({ kind: "refused", problem });
+    await before.settle();
+    before.outbox.close();
+    const after = world(before.storage.text);
+    expect(after.sent.map(({ key }) => key)).toEqual(before.sent.map(({ key }) => key));
+  });
+
   it("is not taken in when fifty are under way", () => {
     const { outbox } = world();
     for (let i = 0; i < 50; i++) expect(outbox.add({ kind: "post", text: `${i}` })).toBe(true);
@@ -110,6 +133,29 @@ describe("a deletion", () => {
     expect(sent).toHaveLength(1);
     outbox.undo(outbox.state[0]?.key ?? "");
     expect(outbox.state).toHaveLength(1);
+  });
+
+  it("goes out before logging out, which waits for the answer", async () => {
+    const { outbox, sent, settle } = world();
+    outbox.add({ kind: "delete", tweet });
+    let drained = false;
+    void outbox.drain(3_000).then(() => (drained = true));
+    await settle();
+    expect(sent).toHaveLength(1);
+    expect(drained).toBe(false);
+    sent[0]?.answer({ kind: "done", value: "deleted" });
+    await settle();
+    expect(drained).toBe(true);
+  });
+
+  it("does not hold logging out up for longer than its time", async () => {
+    const { outbox, fire, settle } = world();
+    outbox.add({ kind: "delete", tweet });
+    let drained = false;
+    void outbox.drain(3_000).then(() => (drained = true));
+    fire();
+    await settle();
+    expect(drained).toBe(true);
   });
 
   it("goes out when the page is left, and is followed up under the same key", () => {

@@ -86,6 +86,16 @@ export class Outbox extends Store<readonly Entry[]> {
     for (const writer of this.writers.values()) writer.ask();
   }
 
+  /** Tries a refused write anew, as the new write that it is: the refused one had no effect. */
+  again(key: string): void {
+    const entry = this.find(key);
+    if (entry?.state.kind !== "refused") return;
+    this.drop(key);
+    const fresh = newIdempotencyKey();
+    this.put({ ...entry, key: fresh, madeAtMs: this.ports.now(), state: { kind: "sending", attempt: 0 } });
+    this.run(fresh, entry.intent, false);
+  }
+
   /** Puts a refused write away. */
   dismiss(key: string): void {
     if (this.find(key)?.state.kind === "refused") this.drop(key);
@@ -103,6 +113,26 @@ export class Outbox extends Store<readonly Entry[]> {
   /** The page came back from the browser's cache: what was sent while leaving is followed up. */
   comeBack(): void {
     for (const entry of this.state) if (entry.state.kind === "held") this.run(entry.key, entry.intent, true);
+  }
+
+  /** Sends what is held and waits until every write has been answered once, or the time is over. */
+  async drain(withinMs: number): Promise<void> {
+    for (const entry of this.state) {
+      if (entry.state.kind !== "held") continue;
+      this.timers.get(entry.key)?.();
+      this.run(entry.key, entry.intent, false);
+    }
+    await new Promise<void>((resolve) => {
+      const cancel = this.ports.after(withinMs, () => finish());
+      const forget = this.subscribe(() => answered() && finish());
+      const answered = () => this.state.every(({ state }) => state.kind !== "sending");
+      const finish = () => {
+        cancel();
+        forget();
+        resolve();
+      };
+      if (answered()) finish();
+    });
   }
 
   close(): void {
@@ -150,10 +180,15 @@ export class Outbox extends Store<readonly Entry[]> {
 
   private change(entries: readonly Entry[]): void {
     this.set(entries);
-    const open = entries.filter(({ state }) => state.kind !== "refused" && state.kind !== "committed");
+    const open = entries.filter(({ state }) => isUnsettled(state));
     const kept = open.map(({ key, intent, madeAtMs }) => ({ key, intent, madeAtMs }));
     this.ports.save(kept.length === 0 ? null : JSON.stringify(kept));
   }
+}
+
+/** Whether a write is still to be seen through: one that was turned away for want of a session is, after log-in. */
+function isUnsettled(state: EntryState): boolean {
+  return state.kind === "refused" ? state.problem.status === 401 : state.kind !== "committed";
 }
 
 type Kept = Pick<Entry, "key" | "intent" | "madeAtMs">;

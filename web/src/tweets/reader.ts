@@ -24,7 +24,15 @@ export class Reader {
     this.timeline = new TimelineStore(onLoggedOut);
     const kept = `skein.outbox.${username.toLowerCase()}`;
     this.outbox = new Outbox({
-      writerFor: (key, intent) => ({ send: () => send(key, intent), outcomeOf, after }),
+      writerFor: (key, intent) => ({
+        send: async () => {
+          const reply = await send(key, intent);
+          if (reply.kind === "refused" && reply.problem.status === 401) onLoggedOut();
+          return reply;
+        },
+        outcomeOf,
+        after,
+      }),
       sendLeaving,
       after,
       now: Date.now,
@@ -62,6 +70,8 @@ export class Reader {
         announce({ post: "Posted.", edit: "Edit saved.", delete: "Deleted." }[intent.kind]);
         return;
       case "refused":
+        // After the next log-in it goes out by itself.
+        if (state.problem.status === 401) return;
         // A tweet that is gone leaves the list, whatever was to be done to it.
         if (intent.kind !== "post" && state.problem.code === 702) this.timeline.remove(intent.tweet.id);
         announce(`Your ${noun} was refused. ${explain(state.problem)}`, "assertive");

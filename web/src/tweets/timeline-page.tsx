@@ -140,6 +140,7 @@ function News({ count, more, onReveal }: { count: number; more: boolean; onRevea
 function Older({ reader }: { reader: Reader }) {
   const { timeline, older } = useStore(reader.timeline);
   const mark = useRef<HTMLDivElement>(null);
+  const [asked, setAsked] = useState(false);
   const next = timeline?.next ?? null;
   const failed = older.kind === "failed";
 
@@ -153,6 +154,14 @@ function Older({ reader }: { reader: Reader }) {
     return () => observer.disconnect();
   }, [reader, next, failed]);
 
+  /** On request it is said what came; on scrolling that would only be noise. */
+  async function load() {
+    setAsked(true);
+    const count = await reader.timeline.loadOlder();
+    setAsked(false);
+    if (count > 0) announce(`${count} older ${count === 1 ? "tweet" : "tweets"}.`);
+  }
+
   if (next === null) return <p className="tweets-end">That is all there is.</p>;
   return (
     <div className="older" ref={mark}>
@@ -161,8 +170,11 @@ function Older({ reader }: { reader: Reader }) {
           Older tweets did not load. {older.why}
         </p>
       )}
-      <Button onPress={() => void reader.timeline.loadOlder()} isPending={older.kind === "loading"}>
-        {older.kind === "loading" ? "Loading older tweets …" : failed ? "Try again" : "Older tweets"}
+      <Button
+        onPress={() => void load()}
+        busyText={asked ? "Loading older tweets …" : undefined}
+      >
+        {failed ? "Try again" : "Older tweets"}
       </Button>
     </div>
   );

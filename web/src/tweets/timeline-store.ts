@@ -46,9 +46,10 @@ export class TimelineStore extends Store<TimelineState> {
     return true;
   }
 
-  async loadOlder(): Promise<void> {
+  /** Resolves to how many tweets came. */
+  async loadOlder(): Promise<number> {
     const { timeline, older } = this.state;
-    if (timeline === null || timeline.next === null || older.kind === "loading") return;
+    if (timeline === null || timeline.next === null || older.kind === "loading") return 0;
     const cursor = timeline.next;
     this.set({ ...this.state, older: loading });
     const fetched = await this.fetch(cursor);
@@ -56,7 +57,11 @@ export class TimelineStore extends Store<TimelineState> {
     if (fetched.kind === "failed") this.set({ ...this.state, older: fetched });
     // The list may have been started over meanwhile; then this page continues nothing.
     else if (known === null || known.next !== cursor) this.set({ ...this.state, older: idle });
-    else this.set({ ...this.state, timeline: appendOlder(known, fetched.page), older: idle });
+    else {
+      this.set({ ...this.state, timeline: appendOlder(known, fetched.page), older: idle });
+      return fetched.page.tweets.length;
+    }
+    return 0;
   }
 
   reveal(): void {

@@ -1,4 +1,4 @@
-import { memo, useEffect, useRef, useState } from "react";
+import { memo, useEffect, useLayoutEffect, useRef, useState, type RefObject } from "react";
 import type { Tweet } from "../api/client.ts";
 import { announce } from "../ui/announcer.ts";
 import { Button } from "../ui/button.tsx";
@@ -39,7 +39,7 @@ export const TweetCard = memo(function TweetCard({ reader, tweet, entry }: Tweet
   if (entry?.intent.kind === "delete" && entry.state.kind === "held") {
     const { key } = entry;
     return (
-      <article className="tweet tweet-leaving" ref={card} aria-label="Your tweet, about to be deleted">
+      <article className="tweet tweet-leaving" ref={card} tabIndex={-1} aria-label="Your tweet, about to be deleted">
         <p className="tweet-leaving-text">
           <Icon name="trash" size={16} /> Deleting <q>{tweet.text}</q>
         </p>
@@ -58,7 +58,7 @@ export const TweetCard = memo(function TweetCard({ reader, tweet, entry }: Tweet
   const name = `tweet-${tweet.id}`;
 
   return (
-    <article className={fading ? "tweet tweet-fading" : "tweet"} ref={card} aria-labelledby={name}>
+    <article className={fading ? "tweet tweet-fading" : "tweet"} ref={card} tabIndex={-1} aria-labelledby={name}>
       <Avatar username={tweet.author} />
       <div className="tweet-body">
         <p className="tweet-head" id={name}>
@@ -109,14 +109,31 @@ export const TweetCard = memo(function TweetCard({ reader, tweet, entry }: Tweet
   );
 });
 
-/** When a press replaces the button that was pressed, the focus goes to its counterpart instead of getting lost. */
-function useFocusKept(card: React.RefObject<HTMLElement | null>, held: boolean) {
+/**
+ * Keeps the focus near when what had it goes away: a press that replaces its own button moves the focus to the
+ * counterpart, the end of the undo time to the card, and the end of the card to its neighbour.
+ */
+function useFocusKept(card: RefObject<HTMLElement | null>, held: boolean) {
   const before = useRef(held);
   useEffect(() => {
     if (before.current === held) return;
     before.current = held;
-    const lost = document.activeElement === document.body || document.activeElement === null;
-    const target = held ? "[data-action=undo]" : "[data-action=delete]";
-    if (lost) card.current?.querySelector<HTMLElement>(target)?.focus();
+    if (!focusIsLost()) return;
+    const counterpart = held ? "[data-action=undo]" : "[data-action=delete]";
+    (card.current?.querySelector<HTMLElement>(counterpart) ?? card.current)?.focus();
   }, [held, card]);
+
+  useLayoutEffect(() => {
+    const element = card.current;
+    return () => {
+      if (element?.contains(document.activeElement) !== true) return;
+      const item = element.closest("li");
+      const neighbour = (item?.nextElementSibling ?? item?.previousElementSibling)?.querySelector("article");
+      requestAnimationFrame(() => focusIsLost() && neighbour?.focus());
+    };
+  }, [card]);
+}
+
+function focusIsLost(): boolean {
+  return document.activeElement === null || document.activeElement === document.body;
 }

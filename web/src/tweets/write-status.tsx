@@ -1,6 +1,6 @@
 /** Says in which state one of the reader's own writes is: under the tweet it concerns, with what can be done about it. */
 import type { ReactNode } from "react";
-import { explain } from "../api/problem.ts";
+import { explain, isPassing } from "../api/problem.ts";
 import { Button } from "../ui/button.tsx";
 import { Icon, type IconName } from "../ui/icon.tsx";
 import type { Entry } from "./outbox.ts";
@@ -45,6 +45,11 @@ export function WriteStatus({ reader, entry, onAgain }: WriteStatusProps) {
     case "refused":
       return (
         <Status tone="refused" icon="alert" text={`Your ${noun} was refused. ${explain(state.problem)}`}>
+          {isPassing(state.problem) && (
+            <Button look="quiet" onPress={() => reader.outbox.again(key)}>
+              Try again
+            </Button>
+          )}
           {onAgain !== undefined && (
             <Button
               look="quiet"

@@ -47,6 +47,7 @@ impl Answer {
         let document = self.json();
         assert_eq!(document["code"], code, "{self:?}");
         assert_eq!(document["status"], status, "{self:?}");
+        assert_eq!(self.header("www-authenticate").starts_with("Cookie realm="), status == 401, "{self:?}");
         for member in ["type", "title", "detail"] {
             assert!(document[member].as_str().is_some_and(|text| !text.is_empty()), "{member} in {self:?}");
         }
@@ -126,7 +127,10 @@ impl Client {
 
     /// Sends any bytes, with these headers alone.
     pub async fn raw(&mut self, method: Method, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.to_string());
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header(HOST, self.address.to_string());
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

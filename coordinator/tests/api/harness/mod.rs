@@ -31,7 +31,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Cluster {
     pub address: SocketAddr,
     workers: Vec<Option<Running>>,
-    addresses: Vec<String>,
+    pub addresses: Vec<String>,
     surface: SurfaceConfig,
     data: Option<PathBuf>,
     coordinator: Option<(Trigger, JoinHandle<anyhow::Result<()>>)>,
@@ -79,6 +79,7 @@ impl Cluster {
             workers: self.addresses.clone(),
             secret: None,
             data: self.data.clone(),
+            neighbours: skein_runtime::transport::Neighbours::default(),
             surface: self.surface.clone(),
         };
         let registry = Registry::new();

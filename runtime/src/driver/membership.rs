@@ -1,0 +1,84 @@
+//! What people are told of a cluster's membership: views that begin and become active, members that are lost or left out, and
+//! workers that are not taken. Each is one event of the log, with its fields and, where it can be known, the address that
+//! somebody has to look after. What costs a copy is a warning.
+
+use std::collections::HashMap;
+
+use skein_protocol::id::NodeId;
+use skein_protocol::step::{Event, Peer, Role};
+use tracing::{error, info, warn};
+
+/// Keeps what a line needs beside the event: who is a member, and where each was reached.
+#[derive(Debug, Default)]
+pub(super) struct Membership {
+    members: Vec<NodeId>,
+    addresses: HashMap<NodeId, String>,
+}
+
+impl Membership {
+    /// A connection stands. Only those that this node dialled have an address, so their number is bounded by its settings.
+    pub(super) fn connected(&mut self, peer: &Peer) {
+        if peer.role == Role::Worker && !peer.address.is_empty() {
+            self.addresses.retain(|_, address| *address != peer.address);
+            self.addresses.insert(peer.node, peer.address.clone());
+        }
+    }
+
+    /// A connection is gone.
+    pub(super) fn disconnected(&self, name: &str, node: NodeId) {
+        if self.members.contains(&node) {
+            let address = self.addresses.get(&node).map_or("", String::as_str);
+            warn!(node.name = name, member.id = %node, member.address = address, "membership: member {node} at {address} is lost");
+        }
+    }
+
+    /// Says what the machine has to say.
+    pub(super) fn published(&mut self, name: &str, event: &Event) {
+        match event {
+            Event::Transaction { .. } => {}
+            Event::ViewPending { view, members } => info!(
+                node.name = name,
+                view.number = view.0,
+                member.count = members.len(),
+                "membership: view {view} is begun with {} members",
+                members.len()
+            ),
+            Event::ViewActive { view, members, learners, committed, aborted } => {
+                self.members.clone_from(members);
+                info!(
+                    node.name = name,
+                    view.number = view.0,
+                    member.count = members.len(),
+                    learner.count = learners.len(),
+                    doubt.committed = committed,
+                    doubt.aborted = aborted,
+                    "membership: view {view} is active with {} members and {} learners",
+                    members.len(),
+                    learners.len()
+                );
+            }
+            Event::RolledBack { node, address } => error!(
+                node.name = name,
+                member.id = %node,
+                member.address = address,
+                "the worker at {address} does not hold what it had synced: its log was put back to an older state, and it is left out"
+            ),
+            Event::LeftOut { node, address } => warn!(
+                node.name = name,
+                member.id = %node,
+                member.address = address,
+                "membership: worker {node} at {address} is left out: writes go on without it; when it is back, it copies all records and is a member again"
+            ),
+            Event::NotTaken { node, address, bound } => {
+                let bound = bound.map_or_else(|| "none".to_owned(), |cluster| cluster.to_string());
+                warn!(
+                    node.name = name,
+                    member.id = %node,
+                    member.address = address,
+                    cluster.id = bound,
+                    "membership: worker {node} at {address} is not taken: it belongs to another cluster, {bound}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The control store: one record, swapped by exact content, and the numbers of coordinators' runs. A swap takes effect at
+//! one moment between its request and its answer; when the coordinator dies in between, it has taken effect or never will.
+//! An error is answered with what the store holds then, whether the swap was made or not.
+
+use skein_protocol::id::Incarnation;
+use skein_protocol::membership::view::ViewRecord;
+use skein_protocol::step::Swapped;
+
+/// The store.
+#[derive(Default)]
+pub(crate) struct Control {
+    pub(crate) record: Option<ViewRecord>,
+    incarnations: u64,
+    /// The swap that has not taken effect yet.
+    pub(crate) swap: Option<Swap>,
+}
+
+/// A swap that was asked for.
+pub(crate) struct Swap {
+    pub(crate) expected: Option<ViewRecord>,
+    pub(crate) record: ViewRecord,
+    pub(crate) fate: Fate,
+}
+
+/// What will come of a swap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Done,
+    /// An error, and nothing was written.
+    FailsBefore,
+    /// An error, but it was written.
+    FailsAfter,
+}
+
+impl Control {
+    pub(crate) fn next_incarnation(&mut self) -> Incarnation {
+        self.incarnations += 1;
+        Incarnation(self.incarnations)
+    }
+
+    /// The moment in which the swap takes effect, if it does.
+    pub(crate) fn take_effect(&mut self) -> Option<Swapped> {
+        let Swap { expected, record, fate } = self.swap.take()?;
+        let matches = expected == self.record;
+        if matches && fate != Fate::FailsBefore {
+            self.record = Some(record);
+        }
+        Some(if matches && fate == Fate::Done { Swapped::Done } else { Swapped::Current(self.record.clone()) })
+    }
+}

@@ -1,0 +1,191 @@
+//! The faults by name, and how often each one happened. A set of runs in which one never did proves nothing about it, so
+//! the counts are a gate of their own.
+
+/// What can go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// A worker with a log dies and comes back.
+    WorkerCrash,
+    /// A worker without log dies and comes back as somebody else.
+    WorkerLost,
+    /// The coordinator dies and is followed by its next run.
+    CoordinatorCrash,
+    /// Everything dies at once.
+    PowerFailure,
+    /// A connection breaks; both ends learn of it soon.
+    Cut,
+    /// A connection breaks; one end learns of it late.
+    HalfOpen,
+    /// Nothing gets through one way for a while.
+    PartitionOneWay,
+    /// Nothing gets through either way for a while.
+    PartitionBothWays,
+    /// A coordinator is cut off from several workers, but not all.
+    PartitionPartial,
+    /// A process stands still for a while.
+    Pause,
+    /// A process takes long for each input.
+    SlowNode,
+    /// A disk takes long for each sync.
+    SlowSync,
+    /// A disk does not sync at all for a while.
+    HungDisk,
+    /// A connection is slow.
+    SlowLink,
+    /// A process's timers run fast or slow.
+    TimerDrift,
+    /// The clock that ages are taken from is set forwards or back.
+    ClockJump,
+    /// The control store answers a swap with an error.
+    SwapError,
+    /// A coordinator of another cluster tries to seal a worker.
+    Stranger,
+}
+
+/// Faults that come about within others, counted for themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sight {
+    /// A process died between two outputs of one step.
+    CrashWithinStep,
+    /// A connection broke between two messages of one step.
+    CutWithinStep,
+    /// A message on which much depends was lost, or the last of its sender.
+    Aimed,
+    /// A crash lost all records that were not synced.
+    TailLost,
+    /// A crash lost some of them.
+    TailTorn,
+    /// A swap failed without effect.
+    SwapFailedBefore,
+    /// A swap failed, but took effect.
+    SwapFailedAfter,
+    /// A coordinator died during a swap that took effect.
+    SwapMadeByTheDead,
+    /// A coordinator died during a swap that did not.
+    SwapLostWithTheDead,
+    /// A transaction in doubt was committed by a view change.
+    DoubtCommitted,
+    /// A transaction in doubt was aborted by a view change.
+    DoubtAborted,
+    /// A member was left out of a view.
+    LeftOut,
+    /// A view change was begun anew before it ended.
+    ViewChangeRepeated,
+    /// A client heard *unknown*.
+    ToldUnknown,
+    /// A client heard *aborted*.
+    ToldAborted,
+    /// A client's coordinator died before it answered.
+    NeverAnswered,
+    /// A refused transaction was tried again.
+    Retried,
+    /// A prepare waited for a lock at a worker.
+    PrepareWaited,
+    /// A default read waited for a prepared transaction.
+    ReadWaited,
+    /// A worker refused a write for want of memory.
+    MemoryRefused,
+    /// Digests of all members were compared while transactions ran.
+    DigestsCompared,
+    /// A disk hung for good, and its worker was left out.
+    HungForGood,
+    /// A coordinator with an empty control store refused to go on.
+    ControlLost,
+}
+
+macro_rules! names {
+    ($kind:ident, $($variant:ident => $name:literal),+ $(,)?) => {
+        impl $kind {
+            /// All of them.
+            pub const ALL: &[$kind] = &[$($kind::$variant),+];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+            /// Its name.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $($kind::$variant => $name),+ }
+            }
+        }
+    };
+}
+
+names!(FaultKind,
+    WorkerCrash => "worker crash", WorkerLost => "worker lost", CoordinatorCrash => "coordinator crash",
+    PowerFailure => "power failure", Cut => "cut", HalfOpen => "half-open", PartitionOneWay => "partition one way",
+    PartitionBothWays => "partition both ways", PartitionPartial => "partition partial", Pause => "pause",
+    SlowNode => "slow node", SlowSync => "slow sync", HungDisk => "hung disk", SlowLink => "slow link",
+    TimerDrift => "timer drift", ClockJump => "clock jump", SwapError => "swap error", Stranger => "stranger",
+);
+
+names!(Sight,
+    CrashWithinStep => "crash within a step", CutWithinStep => "cut within a step", Aimed => "aimed", TailLost => "tail lost",
+    TailTorn => "tail torn", SwapFailedBefore => "swap failed before", SwapFailedAfter => "swap failed after",
+    SwapMadeByTheDead => "swap made by the dead", SwapLostWithTheDead => "swap lost with the dead",
+    DoubtCommitted => "doubt committed", DoubtAborted => "doubt aborted", LeftOut => "left out",
+    ViewChangeRepeated => "view change repeated", ToldUnknown => "told unknown", ToldAborted => "told aborted",
+    NeverAnswered => "never answered", Retried => "retried", PrepareWaited => "prepare waited",
+    ReadWaited => "read waited", MemoryRefused => "memory refused", DigestsCompared => "digests compared",
+    HungForGood => "hung for good", ControlLost => "control store lost",
+);
+
+/// How often each happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    faults: [u64; FaultKind::COUNT],
+    sights: [u64; Sight::COUNT],
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Coverage { faults: [0; FaultKind::COUNT], sights: [0; Sight::COUNT] }
+    }
+}
+
+impl Coverage {
+    pub(crate) fn fault(&mut self, kind: FaultKind) {
+        self.faults[kind as usize] += 1;
+    }
+
+    pub(crate) fn saw(&mut self, sight: Sight) {
+        self.sights[sight as usize] += 1;
+    }
+
+    pub(crate) fn saw_many(&mut self, sight: Sight, times: u64) {
+        self.sights[sight as usize] += times;
+    }
+
+    /// Adds what another run saw.
+    pub fn add(&mut self, other: &Coverage) {
+        let pairs = self.faults.iter_mut().zip(&other.faults).chain(self.sights.iter_mut().zip(&other.sights));
+        pairs.for_each(|(mine, theirs)| *mine += theirs);
+    }
+
+    /// Everything by name, with how often it happened.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let faults = FaultKind::ALL.iter().map(|kind| (kind.name(), self.faults[*kind as usize]));
+        faults.chain(Sight::ALL.iter().map(|sight| (sight.name(), self.sights[*sight as usize])))
+    }
+
+    /// What never happened.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<&'static str> {
+        self.counts().filter(|(_, count)| *count == 0).map(|(name, _)| name).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_happened_is_a_gap() {
+        let mut coverage = Coverage::default();
+        FaultKind::ALL.iter().for_each(|kind| coverage.fault(*kind));
+        Sight::ALL.iter().filter(|sight| **sight != Sight::DoubtCommitted).for_each(|sight| coverage.saw(*sight));
+        assert_eq!(coverage.gaps(), ["doubt committed"]);
+        let mut sum = Coverage::default();
+        sum.saw(Sight::DoubtCommitted);
+        sum.add(&coverage);
+        assert!(sum.gaps().is_empty());
+    }
+}

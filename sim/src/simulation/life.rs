@@ -1,0 +1,127 @@
+//! The lives of processes: how one starts from what its disk or the control store holds, and what a crash leaves. A worker
+//! without log comes back as somebody else; a coordinator is always somebody else.
+
+use skein_protocol::id::{ClusterId, NodeId};
+use skein_protocol::node::coordinator::{Coordinator, CoordinatorConfig};
+use skein_protocol::node::worker::{Worker, WorkerConfig};
+use skein_protocol::record::Snapshot;
+use skein_protocol::step::Role;
+
+use super::disk::{Disk, Tail};
+use super::faults::Sight;
+use super::guest::Guest;
+use super::ledger::Progress;
+use super::mistake::Mistake;
+use super::node::{Machine, Pending, Slot};
+use super::queue::MS;
+use super::world::{CLUSTER, Event, World};
+
+impl World {
+    /// Starts a process, with what its disk holds.
+    pub(crate) fn start(&mut self, slot: Slot) {
+        if self.nodes[slot].is_up() {
+            return;
+        }
+        let omissions = self.mistakes.omissions;
+        let fresh = NodeId(self.random.wide());
+        let (id, machine, progress) = match self.nodes[slot].role {
+            Role::Worker => {
+                let (snapshot, progress) = self.recovered(slot, fresh);
+                let memory_bytes_max = self.plan.memory_bytes_max;
+                let config = WorkerConfig { memory_bytes_max, omissions, ..WorkerConfig::default() };
+                (snapshot.node, Machine::Worker(Worker::recover(config, snapshot)), progress)
+            }
+            Role::Coordinator if slot == self.leader() => {
+                let addresses = self.workers().map(|worker| self.nodes[worker].address.clone()).collect();
+                let incarnation = self.control.next_incarnation();
+                let new_cluster = if self.ledger.views.is_empty() { CLUSTER } else { ClusterId(self.random.wide()) };
+                let mut config = CoordinatorConfig::new(fresh, incarnation, new_cluster, addresses, self.control.record.clone());
+                config.grace_ms = self.plan.grace_ms;
+                config.start_grace_ms = self.plan.start_grace_ms;
+                config.answer_ms = self.plan.answer_ms;
+                config.omissions = omissions;
+                (fresh, Machine::Coordinator(Coordinator::new(config)), Progress::default())
+            }
+            Role::Coordinator => {
+                let incarnation = self.control.next_incarnation();
+                (fresh, Machine::Guest(Guest::new(incarnation, omissions)), Progress::default())
+            }
+        };
+        self.nodes[slot].begin(id, machine, progress);
+        self.say(slot, "start", "", || format!("{id:?}"));
+        self.deliver(slot, Pending::Start);
+        if self.nodes[slot].role == Role::Coordinator {
+            let life = self.nodes[slot].life;
+            for worker in self.workers() {
+                let wait = self.random.below(5 * MS);
+                self.queue.push(self.now + wait, Event::Dial(slot, life, worker));
+            }
+        }
+        if Some(slot) == self.guest()
+            && let Some(record) = self.control.record.clone()
+        {
+            self.tell_guest(record);
+            self.plead_for_guest();
+        }
+    }
+
+    pub(super) fn recovered(&mut self, slot: Slot, fresh: NodeId) -> (Snapshot, Progress) {
+        let logged = self.plan.logged[slot];
+        let node = &mut self.nodes[slot];
+        if !logged {
+            let keeps = self.mistakes.has(Mistake::IdentityKept) && node.id != NodeId(0);
+            return (Snapshot::new(if keeps { node.id } else { fresh }), Progress::default());
+        }
+        let (mut snapshot, progress) = node.disk.get_or_insert_with(|| Disk::new(fresh)).recovered();
+        if self.mistakes.has(Mistake::StampForgotten) {
+            snapshot.stamp = snapshot.prepared.values().map(|prepared| prepared.age.stamp).max().unwrap_or(0);
+        }
+        (snapshot, progress)
+    }
+
+    /// Ends a process at once, with whatever it had not synced.
+    pub(crate) fn crash(&mut self, slot: Slot) {
+        if !self.nodes[slot].is_up() {
+            return;
+        }
+        self.abandon(slot);
+        self.waits.gone(slot);
+        if let Some(disk) = &mut self.nodes[slot].disk {
+            let tail = disk.crash(&mut self.random);
+            let aborted = disk.take_aborted();
+            self.aborted(slot, aborted);
+            match tail {
+                Tail::Lost => self.coverage.saw(Sight::TailLost),
+                Tail::Torn => self.coverage.saw(Sight::TailTorn),
+                Tail::Kept | Tail::None => {}
+            }
+            self.say(slot, "crash", "", || format!("tail {tail:?}"));
+        } else {
+            self.say(slot, "crash", "", String::new);
+        }
+        self.nodes[slot].end();
+        if slot == self.leader() {
+            self.crash_control();
+        }
+        if Some(slot) == self.guest() {
+            self.plead_for_guest();
+        }
+        if self.nodes[slot].role == Role::Coordinator {
+            self.orphan_calls(slot);
+        }
+    }
+
+    /// A swap that was under way has been made, or never will be.
+    pub(super) fn crash_control(&mut self) {
+        if self.control.swap.is_none() {
+            return;
+        }
+        if self.random.chance(500) {
+            self.coverage.saw(Sight::SwapMadeByTheDead);
+            self.swap_takes_effect();
+        } else {
+            self.coverage.saw(Sight::SwapLostWithTheDead);
+            self.control.swap = None;
+        }
+    }
+}

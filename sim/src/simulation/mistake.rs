@@ -1,0 +1,94 @@
+//! Mistakes that somebody could make, to see that the simulator finds them: the rules that `skein_protocol::omission` can
+//! leave out, and those of the processes around the core, which are made here.
+
+use skein_protocol::omission::{Omission, Omissions};
+
+/// A mistake of a process, not of the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// R12: a worker without log comes back under its old identity.
+    IdentityKept,
+    /// A log does not keep the greatest age stamp.
+    StampForgotten,
+}
+
+/// What is done wrong in a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mistakes {
+    pub(crate) omissions: Omissions,
+    pub(crate) of_process: Option<Mistake>,
+}
+
+/// A mistake as the command line names it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seeded {
+    /// Its name.
+    pub name: &'static str,
+    /// The rule that it breaks, or a dash.
+    pub rule: &'static str,
+    /// The mistake.
+    pub mistakes: Mistakes,
+}
+
+impl Mistakes {
+    /// All as it should be.
+    pub const NONE: Mistakes = Mistakes { omissions: Omissions::NONE, of_process: None };
+
+    pub(crate) fn has(self, mistake: Mistake) -> bool {
+        self.of_process == Some(mistake)
+    }
+}
+
+const fn omission(rule: &'static str, name: &'static str, omission: Omission) -> Seeded {
+    Seeded { name, rule, mistakes: Mistakes { omissions: Omissions::only(omission), of_process: None } }
+}
+
+/// All mistakes that can be made.
+pub const ALL: &[Seeded] = &[
+    omission("R1", "AbortEarly", Omission::AbortEarly),
+    omission("R2", "StaleDecision", Omission::StaleDecision),
+    omission("R2", "StaleVote", Omission::StaleVote),
+    omission("R3", "ApplyBeforeSwap", Omission::ApplyBeforeSwap),
+    omission("R4", "ForgetOutcomes", Omission::ForgetOutcomes),
+    omission("R5", "AnyWorker", Omission::AnyWorker),
+    omission("R6", "VoteUnsynced", Omission::VoteUnsynced),
+    omission("R6", "AcknowledgeUnsynced", Omission::AcknowledgeUnsynced),
+    omission("R6", "SealUnsynced", Omission::SealUnsynced),
+    omission("R7", "ForgetApplied", Omission::ForgetApplied),
+    omission("R10", "IgnoreWaiting", Omission::IgnoreWaiting),
+    omission("R10", "WaitForOlder", Omission::WaitForOlder),
+    omission("R11", "DoubtForever", Omission::DoubtForever),
+    omission("R12", "TakeBound", Omission::TakeBound),
+    omission("R12", "SealForeign", Omission::SealForeign),
+    omission("-", "LeakLocks", Omission::LeakLocks),
+    omission("-", "AbortLost", Omission::AbortLost),
+    omission("-", "CheckBeforeLock", Omission::CheckBeforeLock),
+    omission("-", "IgnorePrepared", Omission::IgnorePrepared),
+    omission("-", "WaitForLater", Omission::WaitForLater),
+    omission("-", "StrictUnlocked", Omission::StrictUnlocked),
+    omission("-", "ActiveAfterRestart", Omission::ActiveAfterRestart),
+    omission("-", "ForgetByCount", Omission::ForgetByCount),
+    omission("-", "SealAborts", Omission::SealAborts),
+    omission("-", "UnknownAsAborted", Omission::UnknownAsAborted),
+    omission("-", "OneVoteLess", Omission::OneVoteLess),
+    omission("-", "RetryCommitted", Omission::RetryCommitted),
+    omission("-", "DoubtRestarts", Omission::DoubtRestarts),
+    omission("-", "DigestPassesWaiting", Omission::DigestPassesWaiting),
+    omission("-", "AgeBeforeView", Omission::AgeBeforeView),
+    Seeded {
+        name: "StampForgotten",
+        rule: "-",
+        mistakes: Mistakes { omissions: Omissions::NONE, of_process: Some(Mistake::StampForgotten) },
+    },
+    Seeded {
+        name: "IdentityKept",
+        rule: "R12",
+        mistakes: Mistakes { omissions: Omissions::NONE, of_process: Some(Mistake::IdentityKept) },
+    },
+];
+
+/// The mistake of this name.
+#[must_use]
+pub fn named(name: &str) -> Option<Seeded> {
+    ALL.iter().copied().find(|seeded| seeded.name == name)
+}

@@ -1,0 +1,266 @@
+//! One run from its beginning to its end. In danger: faults happen while clients make their calls. Then all faults end, and
+//! within a bound the cluster must serve again. In calm: further calls, each of which must be answered soon, without any
+//! view change. At rest: nothing is asked, and nothing may be left. Some runs end with an operator's mistake, the loss of
+//! the control store, which a coordinator must refuse to go on from.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use skein_protocol::step::{Halt, Reply};
+
+use super::checks::convergence::{self, Replica};
+use super::checks::healing::{self, Left};
+use super::checks::views::{self, Standing};
+use super::checks::{self, Violation, memory};
+use super::disk::Disk;
+use super::faults::{Coverage, Sight};
+use super::mistake::Mistakes;
+use super::node::{Machine, Slot};
+use super::oracle::Ask;
+use super::plan::Plan;
+use super::queue::{MS, SECOND, Time};
+use super::random::Random;
+use super::trace::Trace;
+use super::world::{CLUSTER, Event, World};
+
+/// The time in which faults happen, at the most.
+const DANGER_MAX: Time = 60 * SECOND;
+
+/// After the end of all faults the cluster serves again within this.
+const HEALING_MAX: Time = 60 * SECOND;
+
+/// For so long the view must have stayed the same before it counts as calm: longer than a dead connection goes unnoticed and a
+/// doubt lasts, together.
+const STEADY: Time = 9 * SECOND;
+
+/// In calm, a call is answered within this.
+const ANSWER_MAX: Time = 3 * SECOND;
+
+/// How long nothing is asked before nothing may be left.
+const REST: Time = 4 * SECOND;
+
+/// The phases of a run, in order.
+const PHASES: [Phase; 5] = [World::danger, World::healing, World::calm, World::rest, World::epilogue];
+
+type Phase = fn(&mut World) -> Result<(), Violation>;
+
+/// What to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The seed, from which all follows.
+    pub seed: u64,
+    /// Calls that clients make, about.
+    pub calls: u32,
+    /// What is done wrong.
+    pub mistakes: Mistakes,
+    /// Whether to write a trace.
+    pub trace: bool,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The promise that was broken, if one was.
+    pub violation: Option<Violation>,
+    /// What happened, and how often.
+    pub coverage: Coverage,
+    /// Line by line, if it was asked for.
+    pub trace: String,
+    /// Calls that clients made.
+    pub calls: u64,
+    /// Inputs that the machines took.
+    pub steps: u64,
+    /// Virtual time at the end, in microseconds.
+    pub lasted: u64,
+}
+
+/// Runs a seed.
+#[must_use]
+pub fn run(settings: Settings) -> Report {
+    let mut random = Random::new(settings.seed);
+    let plan = Plan::draw(&mut random, settings.calls);
+    let mut world = World::new(random, plan, settings.mistakes, Trace::new(settings.trace));
+    if catch_unwind(AssertUnwindSafe(|| world.play())).is_err() {
+        // An assertion of the core, or one of the simulation itself: both are mistakes of ours.
+        world.violate(Violation::new("panic", "an assertion failed"));
+    }
+    Report {
+        violation: world.violation.take(),
+        coverage: world.coverage,
+        calls: world.oracle.calls.len() as u64,
+        steps: world.steps,
+        lasted: world.now,
+        trace: world.trace.into_text(),
+    }
+}
+
+impl World {
+    /// All of a run, or as much of it as keeps its promises.
+    fn play(&mut self) {
+        let plan = format!("{:?}", self.plan);
+        self.say(self.leader(), "plan", "", || plan);
+        for phase in PHASES {
+            if let Err(violation) = phase(self) {
+                self.violate(violation);
+            }
+            if self.violation.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Goes on until then, or until something is broken.
+    fn until(&mut self, end: Time, done: impl Fn(&World) -> bool) {
+        while self.violation.is_none() && self.halted.is_none() && !done(self) && self.advance(end) {}
+        if let Some(halt) = self.halted.as_ref().filter(|_| self.control.record.is_some()) {
+            let violation = Violation::new("halted", format!("{halt:?}"));
+            self.violate(violation);
+        }
+    }
+
+    fn danger(&mut self) -> Result<(), Violation> {
+        self.calls_max = self.plan.calls_in_danger;
+        (0..self.nodes.len()).for_each(|slot| self.start(slot));
+        self.wake_clients();
+        self.queue.push(self.plan.fault_interval, Event::Fault);
+        self.until(DANGER_MAX, |world| world.oracle.next() >= world.calls_max);
+        views::check(&self.standings(), &self.ledger)
+    }
+
+    fn healing(&mut self) -> Result<(), Violation> {
+        self.heal();
+        let (healed, first) = (self.now, self.oracle.calls.len());
+        let mut view = (self.view_number(), self.now);
+        let mut served = false;
+        while self.now < healed + HEALING_MAX && self.violation.is_none() {
+            self.calls_max = self.oracle.next() + 4;
+            self.wake_clients();
+            self.until(self.now + 500 * MS, |_| false);
+            let decided = |reply: &Option<Reply>| matches!(reply, Some(Reply::Committed { .. } | Reply::Aborted { .. }));
+            served |= self.oracle.calls[first..].iter().any(|call| decided(&call.reply));
+            if view.0 != self.view_number() || !self.is_steady() {
+                view = (self.view_number(), self.now);
+            }
+            if served && view.1 + STEADY <= self.now {
+                return views::check(&self.standings(), &self.ledger);
+            }
+        }
+        let record = self.control.record.as_ref().map(super::trace::view_record).unwrap_or_default();
+        Err(Violation::new("healing", format!("{} s after the last fault: served {served}, {record}", HEALING_MAX / SECOND)))
+    }
+
+    fn calm(&mut self) -> Result<(), Violation> {
+        let (begun, first, view) = (self.now, self.oracle.calls.len(), self.view_number());
+        self.calls_max = self.oracle.next() + self.plan.calls_in_calm;
+        self.wake_clients();
+        let longest = u64::from(self.plan.calls_in_calm) * (ANSWER_MAX + self.plan.think);
+        self.until(begun + longest, |world| world.oracle.next() >= world.calls_max);
+        self.calls_max = 0;
+        self.until(self.now + ANSWER_MAX, |world| world.calls_under_way() == 0);
+        if self.view_number() != view {
+            return Err(Violation::new("healing", format!("view {view} ended without any fault")));
+        }
+        for (place, call) in self.oracle.calls.iter().enumerate().skip(first) {
+            let took = call.ended_at.saturating_sub(call.begun_at);
+            let told = !matches!(call.reply, None | Some(Reply::Unknown { .. } | Reply::Refused(_)));
+            if !told && !matches!(call.ask, Ask::Digests) || took > ANSWER_MAX {
+                let detail = format!("call {place} was answered {:?} after {} ms, without any fault", call.reply, took / MS);
+                return Err(Violation::new("healing", detail));
+            }
+        }
+        Ok(())
+    }
+
+    fn rest(&mut self) -> Result<(), Violation> {
+        self.until(self.now + REST, |_| false);
+        let members = self.members();
+        healing::check(&self.left(&members))?;
+        for slot in &members {
+            let node = &self.nodes[*slot];
+            let in_log = node.disk.as_ref().and_then(Disk::settled).map(|log| log.decided.len());
+            memory::check(&node.name, node.worker().map_or(0, |worker| worker.decided().len()), in_log)?;
+        }
+        let replicas: Vec<Replica> = members
+            .iter()
+            .filter_map(|slot| {
+                let (node, worker) = (&self.nodes[*slot], self.nodes[*slot].worker()?);
+                let log = node.disk.as_ref().and_then(Disk::settled);
+                Some(Replica { name: &node.name, records: worker.records(), digest: worker.status().digest, log })
+            })
+            .collect();
+        convergence::check(&replicas, &self.ledger)?;
+        views::check(&self.standings(), &self.ledger)?;
+        checks::all(&self.oracle, &self.ledger)?;
+        if !self.plan.guest {
+            // With two coordinators there is no one place in the order of transactions.
+            let compared = convergence::check_digests(&self.oracle)?;
+            self.coverage.saw_many(Sight::DigestsCompared, compared);
+            // Nor do their clocks agree on the version of a record that is made again.
+            checks::versions::check(&self.ledger)?;
+        }
+        if !self.hung_for_good.is_empty() && !members.iter().any(|slot| self.hung_for_good.contains(slot)) {
+            self.coverage.saw(Sight::HungForGood);
+        }
+        Ok(())
+    }
+
+    /// The control store is empty, the workers are not: a coordinator must not make a new cluster of them.
+    fn epilogue(&mut self) -> Result<(), Violation> {
+        if !self.plan.lose_control {
+            return Ok(());
+        }
+        let leader = self.leader();
+        self.crash(leader);
+        self.control.record = None;
+        self.control.swap = None;
+        self.say(leader, "fault", "", || "the control store is lost".into());
+        self.start(leader);
+        self.until(self.now + 20 * SECOND, |_| false);
+        if !matches!(self.halted, Some(Halt::WorkerHoldsView { .. })) {
+            return Err(Violation::new("identity", "a coordinator without a view took workers that belong to one"));
+        }
+        self.coverage.saw(Sight::ControlLost);
+        views::check(&self.standings(), &self.ledger)
+    }
+
+    fn view_number(&self) -> u64 {
+        self.control.record.as_ref().map_or(0, |record| record.number().0)
+    }
+
+    fn is_steady(&self) -> bool {
+        self.nodes[self.leader()].coordinator().is_some_and(|coordinator| coordinator.leader().is_steady())
+    }
+
+    /// The members of the active view.
+    fn members(&self) -> Vec<Slot> {
+        let active = self.ledger.views.last().map(|active| active.view.members()).unwrap_or_default();
+        self.workers().filter(|slot| active.contains(&self.nodes[*slot].id)).collect()
+    }
+
+    fn standings(&self) -> Vec<Standing> {
+        let standing = |slot: Slot| {
+            let worker = self.nodes[slot].worker()?;
+            let ours = worker.cluster().is_none_or(|cluster| cluster == CLUSTER);
+            Some(Standing { node: worker.node(), view: worker.view(), active: worker.is_active(), ours })
+        };
+        self.workers().filter_map(standing).collect()
+    }
+
+    fn left(&self, members: &[Slot]) -> Left<'_> {
+        let workers = members.iter().filter_map(|slot| {
+            let node = &self.nodes[*slot];
+            Some((node.name.as_str(), node.worker()?.status()))
+        });
+        let coordinators = self.nodes.iter().filter_map(|node| {
+            let counts = match &node.machine {
+                Some(Machine::Coordinator(coordinator)) => {
+                    let status = coordinator.status();
+                    [status.in_flight, status.queued, status.in_doubt, status.reads]
+                }
+                Some(Machine::Guest(guest)) => [guest.in_flight() as u64, 0, 0, 0],
+                Some(Machine::Worker(_)) | None => return None,
+            };
+            Some((node.name.as_str(), counts))
+        });
+        Left { workers: workers.collect(), coordinators: coordinators.collect(), calls: self.calls_under_way() }
+    }
+}

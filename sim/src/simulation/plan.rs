@@ -1,0 +1,85 @@
+//! What a seed decides before a run begins: the size of the cluster, how fast it is, which workloads run and which faults
+//! may happen how often. Each run has its own mix (swarm testing, Groce et al. 2012), because a fault that is always there
+//! hides what only its absence would show.
+
+use super::faults::FaultKind;
+use super::queue::{MS, SECOND, Time};
+use super::random::Random;
+use super::workload::Weights;
+
+/// A run's settings.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// For each worker, whether it has a log.
+    pub(crate) logged: Vec<bool>,
+    pub(crate) clients: usize,
+    /// Whether a second coordinator runs transactions, so that they meet at the workers.
+    pub(crate) guest: bool,
+    /// Calls before the faults end, and after.
+    pub(crate) calls_in_danger: u32,
+    pub(crate) calls_in_calm: u32,
+    pub(crate) latency: (Time, Time),
+    pub(crate) sync: (Time, Time),
+    pub(crate) swap: (Time, Time),
+    /// A client's pause between two calls, at the most.
+    pub(crate) think: Time,
+    pub(crate) grace_ms: u64,
+    pub(crate) start_grace_ms: u64,
+    pub(crate) answer_ms: u64,
+    pub(crate) memory_bytes_max: u64,
+    pub(crate) weights: Weights,
+    /// How often each kind of fault is chosen among all; 0 for those that never happen in this run.
+    pub(crate) faults: [u64; FaultKind::COUNT],
+    /// The average time between two faults.
+    pub(crate) fault_interval: Time,
+    /// The average number of steps between two crashes or cuts in the middle of a step; `None` for never.
+    pub(crate) point_interval: Option<u64>,
+    /// How often in a thousand a message on which much depends is lost, or the last that its sender sends.
+    pub(crate) aim: u64,
+    /// Whether a disk hangs for good when all other faults end.
+    pub(crate) hang_disk: bool,
+    /// Whether the control store is lost at the very end, by mistake of an operator.
+    pub(crate) lose_control: bool,
+}
+
+impl Plan {
+    /// The plan of a seed with about so many calls.
+    pub(crate) fn draw(random: &mut Random, calls: u32) -> Self {
+        let workers = usize::try_from(random.pick(&[2, 2, 3, 3, 4, 5])).expect("a few");
+        let logged = match random.below(10) {
+            0..7 => vec![true; workers],
+            7..9 => vec![false; workers],
+            _ => (0..workers).map(|_| random.chance(500)).collect(),
+        };
+        let quiet = random.chance(30);
+        let mut faults = [0; FaultKind::COUNT];
+        if !quiet {
+            faults.fill_with(|| if random.chance(450) { random.magnitude(1, 16) } else { 0 });
+        }
+        let base = random.magnitude(20, 2_000);
+        let sync = random.magnitude(10, 8_000);
+        let calm = calls / 6;
+        Plan {
+            clients: usize::try_from(random.magnitude(2, 24)).expect("a few"),
+            guest: random.chance(400),
+            calls_in_danger: calls - calm,
+            calls_in_calm: calm,
+            latency: (base, base * random.between(2, 6)),
+            sync: (sync, sync * random.between(2, 6)),
+            swap: (100, random.magnitude(200, 50 * MS)),
+            think: random.magnitude(MS, 256 * MS),
+            grace_ms: random.pick(&[200, 1_000]),
+            start_grace_ms: random.pick(&[1_000, 5_000]),
+            answer_ms: random.pick(&[400, 1_000]),
+            memory_bytes_max: if random.chance(100) { random.between(4_000, 12_000) } else { 1 << 30 },
+            weights: Weights::draw(random),
+            fault_interval: random.magnitude(40 * MS, 3 * SECOND),
+            point_interval: (!quiet && random.chance(600)).then(|| random.magnitude(60, 8_000)),
+            aim: if !quiet && random.chance(400) { random.magnitude(5, 200) } else { 0 },
+            hang_disk: random.chance(120),
+            lose_control: random.chance(60),
+            faults,
+            logged,
+        }
+    }
+}
