@@ -15,7 +15,7 @@ use super::Fault;
 use super::handshake::Hello;
 
 /// The version of the protocol between nodes: frames, handshake and messages together.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 
 /// Bytes of a frame's header.
 pub const HEADER_BYTES: usize = 10;

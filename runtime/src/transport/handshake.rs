@@ -341,9 +341,12 @@ mod tests {
             assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
         }
         let good = Hello::new(Role::Coordinator, NodeId(5), None).encode();
-        for (at, byte, fault) in
-            [(0, b'G', Fault::Protocol), (6, 2, Fault::Version), (7, 2, Fault::Protocol), (24, 2, Fault::Protocol)]
-        {
+        for (at, byte, fault) in [
+            (0, b'G', Fault::Protocol),
+            (6, PROTOCOL_VERSION + 1, Fault::Version),
+            (7, 2, Fault::Protocol),
+            (24, 2, Fault::Protocol),
+        ] {
             let mut bytes = good;
             bytes[at] = byte;
             assert_eq!(Hello::decode(&bytes), Err(fault));

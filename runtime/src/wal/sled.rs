@@ -17,6 +17,7 @@
 
 mod bundle;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -172,10 +173,11 @@ impl Found {
             // The copy's number sorts before all records.
             COPY_KEY => self.copy = u32::from_be_bytes(number(value)?),
             STANDING_KEY => snapshot.standing = Some(decode(value)?),
-            [DATA, c0, c1, c2, c3, ..] if u32::from_be_bytes([*c0, *c1, *c2, *c3]) != self.copy => self.leftovers = true,
-            [DATA, _, _, _, _, table, bytes @ ..] => {
-                snapshot.records.insert(Key::new(TableId(*table), bytes), decode(value)?);
-            }
+            [DATA, c0, c1, c2, c3, table, bytes @ ..] => match u32::from_be_bytes([*c0, *c1, *c2, *c3]).cmp(&self.copy) {
+                Ordering::Less => self.leftovers = true,
+                Ordering::Equal => drop(snapshot.records.insert(Key::new(TableId(*table), bytes), decode(value)?)),
+                Ordering::Greater => return Err("it has a record of a copy that was never begun".into()),
+            },
             [PREPARED, name @ ..] => {
                 let number = u64::from_be_bytes(number(name)?);
                 each(value, |prepared: Prepared, encoded| {

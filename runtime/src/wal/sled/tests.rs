@@ -80,7 +80,8 @@ fn a_log_in_use_and_one_of_another_format_are_refused() {
 #[test]
 fn what_makes_no_sense_is_an_error_and_no_panic() {
     for (key, value) in [
-        (&b"\x01\x01key"[..], &b"\xff\xff"[..]),
+        (&b"\x01\0\0\0\0\x01key"[..], &b"\xff\xff"[..]),
+        (b"\x01\0\0\0\x01\x01key", b"of a copy that was never begun"),
         (b"\x02short", b""),
         (b"\x04\0\0\0\0\0\0\0\x01", b"short"),
         (b"\x09", b"unknown kind"),
