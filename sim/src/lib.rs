@@ -11,5 +11,6 @@
 pub mod guard;
 pub mod model;
 pub mod part;
+pub mod precedence;
 pub mod simulation;
 pub mod waiting;

@@ -25,7 +25,7 @@ mod oracle;
 mod phases;
 mod plan;
 mod queue;
-mod random;
+pub mod random;
 pub mod seeds;
 mod step;
 mod trace;

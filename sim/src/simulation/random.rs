@@ -6,49 +6,55 @@ use rand::rand_core::Rng;
 use rand::rngs::Xoshiro256PlusPlus;
 
 /// A sequence of numbers that follows from a seed.
-pub(crate) struct Random(Xoshiro256PlusPlus);
+pub struct Random(Xoshiro256PlusPlus);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The sequence of this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Random(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
+    /// The next number.
     pub(crate) fn next(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// From 0 to `bound - 1`; 0 if the bound is 0.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.next()) * u128::from(bound);
         u64::try_from(product >> 64).expect("half of 128 bits fits")
     }
 
     /// From `from` to `to`, both included.
-    pub(crate) fn between(&mut self, from: u64, to: u64) -> u64 {
+    pub fn between(&mut self, from: u64, to: u64) -> u64 {
         from + self.below(to.saturating_sub(from) + 1)
     }
 
     /// Like [`between`](Self::between), but each order of magnitude is as likely as the next.
-    pub(crate) fn magnitude(&mut self, from: u64, to: u64) -> u64 {
+    pub fn magnitude(&mut self, from: u64, to: u64) -> u64 {
         let doublings = (to / from.max(1)).max(1).ilog2();
         let lower = from.max(1) << self.below(u64::from(doublings) + 1);
         self.between(lower, (2 * lower - 1).min(to).max(lower))
     }
 
     /// True so many times in a thousand.
-    pub(crate) fn chance(&mut self, per_mille: u64) -> bool {
+    pub fn chance(&mut self, per_mille: u64) -> bool {
         self.below(1_000) < per_mille
     }
 
-    pub(crate) fn index(&mut self, length: usize) -> usize {
+    /// An index of a list of this length.
+    pub fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).expect("an index fits")
     }
 
-    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    /// One of these.
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.index(from.len())]
     }
 
-    pub(crate) fn wide(&mut self) -> u128 {
+    /// A number of 128 bits.
+    pub fn wide(&mut self) -> u128 {
         u128::from(self.next()) << 64 | u128::from(self.next())
     }
 }

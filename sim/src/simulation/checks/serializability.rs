@@ -6,6 +6,7 @@
 //! the graph is too, and the check is linear in its size.
 
 use std::collections::BTreeMap;
+use std::fmt::{Display, Formatter};
 
 use skein_protocol::id::TxnId;
 use skein_protocol::message::Outcome;
@@ -14,48 +15,48 @@ use skein_protocol::step::{AbortReason, Reply};
 
 use super::Violation;
 use super::states::{State, States};
+use crate::precedence::{Place, Precedence, Span};
 use crate::simulation::ledger::Ledger;
 use crate::simulation::oracle::Oracle;
-
-type Place = usize;
-
-/// The graph.
-#[derive(Default)]
-struct Graph {
-    nodes: Vec<Node>,
-    next: Vec<Vec<Place>>,
-}
 
 /// What a node stands for.
 #[derive(Clone, Copy)]
 enum Node {
     Transaction(TxnId),
     Read(usize),
-    /// All that has ended up to a moment.
-    Time(u64),
+}
+
+impl Display for Node {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Node::Transaction(txn) => write!(f, "{txn}"),
+            Node::Read(call) => write!(f, "read #{call}"),
+        }
+    }
 }
 
 pub(crate) fn check(oracle: &Oracle, ledger: &Ledger, states: &States) -> Result<(), Violation> {
-    let mut graph = Graph::default();
-    let mut spans: Vec<(Place, u64, Option<u64>)> = Vec::new();
+    let mut graph = Precedence::default();
+    let mut spans: Vec<Span> = Vec::new();
     let mut transactions: BTreeMap<TxnId, Place> = BTreeMap::new();
     for (txn, ended) in &ledger.ended {
         let (Outcome::Committed, Some(call)) = (ended.outcome, ledger.attempts.get(txn)) else { continue };
         let call = &oracle.calls[*call as usize];
         let place = graph.add(Node::Transaction(*txn));
         transactions.insert(*txn, place);
-        spans.push((place, call.begun, call.ended.filter(|_| matches!(call.reply, Some(Reply::Committed { .. })))));
+        let ended = call.ended.filter(|_| matches!(call.reply, Some(Reply::Committed { .. })));
+        spans.push(Span { place, began: call.begun, ended });
     }
     for (_, chain) in states.all() {
         for pair in chain.writes.windows(2) {
-            graph.edge(transactions.get(&pair[0].txn), transactions.get(&pair[1].txn));
+            graph.edge(transactions.get(&pair[0].txn).copied(), transactions.get(&pair[1].txn).copied());
         }
     }
-    let read = |graph: &mut Graph, place: Place, key: &Key, state: State| {
+    let read = |graph: &mut Precedence<Node>, place: Place, key: &Key, state: State| {
         let Some(chain) = states.chain(key) else { return };
-        let writer = |state| chain.writer(state).and_then(|txn| transactions.get(&txn));
-        graph.edge(writer(state), Some(&place));
-        graph.edge(Some(&place), writer(state + 1));
+        let writer = |state| chain.writer(state).and_then(|txn| transactions.get(&txn).copied());
+        graph.edge(writer(state), Some(place));
+        graph.edge(Some(place), writer(state + 1));
     };
     for (txn, place) in &transactions {
         let (Some(call), Some(versions)) = (ledger.attempts.get(txn), ledger.versions.get(txn)) else { continue };
@@ -75,13 +76,13 @@ pub(crate) fn check(oracle: &Oracle, ledger: &Ledger, states: &States) -> Result
             let key = &operations[usize::from(*operation)].key;
             if let Some(state) = states.chain(key).and_then(|chain| chain.of_version(*found)) {
                 let place = graph.add(Node::Read(number));
-                spans.push((place, call.begun, Some(ended)));
+                spans.push(Span { place, began: call.begun, ended: Some(ended) });
                 read(&mut graph, place, key, state);
             }
         }
         let Some((query, consistency, rows, more)) = call.found() else { continue };
         let whole = (consistency == Consistency::Strict).then(|| graph.add(Node::Read(number)));
-        spans.extend(whole.map(|place| (place, call.begun, Some(ended))));
+        spans.extend(whole.map(|place| Span { place, began: call.begun, ended: Some(ended) }));
         let mut shown: Vec<&Row> = rows.iter().collect();
         shown.sort_unstable_by_key(|row| &row.key);
         for key in states.covered(query, rows, more) {
@@ -94,7 +95,7 @@ pub(crate) fn check(oracle: &Oracle, ledger: &Ledger, states: &States) -> Result
             let Some(state) = state else { continue };
             let place = whole.unwrap_or_else(|| {
                 let place = graph.add(Node::Read(number));
-                spans.push((place, call.begun, Some(ended)));
+                spans.push(Span { place, began: call.begun, ended: Some(ended) });
                 place
             });
             read(&mut graph, place, key, state);
@@ -104,98 +105,6 @@ pub(crate) fn check(oracle: &Oracle, ledger: &Ledger, states: &States) -> Result
     match graph.cycle() {
         None => Ok(()),
         Some(cycle) => Err(Violation::new("serializability", graph.describe(&cycle))),
-    }
-}
-
-impl Graph {
-    fn add(&mut self, node: Node) -> Place {
-        self.nodes.push(node);
-        self.next.push(Vec::new());
-        self.nodes.len() - 1
-    }
-
-    fn edge(&mut self, from: Option<&Place>, to: Option<&Place>) {
-        if let (Some(from), Some(to)) = (from, to)
-            && from != to
-        {
-            self.next[*from].push(*to);
-        }
-    }
-
-    /// Real time: one node for each end, in a row; what ended leads into it, what begins later follows from it.
-    fn add_time(&mut self, spans: Vec<(Place, u64, Option<u64>)>) {
-        let mut moments: Vec<(u64, bool, Place)> = Vec::with_capacity(2 * spans.len());
-        for (place, begun, ended) in spans {
-            moments.push((begun, false, place));
-            moments.extend(ended.map(|ended| (ended, true, place)));
-        }
-        moments.sort_unstable();
-        let mut last: Option<(u64, Place)> = None;
-        for (moment, ends, place) in moments {
-            if !ends {
-                self.edge(last.as_ref().map(|(_, last)| last), Some(&place));
-                continue;
-            }
-            let now = match last {
-                Some((at, now)) if at == moment => now,
-                _ => {
-                    let now = self.add(Node::Time(moment));
-                    self.edge(last.as_ref().map(|(_, last)| last), Some(&now));
-                    last = Some((moment, now));
-                    now
-                }
-            };
-            self.edge(Some(&place), Some(&now));
-        }
-    }
-
-    /// A cycle, if there is one: takes away whatever has nothing before it (Kahn 1962) and follows what is left.
-    fn cycle(&self) -> Option<Vec<Place>> {
-        let mut before = vec![0_u32; self.nodes.len()];
-        self.next.iter().flatten().for_each(|to| before[*to] += 1);
-        let mut free: Vec<Place> = (0..self.nodes.len()).filter(|place| before[*place] == 0).collect();
-        let mut taken = 0;
-        while let Some(place) = free.pop() {
-            taken += 1;
-            for to in &self.next[place] {
-                before[*to] -= 1;
-                if before[*to] == 0 {
-                    free.push(*to);
-                }
-            }
-        }
-        if taken == self.nodes.len() {
-            return None;
-        }
-        // Each node that is left has one that is left before it: going backwards comes round.
-        let mut previous = vec![None; self.nodes.len()];
-        for (from, next) in self.next.iter().enumerate().filter(|(from, _)| before[*from] > 0) {
-            next.iter().filter(|to| before[**to] > 0).for_each(|to| previous[*to] = Some(from));
-        }
-        let mut at = before.iter().position(|count| *count > 0)?;
-        let mut seen = vec![false; self.nodes.len()];
-        while !std::mem::replace(&mut seen[at], true) {
-            at = previous[at]?;
-        }
-        let mut cycle = vec![at];
-        let mut next = previous[at]?;
-        while next != at {
-            cycle.push(next);
-            next = previous[next]?;
-        }
-        cycle.reverse();
-        Some(cycle)
-    }
-
-    fn describe(&self, cycle: &[Place]) -> String {
-        let name = |place: &Place| match self.nodes[*place] {
-            Node::Transaction(txn) => format!("{txn}"),
-            Node::Read(call) => format!("read #{call}"),
-            Node::Time(moment) => format!("time {moment}"),
-        };
-        let mut names: Vec<String> = cycle.iter().map(name).collect();
-        names.dedup_by(|one, other| one.starts_with("time") && other.starts_with("time"));
-        format!("no order explains: {}, and again", names.join(" before "))
     }
 }
 
