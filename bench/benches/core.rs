@@ -44,8 +44,9 @@ impl World {
         world.queue.push_back((COORDINATOR, Input::Start));
         for number in 1..=WORKERS {
             let (node, address) = (NodeId(number), number.to_string());
-            let worker = Peer { node, role: Role::Worker, address, cluster: None };
-            let coordinator = Peer { node: COORDINATOR, role: Role::Coordinator, address: String::new(), cluster: None };
+            let worker = Peer { node, role: Role::Worker, address, cluster: None, logged: true };
+            let coordinator =
+                Peer { node: COORDINATOR, role: Role::Coordinator, address: String::new(), cluster: None, logged: true };
             world.queue.push_back((node, Input::Start));
             world.queue.push_back((node, Input::Connected(coordinator)));
             world.queue.push_back((COORDINATOR, Input::Connected(worker)));

@@ -70,6 +70,8 @@ pub fn of_worker(worker: &Worker) -> Vec<&'static str> {
 pub fn of_coordinator(coordinator: &Coordinator) -> Vec<&'static str> {
     let record = coordinator.leader().record();
     let of_active = record.is_none_or(|record| match (&record.active, &record.pending) {
+        // Whoever begins anew has nobody to take over from.
+        (Some(_), Some(pending)) if record.emptied == Some(pending.number) => true,
         (Some(active), Some(pending)) => pending.members().iter().all(|node| active.view.participants().contains(node)),
         _ => true,
     });

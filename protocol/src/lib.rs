@@ -6,6 +6,7 @@
 //!
 //! Only ordered collections are used, so that a state can be hashed and a run repeated; `no_std` keeps it so.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 #![no_std]
 
 extern crate alloc;

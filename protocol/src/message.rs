@@ -122,6 +122,18 @@ pub enum Message {
         /// Whether it was the last: the learner holds all records now.
         last: bool,
     },
+    /// Coordinator to worker: are you there?
+    Beat {
+        /// Counts the beats of this coordinator.
+        beat: u64,
+    },
+    /// Worker to coordinator: yes, and all that it had logged when the beat came is synced.
+    Beating {
+        /// The beat.
+        beat: u64,
+        /// The view that it was sealed for last.
+        view: ViewNumber,
+    },
     /// Worker to every coordinator: something has been prepared here for longer than the bound without a decision (R11).
     InDoubt {
         /// The worker's view.

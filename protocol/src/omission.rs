@@ -33,6 +33,8 @@ pub enum Omission {
     ChunkReplaces,
     /// R9: a member gives records to a learner while it still holds something prepared from an older view.
     CopyUnsettled,
+    /// R5: an answer to a beat counts whatever view it is from.
+    BeatOfDeadView,
     /// R10: a prepare is judged by the holders alone, not by those that wait before it.
     IgnoreWaiting,
     /// R10: a younger transaction waits for an older one too.

@@ -10,7 +10,9 @@
 //! 4. When a timer is set, give [`Input::Timeout`] once after the time is up, unless it was set anew or cancelled before.
 //! 5. Perform [`Output::Swap`] one at a time and answer each with [`Input::Swapped`].
 //! 6. Answer the client with each [`Output::Reply`]; there is exactly one for each request.
-//! 7. On [`Output::Halt`] end the process with that reason.
+//! 7. On [`Output::Disconnect`] close the connection to that node, and give [`Input::Disconnected`] if it stood.
+//! 8. On [`Output::Roster`] connect to these workers, and again whenever a connection is lost, and to no others.
+//! 9. On [`Output::Halt`] end the process with that reason.
 //!
 //! The machines hold no clock, no randomness and no sockets; the same inputs give the same outputs.
 
@@ -83,6 +85,8 @@ pub struct Peer {
     pub address: String,
     /// For a worker: the cluster that it is bound to.
     pub cluster: Option<ClusterId>,
+    /// For a worker: whether it keeps its records in a log.
+    pub logged: bool,
 }
 
 /// The two kinds of processes.
@@ -114,6 +118,8 @@ pub enum Timer {
     Retry,
     /// Workers that want to join are taken in together.
     Join,
+    /// A coordinator asks its workers for a sign of life.
+    Beat,
 }
 
 /// What a node wants done.
@@ -144,6 +150,16 @@ pub enum Output {
     },
     /// Stop a timer.
     CancelTimer(Timer),
+    /// The node is given up: close the connection to it.
+    Disconnect {
+        /// Who.
+        node: NodeId,
+    },
+    /// The workers that the cluster is meant to have, `host:port` each. Said at the start and at each change.
+    Roster {
+        /// Their addresses.
+        workers: Vec<String>,
+    },
     /// Replace the record of the control store, if it is still `expected`; sync; answer with [`Input::Swapped`].
     Swap {
         /// What it must hold now.
@@ -187,8 +203,32 @@ pub enum Request {
         /// Which.
         txn: TxnId,
     },
+    /// Change for good which workers the cluster is meant to have.
+    Roster(RosterChange),
     /// How the node stands. The one request that a worker takes too.
     Status,
+}
+
+/// A change of the workers that the cluster is meant to have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RosterChange {
+    /// One more, at this address: it is taken in as soon as it answers.
+    Add(String),
+    /// Not the one at this address any more: the next view goes without it.
+    Remove(String),
+}
+
+/// Why the workers were not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RosterRefusal {
+    /// There are as many as a view can hold.
+    Full,
+    /// There is none at this address.
+    NotThere,
+    /// No other member holds all records.
+    LastCopy,
+    /// Another change, or a view change, is under way.
+    Busy,
 }
 
 /// The answer to a request.
@@ -226,6 +266,10 @@ pub enum Reply {
     },
     /// What is known of a transaction.
     Outcome(KnownOutcome),
+    /// The workers are changed for good, and these are they now.
+    Roster(Vec<String>),
+    /// They are as they were.
+    RosterRefused(RosterRefusal),
     /// How a coordinator stands.
     Coordinator(CoordinatorStatus),
     /// How a worker stands.
@@ -277,6 +321,8 @@ pub struct CoordinatorStatus {
     pub record: Option<ViewRecord>,
     /// Whether a write would be accepted now.
     pub serving: bool,
+    /// The workers that the cluster is meant to have, by address.
+    pub roster: Vec<String>,
     /// Members and other workers that are connected now.
     pub connected: Vec<Peer>,
     /// Transactions of this coordinator that are under way, and of these: voted on by all but not yet acknowledged.
@@ -364,6 +410,18 @@ pub enum Event {
         committed: u32,
         /// Transactions that were in doubt and aborted with it.
         aborted: u32,
+    },
+    /// A worker has left several beats unanswered: its connection is closed.
+    Suspected {
+        /// Who.
+        node: NodeId,
+        /// Where it was reached.
+        address: String,
+    },
+    /// All records were gone with the memory of the members that held them: the cluster has begun anew, empty.
+    StartedEmpty {
+        /// The view that it began with.
+        view: ViewNumber,
     },
     /// A member of the view before is left out of the one that has become active.
     LeftOut {

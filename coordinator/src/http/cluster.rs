@@ -219,7 +219,7 @@ fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, met: &Met) ->
         copies: members.len(),
         members: described.collect(),
         learners: learning.collect(),
-        others: others(&members, &learners, &status.connected, met.named()),
+        others: others(&members, &learners, &status.connected, &met.named()),
         replicas_agree: sums.filter(|sums| !sums.is_empty()).map(|sums| sums.iter().all(|sum| *sum == sums[0])),
         in_flight: status.in_flight,
         in_doubt: status.in_doubt,
@@ -257,8 +257,13 @@ mod tests {
 
     #[test]
     fn whoever_is_no_member_is_told_of_once() {
-        let peer =
-            |node, address: &str| Peer { node: NodeId(node), role: Role::Worker, address: address.to_owned(), cluster: None };
+        let peer = |node, address: &str| Peer {
+            node: NodeId(node),
+            role: Role::Worker,
+            address: address.to_owned(),
+            cluster: None,
+            logged: true,
+        };
         let members = BTreeMap::from([(NodeId(1), "a:1".to_owned()), (NodeId(2), "a:2".to_owned())]);
         let named = ["a:1", "a:2", "a:3", "a:4"].map(str::to_owned);
         let silent = |address: &str| OtherWorker { node: None, address: address.to_owned(), connected: false };

@@ -28,7 +28,7 @@ pub async fn readyz(State(app): State<App>) -> Response {
     let (code, text) = match tokio::time::timeout(STATUS_WITHIN, app.cluster.status()).await {
         Ok(Ok(status)) => (
             if status.serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE },
-            parts(&status, app.workers, app.met.named()),
+            parts(&status, app.workers, &app.met.named()),
         ),
         Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, {error}\n")),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, no answer within {STATUS_WITHIN:?}\n")),
@@ -81,11 +81,12 @@ fn parts(status: &CoordinatorStatus, workers: usize, named: &[String]) -> String
 mod tests {
     use super::*;
     use skein_protocol::id::{ClusterId, Incarnation, NodeId, ViewNumber};
+    use skein_protocol::membership::roster::Changes;
     use skein_protocol::membership::view::{ActiveView, Member, Shard, View, ViewRecord};
 
     #[test]
     fn a_member_that_is_gone_shows_as_degraded() {
-        let member = |node| Member { node: NodeId(node), address: format!("127.0.0.1:{node}") };
+        let member = |node| Member { node: NodeId(node), address: format!("127.0.0.1:{node}"), logged: true };
         let shard = Shard { members: vec![member(1), member(2)], learners: Vec::new() };
         let view = View { number: ViewNumber(2), shards: vec![shard] };
         let record = ViewRecord {
@@ -93,8 +94,11 @@ mod tests {
             writer: Incarnation(1),
             active: Some(ActiveView { view, outcomes: Vec::new() }),
             pending: None,
+            roster: Changes::default(),
+            emptied: None,
         };
         let mut status = CoordinatorStatus {
+            roster: Vec::new(),
             record: None,
             serving: false,
             connected: Vec::new(),

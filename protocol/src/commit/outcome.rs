@@ -76,7 +76,7 @@ mod tests {
     }
 
     fn view(members: u128) -> View {
-        let member = |node| Member { node: NodeId(node), address: String::new() };
+        let member = |node| Member { node: NodeId(node), address: String::new(), logged: true };
         View { number: ViewNumber(2), shards: vec![Shard { members: (1..=members).map(member).collect(), learners: vec![] }] }
     }
 

@@ -1,5 +1,9 @@
 //! Who belongs to the cluster, and how that changes: views, and the view change that settles what was in doubt.
 
+mod choice;
 pub mod copy;
+pub mod failure_detector;
+pub mod joiners;
+pub mod roster;
 pub mod view;
 pub mod view_change;

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ClusterId, Incarnation, NodeId, ShardId, TxnId, ViewNumber};
+use crate::membership::roster::Changes;
 use crate::message::Outcome;
 
 /// Settled transactions in the order of their ids. One that is absent was aborted, as far as its own coordinator is concerned.
@@ -46,6 +47,8 @@ pub struct Member {
     pub node: NodeId,
     /// Where it was last reached, `host:port`.
     pub address: String,
+    /// Whether it keeps its records in a log; else they are gone with its process.
+    pub logged: bool,
 }
 
 /// A view that has been agreed, with the outcomes that were settled when it was.
@@ -68,6 +71,10 @@ pub struct ViewRecord {
     pub active: Option<ActiveView>,
     /// The view that is being changed to, if one is.
     pub pending: Option<View>,
+    /// What people have changed about the workers named in the settings.
+    pub roster: Changes,
+    /// The last view that began with an empty store because all records were gone, if that ever happened.
+    pub emptied: Option<ViewNumber>,
 }
 
 impl View {

@@ -17,16 +17,16 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::commit::outcome::{self, Settlement};
-use crate::id::{ClusterId, Incarnation, NodeId, ViewNumber};
-use crate::limits;
+use crate::id::{ClusterId, Incarnation, NodeId, RequestId, ViewNumber};
+use crate::membership::choice::{Choice, Situation};
 use crate::membership::copy::Copies;
-use crate::membership::view::{ActiveView, Member, Outcomes, Shard, Standing, View, ViewRecord};
+use crate::membership::failure_detector::FailureDetector;
+use crate::membership::joiners::Joiners;
+use crate::membership::roster::{self, Changes};
+use crate::membership::view::{ActiveView, Outcomes, Shard, Standing, View, ViewRecord};
 use crate::message::{Chunk, Message, Outcome, Report, Seal};
 use crate::omission::{Omission, Omissions};
-use crate::step::{CopyProgress, Event, Halt, Output, Peer, Swapped, Timer};
-
-/// How often the wait before a worker is taken in is doubled at the most.
-const FLAPS_MAX: u8 = 7;
+use crate::step::{CopyProgress, Event, Halt, Output, Peer, Reply, RosterChange, RosterRefusal, Swapped, Timer};
 
 /// A leader's settings; see [`crate::node::coordinator::CoordinatorConfig`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,7 +35,7 @@ pub struct LeaderConfig {
     pub incarnation: Incarnation,
     /// The identity of a cluster that begins here.
     pub new_cluster: ClusterId,
-    /// The addresses of the workers that the first view must have.
+    /// The addresses of the workers named in the settings; the first view must have them all.
     pub workers: Vec<String>,
     /// Milliseconds that a lost member is waited for.
     pub grace_ms: u64,
@@ -45,6 +45,10 @@ pub struct LeaderConfig {
     pub answer_ms: u64,
     /// Milliseconds that a worker that wants to join waits for others, so that they are taken in together.
     pub join_ms: u64,
+    /// Milliseconds between two beats.
+    pub beat_ms: u64,
+    /// Beats in a row that a worker may leave unanswered before it is suspected.
+    pub misses_max: u8,
     /// Rules left out, by tests only.
     pub omissions: Omissions,
 }
@@ -63,8 +67,16 @@ pub struct ViewChange {
     /// Members that have not yet said that the outcomes of the active view are synced.
     activating: BTreeSet<NodeId>,
     copies: Copies,
-    /// Times that a learner was lost lately: each doubles the wait before the next is taken in.
-    flaps: u8,
+    joiners: Joiners,
+    /// Milliseconds for which the timer of those who join was set.
+    joining_ms: u64,
+    detector: FailureDetector,
+    /// Counts the beats.
+    beat: u64,
+    /// Members whose silence was waited for already: no grace for them.
+    suspected: BTreeSet<NodeId>,
+    /// The change of the roster that the next view brings, and who asked for it.
+    wanted: Option<(RequestId, Changes)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -95,29 +107,119 @@ impl ViewChange {
     #[must_use]
     pub fn new(config: LeaderConfig, record: Option<ViewRecord>) -> Self {
         ViewChange {
-            config,
             record,
             stage: Stage::Gathering { over: false },
             connected: BTreeMap::new(),
             silent: BTreeSet::new(),
             activating: BTreeSet::new(),
             copies: Copies::default(),
-            flaps: 0,
+            joiners: Joiners::default(),
+            joining_ms: 0,
+            detector: FailureDetector::new(config.misses_max),
+            beat: 0,
+            suspected: BTreeSet::new(),
+            wanted: None,
+            config,
         }
     }
 
     /// The process has started: members are given time to come.
     pub fn start(&mut self, out: &mut Vec<Output>) {
+        out.push(Output::Roster { workers: self.roster() });
         out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.start_grace_ms });
+        out.push(Output::SetTimer { timer: Timer::Beat, after_ms: self.config.beat_ms });
+    }
+
+    /// The workers that the cluster is meant to have.
+    #[must_use]
+    pub fn roster(&self) -> Vec<String> {
+        roster::roster(&self.config.workers, self.changes())
+    }
+
+    fn changes(&self) -> &Changes {
+        static NONE: Changes = Changes { added: Vec::new(), removed: Vec::new() };
+        let recorded = self.record.as_ref().map_or(&NONE, |record| &record.roster);
+        self.wanted.as_ref().map_or(recorded, |(_, changes)| changes)
+    }
+
+    /// People want other workers: the next view brings it about, and only then is `id` answered.
+    pub fn change_roster(&mut self, id: RequestId, change: &RosterChange, out: &mut Vec<Output>) {
+        let reply = match self.changed_roster(change) {
+            Ok(changes) if changes != *self.changes() => {
+                self.wanted = Some((id, changes));
+                if self.stage == Stage::Steady {
+                    self.change(out);
+                } else {
+                    self.advance(out);
+                }
+                return;
+            }
+            Ok(_) => Reply::Roster(self.roster()),
+            Err(refusal) => Reply::RosterRefused(refusal),
+        };
+        out.push(Output::Reply { id, reply });
+    }
+
+    fn changed_roster(&self, change: &RosterChange) -> Result<Changes, RosterRefusal> {
+        if self.wanted.is_some() || !matches!(self.stage, Stage::Steady | Stage::Gathering { .. }) {
+            return Err(RosterRefusal::Busy);
+        }
+        match change {
+            RosterChange::Add(address) => roster::add(&self.config.workers, self.changes(), address),
+            RosterChange::Remove(address) => {
+                let changes = roster::remove(&self.config.workers, self.changes(), address)?;
+                let stays = |member: &&super::view::Member| member.address != *address;
+                let is_kept = |shard: &Shard| match self.stage {
+                    Stage::Steady => shard.members.iter().filter(stays).any(|it| self.connected.contains_key(&it.node)),
+                    _ => shard.members.iter().any(|member| stays(&member)),
+                };
+                let kept = match self.active() {
+                    Some(active) => active.view.shards.iter().all(is_kept),
+                    None => !roster::roster(&self.config.workers, &changes).is_empty(),
+                };
+                if kept { Ok(changes) } else { Err(RosterRefusal::LastCopy) }
+            }
+        }
+    }
+
+    /// The next beat is due: whoever has left too many unanswered is given up.
+    pub fn beat(&mut self, out: &mut Vec<Output>) {
+        let missing = self.detector.beat();
+        self.joiners.beat();
+        self.beat += 1;
+        let members = self.active().map(|active| active.view.members()).unwrap_or_default();
+        let is_missing = |node: &NodeId| missing.contains(node) || !self.connected.contains_key(node);
+        // What holds up all members is no fault of theirs.
+        let all_missing = members.iter().all(is_missing);
+        for node in missing.into_iter().filter(|node| !all_missing || !members.contains(node)) {
+            let address = self.connected.get(&node).map(|peer| peer.address.clone()).unwrap_or_default();
+            self.suspected.insert(node);
+            out.push(Output::Publish(Event::Suspected { node, address }));
+            out.push(Output::Disconnect { node });
+        }
+        for to in self.connected.keys() {
+            out.push(Output::Send { to: *to, message: Message::Beat { beat: self.beat } });
+        }
+        out.push(Output::SetTimer { timer: Timer::Beat, after_ms: self.config.beat_ms });
+    }
+
+    /// A worker has answered a beat. One that takes part must be in the active view at least: else it can't do anything.
+    pub fn beating(&mut self, from: NodeId, view: ViewNumber) {
+        let active = self.active().map_or(ViewNumber(0), |active| active.view.number);
+        if view >= active || !self.takes_part(from) || self.config.omissions.has(Omission::BeatOfDeadView) {
+            self.detector.answered(from);
+        }
     }
 
     /// A worker is there.
     pub fn connected(&mut self, peer: Peer, out: &mut Vec<Output>) {
         let node = peer.node;
-        if self.is_foreign(&peer) {
+        if !self.situation().is_wanted(&peer) {
             out.push(Output::Publish(Event::NotTaken { node, address: peer.address.clone(), bound: peer.cluster }));
         }
         let first = self.candidates().next().is_none();
+        self.detector.connected(node);
+        self.suspected.remove(&node);
         self.connected.insert(node, peer);
         match &self.stage {
             // It was lost in between, and what was sent to it last may be lost too.
@@ -138,15 +240,18 @@ impl ViewChange {
 
     /// A worker is gone. If it is a member, the view ends.
     pub fn disconnected(&mut self, node: NodeId, out: &mut Vec<Output>) {
-        self.connected.remove(&node);
+        self.detector.disconnected(node);
+        self.joiners.gone(node);
         self.copies.lost(node);
+        if let Some(peer) = self.connected.remove(&node)
+            && self.takes_part(node)
+        {
+            self.joiners.lost(&peer.address);
+        }
         match &self.stage {
-            Stage::Steady if self.takes_part(node) => {
-                if !self.is_member(node) {
-                    self.flaps = self.flaps.saturating_add(1).min(FLAPS_MAX);
-                }
-                self.change(out);
-            }
+            Stage::Steady if self.takes_part(node) => self.change(out),
+            Stage::Gathering { .. } => self.advance(out),
+            Stage::Sealing { view, .. } if view.members().contains(&node) && self.suspected.contains(&node) => self.change(out),
             // It won't answer over this connection, so it is waited for no longer than anybody who is lost.
             Stage::Sealing { view, reports } if view.members().contains(&node) && !reports.contains_key(&node) => {
                 out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.grace_ms });
@@ -155,33 +260,36 @@ impl ViewChange {
         }
     }
 
-    /// Workers that want to join have been waited for long enough.
+    /// Workers that want to join have waited: those who have waited long enough are taken in.
     pub fn join(&mut self, out: &mut Vec<Output>) {
-        if self.stage != Stage::Steady || self.joiners().next().is_none() {
+        self.joiners.waited(core::mem::take(&mut self.joining_ms));
+        if self.stage != Stage::Steady {
             return;
         }
-        if self.copies.is_busy() {
-            // A new view would make those that copy begin again.
-            self.await_joiners(out);
-        } else {
+        // A new view would make those that copy begin again.
+        if self.joiners.next() == Some(0) && !self.copies.is_busy() {
             self.change(out);
+        } else {
+            self.await_joiners(out);
         }
     }
 
+    /// Connected workers that could belong to the active view and don't wait for their turn.
     fn await_joiners(&mut self, out: &mut Vec<Output>) {
-        if self.joiners().next().is_some() {
-            out.push(Output::SetTimer { timer: Timer::Join, after_ms: self.config.join_ms << self.flaps });
+        let taken = self.active().map(|active| active.view.participants()).unwrap_or_default();
+        let outside = |peer: &&Peer| !taken.contains(&peer.node) && self.situation().is_wanted(peer);
+        let outside: Vec<(NodeId, String)> =
+            self.connected.values().filter(outside).map(|peer| (peer.node, peer.address.clone())).collect();
+        for node in taken {
+            self.joiners.gone(node);
         }
-    }
-
-    /// Connected workers that could belong to the active view and don't.
-    fn joiners(&self) -> impl Iterator<Item = &Peer> + '_ {
-        let known = self.active().map(|active| active.view.participants()).unwrap_or_default();
-        self.connected.values().filter(move |peer| !known.contains(&peer.node) && !self.is_foreign(peer))
-    }
-
-    fn is_foreign(&self, peer: &Peer) -> bool {
-        self.record.as_ref().is_some_and(|record| peer.cluster.is_some_and(|bound| bound != record.cluster))
+        for (node, address) in outside {
+            self.joiners.came(node, &address, self.config.join_ms);
+        }
+        if let Some(wait) = self.joiners.next() {
+            self.joining_ms = wait.max(self.config.join_ms);
+            out.push(Output::SetTimer { timer: Timer::Join, after_ms: self.joining_ms });
+        }
     }
 
     /// A member has given records for a learner.
@@ -192,7 +300,6 @@ impl ViewChange {
     /// A learner has stored some. When all learners are complete, the next view makes them members.
     pub fn stored(&mut self, from: NodeId, copy: ViewNumber, last: bool, out: &mut Vec<Output>) {
         if self.copies.stored(from, copy, last, out) && self.stage == Stage::Steady {
-            self.flaps = 0;
             self.change(out);
         }
     }
@@ -228,79 +335,50 @@ impl ViewChange {
         }
     }
 
+    fn situation(&self) -> Situation<'_> {
+        Situation {
+            named: &self.config.workers,
+            changes: self.changes(),
+            record: self.record.as_ref(),
+            connected: &self.connected,
+            silent: &self.silent,
+            given_up: &self.suspected,
+            joiners: &self.joiners,
+            copies: &self.copies,
+            omissions: self.config.omissions,
+        }
+    }
+
     /// Begins the next attempt if the members that it needs are there.
     fn advance(&mut self, out: &mut Vec<Output>) {
         let Stage::Gathering { over } = self.stage else { return };
-        let Some(shards) = self.next_shards(over, out) else { return };
+        let (shards, empty) = match self.situation().choose(over) {
+            Choice::View { shards, empty } => (shards, empty),
+            Choice::Wait => return,
+            Choice::AskAgain => {
+                self.silent.clear();
+                self.stage = Stage::Gathering { over: false };
+                out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.answer_ms });
+                return;
+            }
+            Choice::Halt(halt) => {
+                out.push(Output::Halt(halt));
+                return;
+            }
+        };
         let number = self.record.as_ref().map_or(ViewNumber(0), ViewRecord::number).next();
-        let cluster = self.record.as_ref().map_or(self.config.new_cluster, |record| record.cluster);
-        let active = self.active().cloned();
-        let next = ViewRecord { cluster, writer: self.config.incarnation, active, pending: Some(View { number, shards }) };
+        let emptied = if empty { Some(number) } else { self.record.as_ref().and_then(|record| record.emptied) };
+        let next = ViewRecord {
+            cluster: self.record.as_ref().map_or(self.config.new_cluster, |record| record.cluster),
+            writer: self.config.incarnation,
+            active: self.active().cloned(),
+            pending: Some(View { number, shards }),
+            roster: self.changes().clone(),
+            emptied,
+        };
         out.push(Output::CancelTimer(Timer::ViewChange));
         out.push(Output::Swap { expected: self.record.clone(), record: next.clone() });
         self.stage = Stage::Announcing { next };
-    }
-
-    /// The members of the next attempt; `None` while they are waited for.
-    fn next_shards(&mut self, over: bool, out: &mut Vec<Output>) -> Option<Vec<Shard>> {
-        let Some(active) = self.active() else { return self.first_shards(out) };
-        let there: BTreeSet<NodeId> = self.candidates().collect();
-        let all_there = active.view.members().iter().all(|node| there.contains(node));
-        if !all_there && !over {
-            return None;
-        }
-        if there.is_empty() && !self.silent.is_empty() {
-            // Nobody answers: each is as good as any other, so all are asked again.
-            self.silent.clear();
-            self.stage = Stage::Gathering { over: false };
-            out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.answer_ms });
-            return None;
-        }
-        let here = |peer: &Peer| Member { node: peer.node, address: peer.address.clone() };
-        let there_now = |member: &Member| self.connected.get(&member.node).filter(|_| there.contains(&member.node)).map(here);
-        let early = self.config.omissions.has(Omission::LearnerTooEarly);
-        let mut shards = Vec::with_capacity(active.view.shards.len());
-        for shard in &active.view.shards {
-            let mut members: Vec<Member> = shard.members.iter().filter_map(there_now).collect();
-            if self.config.omissions.has(Omission::AnyWorker) {
-                members = self.connected.values().map(here).collect();
-            } else if members.is_empty() {
-                return None;
-            }
-            // A learner that holds all records becomes a member; whoever else is there begins, or begins again.
-            let rest = self.connected.values().filter(|peer| {
-                let taken = members.iter().any(|member| member.node == peer.node);
-                !taken && !self.is_foreign(peer) && !self.silent.contains(&peer.node)
-            });
-            let (complete, learners): (Vec<&Peer>, Vec<&Peer>) = rest.partition(|peer| {
-                let learns = shard.learners.iter().any(|learner| learner.node == peer.node);
-                learns && (early || self.copies.is_complete(peer.node))
-            });
-            members.extend(complete.into_iter().map(here));
-            members.sort_unstable();
-            let room = limits::MEMBERS_MAX.saturating_sub(members.len());
-            shards.push(Shard { members, learners: learners.into_iter().take(room).map(here).collect() });
-        }
-        Some(shards)
-    }
-
-    /// The members of the first view: all that are named, once they are there.
-    fn first_shards(&self, out: &mut Vec<Output>) -> Option<Vec<Shard>> {
-        let cluster = self.record.as_ref().map(|record| record.cluster);
-        let mut members = Vec::with_capacity(self.config.workers.len());
-        for address in &self.config.workers {
-            let peer = self.connected.values().find(|peer| peer.address == *address)?;
-            match peer.cluster {
-                Some(bound) if Some(bound) != cluster && !self.config.omissions.has(Omission::TakeBound) => {
-                    let halt = Halt::WorkerHoldsView { address: address.clone(), cluster: bound };
-                    out.push(Output::Halt(halt));
-                    return None;
-                }
-                _ => members.push(Member { node: peer.node, address: address.clone() }),
-            }
-        }
-        members.sort_unstable();
-        Some(alloc::vec![Shard { members, learners: Vec::new() }])
     }
 
     /// Members of the last active view that are connected and answer.
@@ -346,6 +424,8 @@ impl ViewChange {
         let Some(view) = record.pending else { return };
         let last_active: Option<(ViewNumber, Outcomes)> = match record.active {
             Some(_) if self.config.omissions.has(Omission::ForgetOutcomes) => None,
+            // Nothing of what was before is left, nor are those who knew of it.
+            Some(_) if record.emptied == Some(view.number) => None,
             active => active.map(|active| (active.view.number, active.outcomes)),
         };
         let members = view.members();
@@ -376,12 +456,13 @@ impl ViewChange {
             return;
         }
         let settlement = outcome::settle(view, reports);
-        let (cluster, view) = (self.record.as_ref().map_or(self.config.new_cluster, |record| record.cluster), view.clone());
+        let Some(announced) = self.record.clone() else { return };
+        let view = view.clone();
         if self.config.omissions.has(Omission::ApplyBeforeSwap) {
             self.tell(&view, &settlement.outcomes, out);
         }
         let active = ActiveView { view, outcomes: settlement.outcomes.clone() };
-        let next = ViewRecord { cluster, writer: self.config.incarnation, active: Some(active), pending: None };
+        let next = ViewRecord { active: Some(active), pending: None, ..announced };
         out.push(Output::CancelTimer(Timer::ViewChange));
         out.push(Output::Swap { expected: self.record.clone(), record: next.clone() });
         self.stage = Stage::Deciding { next, settlement };
@@ -416,7 +497,16 @@ impl ViewChange {
         let (learners, aborted) = (view.learners(), settlement.aborted);
         let event = Event::ViewActive { view: view.number, members: members.clone(), learners, committed, aborted };
         out.push(Output::Publish(event));
+        if self.record.as_ref().is_some_and(|record| record.emptied == Some(view.number)) {
+            out.push(Output::Publish(Event::StartedEmpty { view: view.number }));
+        }
+        if let Some((id, _)) = self.wanted.take() {
+            let workers = self.roster();
+            out.push(Output::Roster { workers: workers.clone() });
+            out.push(Output::Reply { id, reply: Reply::Roster(workers) });
+        }
         self.silent.clear();
+        self.suspected.clear();
         self.activating = members.iter().copied().collect();
         self.copies.begin(&view, out);
         Activated { view, settlement }

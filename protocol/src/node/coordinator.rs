@@ -41,6 +41,10 @@ pub struct CoordinatorConfig {
     pub answer_ms: u64,
     /// Milliseconds that a worker that wants to join waits for others, so that they are taken in together.
     pub join_ms: u64,
+    /// Milliseconds between two beats, by which it is seen who is gone without a word.
+    pub beat_ms: u64,
+    /// Beats in a row that a worker may leave unanswered before it is suspected and its connection closed.
+    pub misses_max: u8,
     /// Milliseconds before refused transactions and reads are tried again.
     pub retry_ms: u64,
     /// Rules left out, by tests only.
@@ -81,6 +85,8 @@ impl CoordinatorConfig {
             start_grace_ms: 10_000,
             answer_ms: 5_000,
             join_ms: 250,
+            beat_ms: 250,
+            misses_max: 4,
             retry_ms: 5,
             omissions: Omissions::NONE,
         }
@@ -99,6 +105,8 @@ impl Coordinator {
             start_grace_ms: config.start_grace_ms,
             answer_ms: config.answer_ms,
             join_ms: config.join_ms,
+            beat_ms: config.beat_ms,
+            misses_max: config.misses_max,
             omissions: config.omissions,
         };
         Coordinator {
@@ -128,6 +136,7 @@ impl Coordinator {
         CoordinatorStatus {
             record: self.leader.record().cloned(),
             serving: self.leader.is_steady(),
+            roster: self.leader.roster(),
             connected: self.leader.peers().values().cloned().collect(),
             in_flight: self.transactions.in_flight() as u64,
             queued: self.transactions.queued() as u64,
@@ -150,6 +159,10 @@ impl Coordinator {
             }
             Request::Outcome { txn } => {
                 out.push(Output::Reply { id, reply: Reply::Outcome(self.transactions.outcome(txn)) });
+            }
+            Request::Roster(change) => {
+                self.leader.change_roster(id, &change, out);
+                self.follow_view(out);
             }
             Request::Status => out.push(Output::Reply { id, reply: Reply::Coordinator(self.status()) }),
         }
@@ -175,6 +188,7 @@ impl Coordinator {
                 }
             }
             Message::Chunk(chunk) => self.leader.given(from, chunk, out),
+            Message::Beating { view, .. } => self.leader.beating(from, view),
             Message::Stored { copy, last } => self.leader.stored(from, copy, last, out),
             Message::InDoubt { view } => {
                 // A view change that is under way ends the doubt; begun anew each time somebody doubts, it might never end.
@@ -191,6 +205,7 @@ impl Coordinator {
             | Message::Read(_)
             | Message::Seal(_)
             | Message::Copy { .. }
+            | Message::Beat { .. }
             | Message::Activate { .. } => {}
         }
     }
@@ -266,6 +281,7 @@ impl Machine for Coordinator {
                 self.leader.join(out);
                 self.follow_view(out);
             }
+            Input::Timeout(Timer::Beat) => self.leader.beat(out),
             Input::Timeout(Timer::Retry) => {
                 self.retry_set = false;
                 self.transactions.retry(out);

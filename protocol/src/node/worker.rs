@@ -194,6 +194,9 @@ impl Worker {
                 self.settle_before(view, &outcomes, out);
                 self.journal.send_when_synced(from, Message::Activated { view }, out);
             }
+            Message::Beat { beat } => {
+                self.journal.send_when_synced(from, Message::Beating { beat, view: self.view }, out);
+            }
             // Of another view than the worker's: R2.
             Message::Forget { .. } | Message::ForgetViews { .. } | Message::Activate { .. } => {}
             // What workers say; none listens to another.
@@ -204,6 +207,7 @@ impl Worker {
             | Message::SealRefused { .. }
             | Message::Activated { .. }
             | Message::Stored { .. }
+            | Message::Beating { .. }
             | Message::InDoubt { .. } => {}
         }
     }
@@ -474,13 +478,15 @@ impl Machine for Worker {
             Input::Request { id, request } => {
                 let reply = match request {
                     Request::Status => Reply::Worker(self.status()),
-                    Request::Commit { .. } | Request::Read { .. } | Request::Digests | Request::Outcome { .. } => {
-                        Reply::Refused(Refusal::Invalid)
-                    }
+                    Request::Commit { .. }
+                    | Request::Read { .. }
+                    | Request::Digests
+                    | Request::Outcome { .. }
+                    | Request::Roster(_) => Reply::Refused(Refusal::Invalid),
                 };
                 out.push(Output::Reply { id, reply });
             }
-            Input::Timeout(Timer::ViewChange | Timer::Retry | Timer::Join) | Input::Swapped(_) => {}
+            Input::Timeout(Timer::ViewChange | Timer::Retry | Timer::Join | Timer::Beat) | Input::Swapped(_) => {}
         }
     }
 }

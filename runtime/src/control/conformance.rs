@@ -2,6 +2,7 @@
 //! that was reported is forgotten or given out twice.
 
 use skein_protocol::id::{ClusterId, Incarnation, NodeId, TxnId, ViewNumber};
+use skein_protocol::membership::roster::Changes;
 use skein_protocol::membership::view::{ActiveView, Member, Shard, View, ViewRecord};
 use skein_protocol::message::Outcome;
 use skein_protocol::step::Swapped;
@@ -45,12 +46,15 @@ pub(super) fn suite(mut open: impl FnMut() -> Box<dyn Control>) {
 }
 
 fn record(number: u64, outcomes: u64) -> ViewRecord {
-    let members = (0..3).map(|node| Member { node: NodeId(node << 90 | 1), address: format!("127.0.0.1:{node}") });
+    let members =
+        (0..3).map(|node| Member { node: NodeId(node << 90 | 1), address: format!("127.0.0.1:{node}"), logged: node == 1 });
     let view = View { number: ViewNumber(number), shards: vec![Shard { members: members.collect(), learners: vec![] }] };
     let outcomes = (0..outcomes).map(|sequence| (TxnId { incarnation: Incarnation(1), sequence }, Outcome::Committed)).collect();
     let pending = number.is_multiple_of(2).then(|| View { number: ViewNumber(number + 1), ..view.clone() });
     let active = Some(ActiveView { view, outcomes });
-    ViewRecord { cluster: ClusterId(9), writer: Incarnation(number), active, pending }
+    let roster = Changes { added: vec!["127.0.0.1:7".into()], removed: vec!["127.0.0.1:8".into()] };
+    let emptied = (number > 1).then_some(ViewNumber(number - 1));
+    ViewRecord { cluster: ClusterId(9), writer: Incarnation(number), active, pending, roster, emptied }
 }
 
 #[test]

@@ -24,6 +24,11 @@ impl Membership {
         }
     }
 
+    /// Those who were reached at none of these addresses.
+    pub(super) fn outside(&self, addresses: &[String]) -> Vec<NodeId> {
+        self.addresses.iter().filter(|(_, address)| !addresses.contains(address)).map(|(node, _)| *node).collect()
+    }
+
     /// A connection is gone.
     pub(super) fn disconnected(&self, name: &str, node: NodeId) {
         if self.members.contains(&node) {
@@ -62,6 +67,18 @@ impl Membership {
                 member.id = %node,
                 member.address = address,
                 "the worker at {address} does not hold what it had synced: its log was put back to an older state, and it is left out"
+            ),
+            Event::Suspected { node, address } => warn!(
+                node.name = name,
+                member.id = %node,
+                member.address = address,
+                "membership: worker {node} at {address} does not answer: its connection is closed"
+            ),
+            Event::StartedEmpty { view } => error!(
+                node.name = name,
+                view.number = view.0,
+                "all members kept their records in memory and were started anew: EVERY RECORD IS LOST, and the cluster has begun \
+                 anew, empty, with view {view}"
             ),
             Event::LeftOut { node, address } => warn!(
                 node.name = name,

@@ -13,7 +13,6 @@ use skein_protocol::message::Message;
 use skein_protocol::record::Record;
 use skein_protocol::step::{Event, Input, Machine, Output, Reply, Timer};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep};
 use tracing::{error, info, warn};
 
@@ -24,7 +23,7 @@ use crate::metrics::NodeMetrics;
 use crate::phases::Phases;
 use crate::spans::Spans;
 use crate::timers::Timers;
-use crate::transport::connection;
+use crate::transport::connection::{self, Network};
 use crate::transport::peers::{ConnectionId, Inbound, NotQueued, Peers};
 use crate::transport::{Bound, Direction};
 use crate::wal::thread::LogThread;
@@ -55,7 +54,7 @@ pub(super) struct Driver<M> {
     inbound: mpsc::Receiver<Inbound>,
     /// From nodes of this process: bounded by the number of connections.
     near: mpsc::UnboundedReceiver<Inbound>,
-    network: JoinSet<()>,
+    network: Network,
     peers: Peers,
     /// Told to whoever connects.
     bound: Bound,
@@ -355,6 +354,13 @@ impl<M: Machine + Send + 'static> Driver<M> {
             }
             Output::SetTimer { timer, after_ms } => self.timers.set(timer, Duration::from_millis(after_ms)),
             Output::CancelTimer(timer) => self.timers.cancel(timer),
+            Output::Disconnect { node } => self.disconnect(node),
+            Output::Roster { workers } => {
+                for node in self.membership.outside(&workers) {
+                    self.disconnect(node);
+                }
+                self.network.dial_only(&workers);
+            }
             Output::Swap { expected, record } => self.swaps.push(expected, record),
             Output::Publish(event) => self.publish(event),
             Output::Halt(halt) => {
@@ -370,6 +376,13 @@ impl<M: Machine + Send + 'static> Driver<M> {
             self.metrics.overflows.inc();
             warn!(node.name = self.metrics.name(), peer.id = %to, "connection to {to} cut off: {error}");
             self.pending.push_back(Input::Disconnected { node: to });
+        }
+    }
+
+    fn disconnect(&mut self, node: NodeId) {
+        if self.peers.disconnect(node) {
+            self.membership.disconnected(self.metrics.name(), node);
+            self.pending.push_back(Input::Disconnected { node });
         }
     }
 

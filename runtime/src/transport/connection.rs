@@ -3,6 +3,7 @@
 //! however it comes, is told to the driver at once; what a peer did wrong is logged and counted, and ends its own connection
 //! only.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -15,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
@@ -83,13 +84,21 @@ enum End {
     Io(std::io::Error),
 }
 
-/// Listens and dials as the endpoint says, until the tasks are dropped.
+/// The connections of a node, with those who make them.
+pub(crate) struct Network {
+    context: Arc<Context>,
+    tasks: JoinSet<()>,
+    /// Whom to connect to, and who does it.
+    dialed: HashMap<String, AbortHandle>,
+}
+
+/// Listens and dials as the endpoint says, until the network is dropped.
 pub(crate) fn start(
     endpoint: Endpoint,
     metrics: NodeMetrics,
     inbox: mpsc::Sender<Inbound>,
     near_inbox: mpsc::UnboundedSender<Inbound>,
-) -> JoinSet<()> {
+) -> Network {
     let Endpoint { node, role, bound, secret, listener, dial, durability, met, neighbours, limits } = endpoint;
     let context = Arc::new(Context {
         node,
@@ -112,10 +121,34 @@ pub(crate) fn start(
         }
         tasks.spawn(accept(listener, context.clone()));
     }
-    for address in dial {
-        tasks.spawn(keep_dialing(address, context.clone()));
+    let mut network = Network { context, tasks, dialed: HashMap::new() };
+    network.dial_only(&dial);
+    network
+}
+
+impl Network {
+    /// Connects to these and to no others. A connection to somebody who is not among them ends without a word.
+    pub(crate) fn dial_only(&mut self, addresses: &[String]) {
+        self.dialed.retain(|address, dialer| {
+            let stays = addresses.contains(address);
+            if !stays {
+                dialer.abort();
+            }
+            stays
+        });
+        for address in addresses {
+            if !self.dialed.contains_key(address) {
+                let dialer = self.tasks.spawn(keep_dialing(address.clone(), self.context.clone()));
+                self.dialed.insert(address.clone(), dialer);
+            }
+        }
+        self.context.met.name(addresses);
     }
-    tasks
+
+    /// Ends all connections.
+    pub(crate) async fn shutdown(mut self) {
+        self.tasks.shutdown().await;
+    }
 }
 
 /// Lets connections in, each in a task of its own.
@@ -231,8 +264,8 @@ impl Context {
     async fn run(&self, mut stream: TcpStream, hello: Hello, address: String, named: &str) {
         let connection = ConnectionId::next();
         let outbox = Outbox::new(self.limits.send_queue_bytes_max);
-        let Hello { node, role, cluster, .. } = hello;
-        let peer = Peer { node, role, address, cluster };
+        let Hello { node, role, cluster, durability, .. } = hello;
+        let peer = Peer { node, role, address, cluster, logged: durability.is_logged() };
         let opened = Inbound::Opened { connection, peer, way: Way::Far(outbox.clone()) };
         if self.inbox.send(opened).await.is_err() {
             return;

@@ -63,7 +63,7 @@ pub enum Durability {
 /// the address that was dialled; shared by the connections, which learn it, and whoever shows it.
 #[derive(Clone, Debug, Default)]
 pub struct Met {
-    named: Arc<[String]>,
+    named: Arc<Mutex<Vec<String>>>,
     said: Arc<Mutex<BTreeMap<String, (NodeId, Durability)>>>,
 }
 
@@ -169,7 +169,7 @@ impl Endpoint {
             bound: Bound::default(),
             secret,
             listener: None,
-            met: Met { named: workers.clone().into(), said: Arc::default() },
+            met: Met::default(),
             dial: workers,
             durability: Durability::default(),
             neighbours: Neighbours::default(),
@@ -181,6 +181,12 @@ impl Endpoint {
 impl Durability {
     /// All kinds.
     pub const ALL: [Durability; 3] = [Durability::Memory, Durability::Logged, Durability::LoggedAndSynced];
+
+    /// Whether the records outlive the process.
+    #[must_use]
+    pub fn is_logged(self) -> bool {
+        self != Durability::Memory
+    }
 
     /// Its name for people.
     #[must_use]
@@ -196,8 +202,13 @@ impl Durability {
 impl Met {
     /// The addresses that are dialled, whether anybody was met there or not.
     #[must_use]
-    pub fn named(&self) -> &[String] {
-        &self.named
+    pub fn named(&self) -> Vec<String> {
+        self.named.lock().expect("no holder of this lock panics").clone()
+    }
+
+    /// From now on these are dialled.
+    pub(crate) fn name(&self, addresses: &[String]) {
+        *self.named.lock().expect("no holder of this lock panics") = addresses.to_vec();
     }
 
     /// What this worker said, if it is one of those that were dialled.

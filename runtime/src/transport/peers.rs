@@ -161,6 +161,15 @@ impl Peers {
         current
     }
 
+    /// Closes the connection to this peer. True if there was one: then the peer must be reported gone.
+    pub(crate) fn disconnect(&mut self, node: NodeId) -> bool {
+        let link = self.links.remove(&node);
+        if let Some(link) = &link {
+            link.way.close();
+        }
+        link.is_some()
+    }
+
     /// Whether what comes over this connection counts.
     pub(crate) fn is_current(&self, connection: ConnectionId, node: NodeId) -> bool {
         self.links.get(&node).is_some_and(|link| link.connection == connection)

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use skein_protocol::id::{ClusterId, Incarnation, NodeId};
+use skein_protocol::membership::roster::Changes;
 use skein_protocol::membership::view::ViewRecord;
 use skein_protocol::record::Record;
 use skein_protocol::step::{Halt, Input, Machine, Output, Refusal, Reply, Request};
@@ -210,7 +211,14 @@ impl Machine for Swapper {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn swaps_are_done_one_after_the_other_and_without_a_store_the_node_stops() {
-    let record = ViewRecord { cluster: ClusterId(1), writer: Incarnation(1), active: None, pending: None };
+    let record = ViewRecord {
+        cluster: ClusterId(1),
+        writer: Incarnation(1),
+        active: None,
+        pending: None,
+        roster: Changes::default(),
+        emptied: None,
+    };
     let registry = prometheus::Registry::new();
     let metrics = RuntimeMetrics::register(&registry, "0", "0").unwrap();
     let parts = |control| Parts {

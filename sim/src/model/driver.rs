@@ -74,7 +74,8 @@ impl World {
             }
             Output::Swap { .. } if coordinator.swap.is_some() => self.fail("two swaps at once"),
             Output::Swap { expected, record } => coordinator.swap = Some(Part::new(Swap { expected, record })),
-            Output::Publish(_) => {}
+            Output::Publish(_) | Output::Roster { .. } => {}
+            Output::Disconnect { .. } => self.fail("nobody is suspected without beats"),
             Output::Halt(halt) => self.fail(&format!("the coordinator halts: {halt:?}")),
             Output::Persist(_) => self.fail("the coordinator has no log"),
         }
@@ -105,6 +106,7 @@ impl World {
             Output::Publish(_) => {}
             Output::Reply { .. } => self.fail("a worker answers a request that nobody made"),
             Output::Swap { .. } => self.fail("a worker has no control store"),
+            Output::Disconnect { .. } | Output::Roster { .. } => self.fail("a worker connects to nobody"),
             Output::Halt(halt) => self.fail(&format!("a worker halts: {halt:?}")),
         }
     }

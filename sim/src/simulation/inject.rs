@@ -221,7 +221,10 @@ impl World {
         }
         let (node, cluster) = (NodeId(self.random.wide()), ClusterId(self.random.wide()));
         self.say(worker, "stranger", "", || format!("{cluster:?}"));
-        self.step(worker, Input::Connected(Peer { node, role: Role::Coordinator, address: String::new(), cluster: None }));
+        self.step(
+            worker,
+            Input::Connected(Peer { node, role: Role::Coordinator, address: String::new(), cluster: None, logged: true }),
+        );
         let seal = Seal { cluster, view: ViewNumber(1_000), standing: Standing::Member, last_active: None };
         self.deliver(worker, Pending::Stranger(node, Message::Seal(seal)));
         if self.nodes[worker].is_up() {

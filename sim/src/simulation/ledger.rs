@@ -212,6 +212,7 @@ impl Ledger {
 mod tests {
     use super::*;
     use skein_protocol::id::{Incarnation, NodeId, ViewNumber};
+    use skein_protocol::membership::roster::Changes;
     use skein_protocol::membership::view::{Member, Shard, View};
     use skein_protocol::operation::TableId;
 
@@ -225,13 +226,14 @@ mod tests {
     }
 
     fn record(number: u64, nodes: &[u128]) -> ViewRecord {
-        let member = |node: &u128| Member { node: NodeId(*node), address: String::new() };
+        let member = |node: &u128| Member { node: NodeId(*node), address: String::new(), logged: true };
         let view = View {
             number: ViewNumber(number),
             shards: vec![Shard { members: nodes.iter().map(member).collect(), learners: vec![] }],
         };
         let active = Some(ActiveView { view, outcomes: Vec::new() });
-        ViewRecord { cluster: skein_protocol::id::ClusterId(1), writer: Incarnation(1), active, pending: None }
+        let cluster = skein_protocol::id::ClusterId(1);
+        ViewRecord { cluster, writer: Incarnation(1), active, pending: None, roster: Changes::default(), emptied: None }
     }
 
     #[test]

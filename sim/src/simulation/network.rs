@@ -111,9 +111,14 @@ impl World {
         link.back_off = RECONNECT_MIN;
         let cluster = self.nodes[worker].worker().and_then(|worker| worker.cluster());
         let address = self.nodes[worker].address.clone();
-        let worker_peer = Peer { node: self.nodes[worker].id, role: Role::Worker, address, cluster };
-        let coordinator_peer =
-            Peer { node: self.nodes[coordinator].id, role: Role::Coordinator, address: String::new(), cluster: None };
+        let worker_peer = Peer { node: self.nodes[worker].id, role: Role::Worker, address, cluster, logged: true };
+        let coordinator_peer = Peer {
+            node: self.nodes[coordinator].id,
+            role: Role::Coordinator,
+            address: String::new(),
+            cluster: None,
+            logged: true,
+        };
         self.queue.push(at[0], Event::Arrive(connection, 0, Pending::Opened(connection, worker_peer)));
         self.queue.push(at[1], Event::Arrive(connection, 1, Pending::Opened(connection, coordinator_peer)));
     }

@@ -148,6 +148,13 @@ impl World {
             }
             Output::CancelTimer(timer) => self.nodes[slot].cancel_timer(timer),
             Output::Swap { expected, record } => self.swap(slot, expected, record),
+            Output::Disconnect { node } => {
+                if let Some(connection) = self.nodes[slot].peers.get(&node).copied() {
+                    self.queue.push(self.now, Event::Arrive(connection, 0, Pending::Closed(connection)));
+                    self.closed_by(connection, 0);
+                }
+            }
+            Output::Roster { .. } => {}
             Output::Publish(event) => self.published(slot, event),
             Output::Halt(halt) => {
                 self.say(slot, "halt", "", || format!("{halt:?}"));

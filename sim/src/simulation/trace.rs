@@ -111,6 +111,8 @@ fn message(message: &Message) -> String {
             format!("Chunk of {copy} for {learner}: {} records{}", records.len(), if *last { ", the last" } else { "" })
         }
         Message::Stored { copy, last } => format!("Stored of {copy}{}", if *last { ", the last" } else { "" }),
+        Message::Beat { beat } => format!("Beat {beat}"),
+        Message::Beating { beat, view } => format!("Beating {beat} view {view}"),
         Message::InDoubt { view } => format!("InDoubt view {view}"),
     }
 }

@@ -140,6 +140,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods)] // Whoever changes the format says so by it.
 fn the_corpus_of_the_fuzzer_does_no_harm_and_holds_every_kind() {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/frames");
     if std::env::var_os("SKEIN_ACCEPT").is_some() {

@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn a_worker_in_a_view_of_its_own_is_found() {
-        let member = Member { node: NodeId(1), address: String::new() };
+        let member = Member { node: NodeId(1), address: String::new(), logged: true };
         let view = View { number: ViewNumber(3), shards: vec![Shard { members: vec![member], learners: vec![] }] };
         let ledger = Ledger { views: vec![ActiveView { view, outcomes: Vec::new() }], ..Ledger::default() };
         let sound = Standing { node: NodeId(1), view: ViewNumber(3), active: true, ours: true };

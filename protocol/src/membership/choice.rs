@@ -1,0 +1,175 @@
+//! Who is in the next view: decided from what the leader knows at that moment, and from nothing else.
+//!
+//! Members come from the last *active* view only, since nobody else holds all that was acknowledged (R5), and from the learners
+//! that have completed their copy in it (R9). One exception: if every member kept its records in memory alone, and at the address
+//! of each of them another process answers by now, then the records are gone for good. Whoever waited for them would wait for
+//! ever, so the cluster begins anew, empty, and says so loudly.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::id::NodeId;
+use crate::limits;
+use crate::membership::copy::Copies;
+use crate::membership::joiners::Joiners;
+use crate::membership::roster::{Changes, roster};
+use crate::membership::view::{Member, Shard, View, ViewRecord};
+use crate::omission::{Omission, Omissions};
+use crate::step::{Halt, Peer};
+
+/// All that the choice depends on.
+pub(super) struct Situation<'a> {
+    /// The workers named in the settings.
+    pub(super) named: &'a [String],
+    /// What people have changed about them, the change under way included.
+    pub(super) changes: &'a Changes,
+    /// What the control store holds.
+    pub(super) record: Option<&'a ViewRecord>,
+    /// Workers with a connection.
+    pub(super) connected: &'a BTreeMap<NodeId, Peer>,
+    /// Those that did not answer an attempt since the last active view.
+    pub(super) silent: &'a BTreeSet<NodeId>,
+    /// Members that are not waited for: they are suspected, or damaged.
+    pub(super) given_up: &'a BTreeSet<NodeId>,
+    pub(super) joiners: &'a Joiners,
+    pub(super) copies: &'a Copies,
+    pub(super) omissions: Omissions,
+}
+
+/// What follows.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// Somebody is still waited for.
+    Wait,
+    /// Nobody answers: each is as good as any other, so all are to be asked again.
+    AskAgain,
+    /// These. Whether the cluster begins anew with them, empty.
+    View { shards: Vec<Shard>, empty: bool },
+    /// Nothing that could be done would be right.
+    Halt(Halt),
+}
+
+impl Situation<'_> {
+    /// Who is in the next view. `over`: those who are lost are waited for no longer.
+    pub(super) fn choose(&self, over: bool) -> Choice {
+        let Some(active) = self.active() else { return self.first() };
+        let there = |member: &&Member| self.connected.contains_key(&member.node) && !self.silent.contains(&member.node);
+        let members = || active.shards.iter().flat_map(|shard| &shard.members);
+        let missing = |member: &Member| !there(&member) && !self.given_up.contains(&member.node) && !self.is_unwanted(member);
+        if !over && members().any(missing) && !self.is_lost() {
+            return Choice::Wait;
+        }
+        if !members().any(|member| there(&member)) && members().any(|member| self.silent.contains(&member.node)) {
+            return Choice::AskAgain;
+        }
+        let mut shards = Vec::with_capacity(active.shards.len());
+        for shard in &active.shards {
+            match self.next_of(shard) {
+                Some(next) => shards.push(next),
+                None if self.is_lost() => return self.anew(),
+                None => return Choice::Wait,
+            }
+        }
+        Choice::View { shards, empty: false }
+    }
+
+    /// The members that are there stay; complete learners become members; whoever else is there and has waited begins, or
+    /// begins again, as a learner.
+    fn next_of(&self, shard: &Shard) -> Option<Shard> {
+        let there = |member: &&Member| self.connected.contains_key(&member.node) && !self.silent.contains(&member.node);
+        let stays = |member: &&Member| there(member) && !self.is_unwanted(member) && !self.given_up.contains(&member.node);
+        let mut members: Vec<Member> = shard.members.iter().filter(stays).filter_map(|member| self.here(member.node)).collect();
+        if members.is_empty() {
+            // The last copies stay, whatever is wrong with them.
+            members = shard.members.iter().filter(there).filter_map(|member| self.here(member.node)).collect();
+        }
+        if self.omissions.has(Omission::AnyWorker) {
+            members = self.connected.keys().filter_map(|node| self.here(*node)).collect();
+        }
+        if members.is_empty() {
+            return None;
+        }
+        let early = self.omissions.has(Omission::LearnerTooEarly);
+        let rest = self.connected.values().filter(|peer| {
+            let taken = members.iter().any(|member| member.node == peer.node);
+            !taken && self.is_wanted(peer) && !self.silent.contains(&peer.node)
+        });
+        let (complete, others): (Vec<&Peer>, Vec<&Peer>) = rest.partition(|peer| {
+            let learns = shard.learners.iter().any(|learner| learner.node == peer.node);
+            learns && (early || self.copies.is_complete(peer.node))
+        });
+        // A member that was given up is known already, and so is a learner; only newcomers have to wait.
+        let known = |node: NodeId| shard.members.iter().chain(&shard.learners).any(|member| member.node == node);
+        let begins = others.into_iter().filter(|peer| known(peer.node) || self.joiners.is_ready(peer.node));
+        let learners: Vec<Member> = begins.filter_map(|peer| self.here(peer.node)).collect();
+        members.extend(complete.into_iter().filter_map(|peer| self.here(peer.node)));
+        members.sort_unstable();
+        members.truncate(limits::MEMBERS_MAX);
+        let room = limits::MEMBERS_MAX - members.len();
+        Some(Shard { members, learners: learners.into_iter().take(room).collect() })
+    }
+
+    /// The members of the first view: all that are wanted, once they are there.
+    fn first(&self) -> Choice {
+        let cluster = self.record.map(|record| record.cluster);
+        let wanted = roster(self.named, self.changes);
+        let mut members = Vec::with_capacity(wanted.len());
+        for address in wanted {
+            let Some(peer) = self.connected.values().find(|peer| peer.address == address) else { return Choice::Wait };
+            match peer.cluster {
+                Some(bound) if Some(bound) != cluster && !self.omissions.has(Omission::TakeBound) => {
+                    return Choice::Halt(Halt::WorkerHoldsView { address, cluster: bound });
+                }
+                _ => members.extend(self.here(peer.node)),
+            }
+        }
+        members.sort_unstable();
+        Choice::View { shards: alloc::vec![Shard { members, learners: Vec::new() }], empty: false }
+    }
+
+    /// Whether the records are gone for good: every member kept them in memory, and another process answers in its place, or
+    /// people do not want it any more.
+    fn is_lost(&self) -> bool {
+        let Some(active) = self.active() else { return false };
+        let another = |member: &Member| {
+            self.connected.values().any(|peer| peer.address == member.address && peer.node != member.node)
+                && !self.connected.contains_key(&member.node)
+        };
+        let gone = |member: &Member| !member.logged && (another(member) || self.is_unwanted(member));
+        let mut members = active.shards.iter().flat_map(|shard| &shard.members);
+        members.all(gone)
+    }
+
+    /// The cluster begins anew, with all that are there and belong nowhere.
+    fn anew(&self) -> Choice {
+        let fresh = self.connected.values().filter(|peer| peer.cluster.is_none() && self.is_wanted(peer));
+        let mut members: Vec<Member> = fresh.filter_map(|peer| self.here(peer.node)).collect();
+        members.sort_unstable();
+        if members.is_empty() {
+            return Choice::Wait;
+        }
+        Choice::View { shards: alloc::vec![Shard { members, learners: Vec::new() }], empty: true }
+    }
+
+    /// Whether a worker that is there is one of those that the cluster is meant to have.
+    pub(super) fn is_wanted(&self, peer: &Peer) -> bool {
+        let foreign = self.record.is_some_and(|record| peer.cluster.is_some_and(|bound| bound != record.cluster));
+        !foreign && roster(self.named, self.changes).contains(&peer.address)
+    }
+
+    /// Whether people have said that they don't want this member any more.
+    fn is_unwanted(&self, member: &Member) -> bool {
+        let address = self.connected.get(&member.node).map_or(&member.address, |peer| &peer.address);
+        self.changes.removed.contains(address)
+    }
+
+    fn here(&self, node: NodeId) -> Option<Member> {
+        let peer = self.connected.get(&node)?;
+        Some(Member { node, address: peer.address.clone(), logged: peer.logged })
+    }
+
+    fn active(&self) -> Option<&View> {
+        self.record.and_then(|record| record.active.as_ref()).map(|active| &active.view)
+    }
+}

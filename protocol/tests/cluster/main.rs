@@ -1,0 +1,7 @@
+//! The machines of the core, joined by queues: what clients hear when all goes well, and when nodes stop and start. What can go
+//! wrong in between is for the model checker and the simulator.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod membership;
+mod transactions;
+mod world;
