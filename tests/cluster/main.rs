@@ -4,13 +4,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod clients;
 mod contention;
 mod crowd;
 mod disk;
 mod harness;
+mod history;
 mod hostile;
 mod identity;
 mod memory;
+mod network;
 mod settings;
 mod shutdown;
 mod survival;

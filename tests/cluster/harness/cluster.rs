@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::client::Client;
 use super::process::Process;
+use super::proxy::Proxy;
 use super::wait::until;
 
 /// The secret of all clusters under test.
@@ -31,6 +32,8 @@ const AGREE_WITHIN: Duration = Duration::from_secs(10);
 pub struct Plan {
     pub workers: usize,
     pub logged: bool,
+    /// Whether the coordinator reaches each worker by way of a proxy.
+    pub proxied: bool,
     pub worker_flags: Vec<&'static str>,
     pub coordinator_flags: Vec<&'static str>,
     pub environment: Vec<(&'static str, String)>,
@@ -41,6 +44,8 @@ pub struct Cluster {
     pub plan: Plan,
     directory: TempDir,
     worker_ports: Vec<u16>,
+    /// One before each worker, if the plan says so.
+    proxies: Vec<Proxy>,
     /// What the coordinator is told of where its workers are.
     worker_addresses: Vec<String>,
     coordinator_port: u16,
@@ -54,11 +59,17 @@ impl Plan {
         Plan { logged: true, ..Plan::in_memory() }
     }
 
+    /// So many workers and a coordinator, all with logs, and a proxy before each worker.
+    pub fn proxied(workers: usize) -> Self {
+        Plan { workers, proxied: true, ..Plan::logged() }
+    }
+
     /// Three workers and a coordinator, all in memory.
     pub fn in_memory() -> Self {
         Plan {
             workers: 3,
             logged: false,
+            proxied: false,
             worker_flags: Vec::new(),
             coordinator_flags: vec!["--auth", "name"],
             environment: vec![("SKEIN_CLUSTER_SECRET", SECRET.to_owned())],
@@ -84,8 +95,13 @@ impl Cluster {
     /// Starts all processes and waits until the coordinator would accept a write.
     pub fn start(plan: Plan) -> Self {
         let worker_ports: Vec<u16> = (0..plan.workers).map(|_| free_port()).collect();
+        let proxied = worker_ports.iter().filter(|_| plan.proxied);
+        let proxies: Vec<Proxy> = proxied.map(|port| Proxy::start(free_port(), (Ipv4Addr::LOCALHOST, *port).into())).collect();
+        let seen: Vec<u16> =
+            if plan.proxied { proxies.iter().map(|proxy| proxy.address().port()).collect() } else { worker_ports.clone() };
         let mut cluster = Cluster {
-            worker_addresses: worker_ports.iter().map(|port| format!("127.0.0.1:{port}")).collect(),
+            worker_addresses: seen.iter().map(|port| format!("127.0.0.1:{port}")).collect(),
+            proxies,
             worker_ports,
             coordinator_port: free_port(),
             workers: (0..plan.workers).map(|_| None).collect(),
@@ -156,6 +172,16 @@ impl Cluster {
         format!("127.0.0.1:{}", self.worker_ports[index])
     }
 
+    /// Where the coordinator finds a worker, which is its name in `/api/cluster`.
+    pub fn seen_address(&self, index: usize) -> &str {
+        &self.worker_addresses[index]
+    }
+
+    /// The proxy before a worker.
+    pub fn proxy(&self, index: usize) -> &Proxy {
+        &self.proxies[index]
+    }
+
     /// Names another worker to the coordinator, from its next start on, in the place of this one.
     pub fn rename_worker(&mut self, index: usize, address: String) {
         self.worker_addresses[index] = address;
@@ -174,6 +200,13 @@ impl Cluster {
     /// A worker, which must be running.
     pub fn worker(&mut self, index: usize) -> &mut Process {
         self.workers[index].as_mut().expect("the worker runs")
+    }
+
+    /// Starts a worker that is not running and waits until it is ready.
+    pub fn start_worker(&mut self, index: usize) {
+        let mut worker = self.spawn_worker(index);
+        worker.await_ready();
+        self.workers[index] = Some(worker);
     }
 
     /// Kills a worker with `kill -9`.
