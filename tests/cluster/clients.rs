@@ -189,7 +189,7 @@ pub async fn read_all(url: &str, history: &mut History, origin: Instant) -> Foun
     let keys: Vec<String> = history.by_key().into_keys().map(str::to_owned).collect();
     let mut readers = JoinSet::new();
     for number in 0..LAST_READERS {
-        let client = Client::logged_in(url, "the last reader").await;
+        let client = Client::logged_in(url, "last-reader").await;
         let mut recorder = Recorder::new(client, LAST_READER + number, origin);
         let keys: Vec<String> = keys.iter().skip(number as usize).step_by(LAST_READERS as usize).cloned().collect();
         readers.spawn(async move {

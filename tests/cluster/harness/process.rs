@@ -163,6 +163,23 @@ impl Process {
         self.child.wait().expect("a killed process ends");
     }
 
+    /// Stops it where it is, as `kill -STOP` does: it keeps its memory and its sockets, and does nothing.
+    pub fn pause(&self) {
+        self.signal("STOP");
+        until_blocking(&format!("{} is paused", self.name), ENDS_WITHIN, || self.is_paused().then_some(()));
+    }
+
+    /// Whether it is stopped where it was, which the system says.
+    pub fn is_paused(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
     /// Sends it a signal by name, `INT` or `TERM`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();

@@ -6,6 +6,7 @@
 pub mod fates;
 pub mod linearizability;
 pub mod orders;
+pub mod pauses;
 pub mod recorder;
 pub mod serializability;
 pub mod survival;
