@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod chaos;
 mod clients;
 mod contention;
 mod crowd;
@@ -15,6 +16,7 @@ mod hostile;
 mod identity;
 mod memory;
 mod network;
+mod pauses;
 mod scene;
 mod settings;
 mod shutdown;

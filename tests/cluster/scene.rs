@@ -31,14 +31,6 @@ pub struct Scene {
     watcher: Client,
 }
 
-/// What came of it.
-#[derive(Debug)]
-pub struct Judged {
-    pub history: History,
-    pub learnt: Learnt,
-    pub verdicts: Verdicts,
-}
-
 impl Scene {
     /// So many workers with logs, each behind its proxy, and so many clients that have begun to write.
     pub async fn begin(workers: usize, clients: u32, seed: u64) -> Self {
@@ -81,7 +73,7 @@ impl Scene {
     /// # Panics
     ///
     /// When a promise was broken.
-    pub async fn judge(self) -> Judged {
+    pub async fn judge(self) -> (History, Learnt) {
         let Scene { cluster, clients, .. } = self;
         let origin = clients.origin();
         let mut history = clients.stop().await;
@@ -89,7 +81,7 @@ impl Scene {
         let (told, learnt) = fates::ask(&cluster.url(), &history, KNOWN_WITHIN).await;
         let verdicts = last_judgement(&cluster.url(), &mut history, &told, origin).await;
         println!("{}\n{verdicts}", summary(&history, &learnt));
-        Judged { history, learnt, verdicts }
+        (history, learnt)
     }
 }
 
@@ -117,10 +109,10 @@ pub fn summary(history: &History, learnt: &Learnt) -> String {
     let refused = history.count(|event| event.end == End::Refused);
     let named = history.count(|event| matches!(event.end, End::Unknown(Some(_))));
     let lost = history.count(|event| event.end == End::Unknown(None));
-    let Learnt { committed, aborted, no_longer_known, took } = learnt;
+    let Learnt { committed, aborted, no_longer_known, still_unknown, took } = learnt;
     format!(
         "requests: {acknowledged} done, {refused} refused, {} unknown ({named} with a transaction, {lost} without an answer)\n\
-         asked later: {committed} committed, {aborted} aborted, {no_longer_known} no longer known, all within {took:?}",
+         asked later: {committed} committed, {aborted} aborted, {no_longer_known} no longer known, {still_unknown} unknown after {took:?}",
         named + lost
     )
 }

@@ -2,7 +2,8 @@
 //! process keeps its address over restarts, as machines do.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,7 @@ pub struct Cluster {
     pub plan: Plan,
     directory: TempDir,
     worker_ports: Vec<u16>,
+    worker_directories: Vec<PathBuf>,
     /// One before each worker, if the plan says so.
     proxies: Vec<Proxy>,
     /// What the coordinator is told of where its workers are.
@@ -91,6 +93,14 @@ pub fn free_port() -> u16 {
     }
 }
 
+/// All signals are sent before the first end is waited for.
+fn kill_together(processes: &mut [Process]) {
+    processes.iter_mut().for_each(Process::kill);
+    for process in processes {
+        process.kill_and_wait();
+    }
+}
+
 impl Cluster {
     /// Starts all processes and waits until the coordinator would accept a write.
     pub fn start(plan: Plan) -> Self {
@@ -99,6 +109,7 @@ impl Cluster {
         let proxies: Vec<Proxy> = proxied.map(|port| Proxy::start(free_port(), (Ipv4Addr::LOCALHOST, *port).into())).collect();
         let seen: Vec<u16> =
             if plan.proxied { proxies.iter().map(|proxy| proxy.address().port()).collect() } else { worker_ports.clone() };
+        let directory = tempfile::tempdir().expect("a directory for the test");
         let mut cluster = Cluster {
             worker_addresses: seen.iter().map(|port| format!("127.0.0.1:{port}")).collect(),
             proxies,
@@ -106,7 +117,8 @@ impl Cluster {
             coordinator_port: free_port(),
             workers: (0..plan.workers).map(|_| None).collect(),
             coordinator: None,
-            directory: tempfile::tempdir().expect("a directory for the test"),
+            worker_directories: (0..plan.workers).map(|index| directory.path().join(format!("worker-{index}"))).collect(),
+            directory,
             plan,
         };
         cluster.start_all();
@@ -115,6 +127,12 @@ impl Cluster {
 
     /// Starts every process that is not running and waits until they are ready.
     pub fn start_all(&mut self) {
+        self.spawn_all();
+        self.workers.iter_mut().flatten().chain(&mut self.coordinator).for_each(Process::await_ready);
+    }
+
+    /// Starts every process that is not running; waits for the workers, which need nobody, and not for the coordinator.
+    pub fn spawn_all(&mut self) {
         for index in 0..self.workers.len() {
             if self.workers[index].is_none() {
                 self.workers[index] = Some(self.spawn_worker(index));
@@ -123,7 +141,7 @@ impl Cluster {
         if self.coordinator.is_none() {
             self.coordinator = Some(self.spawn_coordinator());
         }
-        self.workers.iter_mut().flatten().chain(&mut self.coordinator).for_each(Process::await_ready);
+        self.workers.iter_mut().flatten().for_each(Process::await_ready);
     }
 
     fn spawn_worker(&self, index: usize) -> Process {
@@ -155,16 +173,17 @@ impl Cluster {
 
     /// Where a worker keeps its log.
     pub fn worker_directory(&self, index: usize) -> PathBuf {
-        self.path(&format!("worker-{index}"))
+        self.worker_directories[index].clone()
+    }
+
+    /// Where a worker keeps its log from its next start on.
+    pub fn move_worker(&mut self, index: usize, directory: PathBuf) {
+        self.worker_directories[index] = directory;
     }
 
     /// Where the coordinator keeps its control store.
     pub fn coordinator_directory(&self) -> PathBuf {
-        self.path("coordinator")
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        Path::join(self.directory.path(), name)
+        self.directory.path().join("coordinator")
     }
 
     /// `HOST:PORT` where a worker speaks the cluster's protocol.
@@ -209,9 +228,24 @@ impl Cluster {
         self.workers[index] = Some(worker);
     }
 
-    /// Kills a worker with `kill -9`.
-    pub fn kill_worker(&mut self, index: usize) {
-        self.workers[index].take().expect("the worker runs").kill_and_wait();
+    /// Starts a worker that is not running and that may refuse to start; whether it did start.
+    pub fn try_start_worker(&mut self, index: usize, announced: &'static str) -> bool {
+        let mut worker = self.spawn_worker(index);
+        worker.announce(announced);
+        let ready = worker.is_ready();
+        self.workers[index] = ready.then_some(worker);
+        ready
+    }
+
+    /// Kills a worker with `kill -9` and says how it ended.
+    pub fn kill_worker(&mut self, index: usize) -> ExitStatus {
+        self.workers[index].take().expect("the worker runs").kill_and_wait()
+    }
+
+    /// Kills these workers at once.
+    pub fn kill_workers(&mut self, indices: &[usize]) {
+        let mut all: Vec<Process> = indices.iter().filter_map(|index| self.workers[*index].take()).collect();
+        kill_together(&mut all);
     }
 
     /// Kills the coordinator with `kill -9`.
@@ -219,11 +253,10 @@ impl Cluster {
         self.coordinator.take().expect("the coordinator runs").kill_and_wait();
     }
 
-    /// Kills everything at once: all signals are sent before the first end is waited for.
+    /// Kills everything at once.
     pub fn kill_all(&mut self) {
         let mut all: Vec<Process> = self.workers.iter_mut().filter_map(Option::take).chain(self.coordinator.take()).collect();
-        all.iter_mut().for_each(Process::kill);
-        all.iter_mut().for_each(Process::kill_and_wait);
+        kill_together(&mut all);
     }
 
     /// Waits until so many members hold the same, by digests that were taken after this was called and at a common point, and

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::{End, EventId, History, Violation};
 use crate::harness::client::Client;
-use crate::harness::wait::until;
+
+/// How often those that are still unknown are asked for.
+const ASK_EVERY: Duration = Duration::from_millis(50);
 
 /// What became of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,25 +29,32 @@ pub struct Learnt {
     pub aborted: usize,
     /// The coordinator that ran it is gone, and nobody else can tell.
     pub no_longer_known: usize,
-    /// How long it took until the last one was known.
+    /// Nobody could tell in time.
+    pub still_unknown: usize,
+    /// How long the asking took.
     pub took: Duration,
 }
 
-/// Asks for every transaction whose outcome its client was not told, until it is known.
-///
-/// # Panics
-///
-/// When one is not known within this time.
+/// Asks for every transaction whose outcome its client was not told, again and again until all are known or this time is over.
 pub async fn ask(url: &str, history: &History, within: Duration) -> (BTreeMap<EventId, Fate>, Learnt) {
     let mut client = Client::new(url);
     let (mut told, mut learnt) = (BTreeMap::new(), Learnt::default());
+    let mut open: Vec<(EventId, &str)> = history
+        .events
+        .values()
+        .filter_map(|event| match &event.end {
+            End::Unknown(Some(transaction)) => Some((event.id, transaction.as_str())),
+            _ => None,
+        })
+        .collect();
     let begun = Instant::now();
-    for event in history.events.values() {
-        let End::Unknown(Some(transaction)) = &event.end else { continue };
-        let path = format!("/api/transactions/{transaction}");
-        let look = async || {
-            let answer = client.get(&path).await;
-            match answer.status {
+    let mut rounds = tokio::time::interval(ASK_EVERY);
+    while !open.is_empty() && begun.elapsed() < within {
+        rounds.tick().await;
+        let mut still = Vec::new();
+        for (event, transaction) in open {
+            let answer = client.get(&format!("/api/transactions/{transaction}")).await;
+            let fate = match answer.status {
                 404 => Some(Fate::Open),
                 _ => match answer.json()["outcome"].as_str() {
                     Some("committed") => Some(Fate::Committed),
@@ -53,18 +62,19 @@ pub async fn ask(url: &str, history: &History, within: Duration) -> (BTreeMap<Ev
                     Some("unknown") => None,
                     _ => panic!("no outcome: {answer:?}"),
                 },
+            };
+            match fate {
+                Some(Fate::Committed) => learnt.committed += 1,
+                Some(Fate::Aborted) => learnt.aborted += 1,
+                Some(Fate::Open) => learnt.no_longer_known += 1,
+                None => still.push((event, transaction)),
             }
-        };
-        let left = within.saturating_sub(begun.elapsed()).max(Duration::from_millis(1));
-        let fate = until(&format!("the outcome of {transaction} is known"), left, look).await.0;
-        match fate {
-            Fate::Committed => learnt.committed += 1,
-            Fate::Aborted => learnt.aborted += 1,
-            Fate::Open => learnt.no_longer_known += 1,
+            told.extend(fate.map(|fate| (event, fate)));
         }
-        told.insert(event.id, fate);
+        open = still;
+        learnt.took = begun.elapsed();
     }
-    learnt.took = begun.elapsed();
+    learnt.still_unknown = open.len();
     (told, learnt)
 }
 
