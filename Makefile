@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test check model sim fuzz bench flames setup-build setup-test app
+.PHONY: help run build test check model sim chaos fuzz bench flames setup-build setup-test app
 
 # What `make run` passes on: make run ARGS="--data data --workers 5"
 ARGS ?= --demo
@@ -15,6 +15,9 @@ BENCH_SECONDS ?= 5
 # How long `make sim` runs, and what it passes on.
 SIM_SECONDS ?= 60
 SIM_ARGS ?=
+# How long `make chaos` runs, and from which seed; without one it takes any and says which.
+SECONDS ?= 60
+SEED ?=
 # What `make load` runs, from ops/k6; how many arrivals a second, and for how long.
 SCRIPT ?= load.js
 RATE ?=
@@ -54,6 +57,10 @@ model: ## explore every world of the protocol's model and leave out each of its 
 sim: ## play whole clusters under faults for a minute (SIM_SECONDS=n; SIM_ARGS="--seed N" replays one)
 	@cargo run --profile sim --locked --package skein-sim --bin skein-sim -- --seconds $(SIM_SECONDS) $(SIM_ARGS)
 
+chaos: setup-test app ## break a whole cluster under load for a minute (SECONDS=n SEED=n)
+	@SKEIN_CHAOS_SECONDS=$(SECONDS) SKEIN_CHAOS_SEED=$(SEED) cargo test --locked --package skein --test cluster -- \
+		--exact chaos::chaos
+
 fuzz: ## feed the frame decoder with random bytes for a minute (FUZZ_SECONDS=n)
 	@ops/setup fuzz
 	@mkdir -p fuzz/corpus-new
@@ -73,11 +80,12 @@ load: ## put load on the containers (SCRIPT=load.js RATE=n DURATION=30s; needs D
 	@docker compose ps --quiet coordinator | grep -q . || docker compose up --build --detach --wait
 	@docker compose --profile load run --rm --no-deps -e RATE=$(RATE) -e DURATION=$(DURATION) k6 run --quiet /scripts/$(SCRIPT)
 
-bench: setup-build app ## measure: requests beside the ceiling, memory, start-up, the core's steps (BENCH_SECONDS=n)
+bench: setup-build app ## measure: requests beside the ceiling, memory, start-up, a rejoin, the core's steps (BENCH_SECONDS=n)
 	@ops/setup bench
 	@cargo build --release --locked --package skein --package skein-bench
 	@target/release/skein-bench http --seconds $(BENCH_SECONDS) --json target/bench.json
 	@target/release/skein-bench memory
+	@target/release/skein-bench rejoin
 	@cargo bench --locked --package skein-bench --features micro
 
 flames: setup-build app ## draw flame graphs of the writes into docs/images

@@ -54,6 +54,12 @@ impl Client {
         Ok(tweet["id"].as_str().context("a tweet without id")?.to_owned())
     }
 
+    /// Sends JSON and gives the status and what was answered.
+    pub async fn send_json(&mut self, method: &str, path: &str, body: String) -> anyhow::Result<(u16, Value)> {
+        let (response, body) = self.send(method.parse()?, path, body).await?;
+        Ok((response.status().as_u16(), serde_json::from_slice(&body)?))
+    }
+
     /// Reads a path that must be there.
     pub async fn get(&mut self, path: &str) -> anyhow::Result<Value> {
         let (response, body) = self.send(Method::GET, path, String::new()).await?;

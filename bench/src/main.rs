@@ -1,6 +1,6 @@
 //! `make bench`: one run, one table. It starts the servers, puts the same load on each in turn, and says what part of the
-//! ceiling's speed is left, what a million tweets take in memory, and how long a worker takes to start from them. What it
-//! found and why stands in `docs/performance.md`.
+//! ceiling's speed is left, what a million tweets take in memory, how long a worker takes to start from them, and what is left of
+//! the writes while a worker copies a million records. What it found and why stands in `docs/performance.md`.
 
 mod client;
 mod flame;
@@ -9,6 +9,7 @@ mod load;
 mod machine;
 mod memory;
 mod processes;
+mod rejoin;
 mod table;
 
 use std::path::PathBuf;
@@ -50,6 +51,15 @@ enum Command {
         #[arg(long, default_value_t = 1_000_000)]
         tweets: usize,
     },
+    /// Writes per second while a worker comes back that has a million records to copy; exit code 1 if too few are left
+    Rejoin {
+        /// How many records
+        #[arg(long, default_value_t = 1_000_000)]
+        records: usize,
+        /// Seconds of each measurement before
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
     /// Flame graphs of the POST, in memory and synced, made with perf and inferno
     Flame {
         /// Seconds of each picture
@@ -89,6 +99,10 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Memory { tweets } => {
             memory::run(&skein, directory.path(), tweets).await?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Rejoin { records, seconds } => {
+            let holds = rejoin::run(&skein, directory.path(), records, seconds).await?;
+            Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Flame { seconds, output } => {
             flame::run(&skein, &script, directory.path(), seconds, &output).await?;

@@ -152,6 +152,14 @@ impl Cluster {
         Ok(self.rows(Query::Keys(keys), Consistency::Arrival).await?.rows)
     }
 
+    /// Reads these records, all as of one instant; absent ones are left out.
+    ///
+    /// # Errors
+    /// Overloaded, unavailable or invalid.
+    pub async fn read_at_once(&self, keys: Vec<Key>) -> Result<Vec<Row>, Error> {
+        Ok(self.rows(Query::Keys(keys), Consistency::Strict).await?.rows)
+    }
+
     /// Reads one record as of now, strictly serializable.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use skein_protocol::id::{TxnId, Version};
 use skein_protocol::operation::{Action, Expect, Key, Operation, Row};
+use skein_protocol::step::AbortReason;
 
 use crate::clock::Timestamp;
 use crate::cluster::{self, Cluster};
@@ -46,6 +47,9 @@ pub enum Past<A> {
         answer: A,
         /// The first transaction.
         txn: TxnId,
+        /// The version of the row that remembers it. Where that row was new it is the version of all that was new in its
+        /// transaction, which no answer can know before it is committed.
+        row: Version,
     },
     /// Another request was committed under the key.
     Reused,
@@ -119,6 +123,18 @@ impl Claim {
         Operation { key: self.key.clone(), expect, action: Action::Put(value.into()) }
     }
 
+    /// Removes what has expired under the claim's key and is of this version still, so that the row that comes is a new one.
+    ///
+    /// # Errors
+    /// The store's. That another was faster is none.
+    pub async fn make_room(&self, cluster: &Cluster, expired: Version) -> Result<(), cluster::Error> {
+        let delete = Operation { key: self.key(), expect: Expect::Version(expired), action: Action::Delete };
+        match cluster.commit(vec![delete]).await {
+            Ok(_) | Err(cluster::Error::Aborted { reason: AbortReason::Expectation { .. }, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads what stands under the claim's key.
     ///
     /// # Errors
@@ -135,7 +151,9 @@ impl Claim {
             return Past::Free(Some(row.version));
         }
         match serde_json::from_slice::<Remembered<A>>(&row.value) {
-            Ok(kept) if kept.fingerprint == self.fingerprint.hex() => Past::Repeat { answer: kept.answer, txn: row.written_by },
+            Ok(kept) if kept.fingerprint == self.fingerprint.hex() => {
+                Past::Repeat { answer: kept.answer, txn: row.written_by, row: row.version }
+            }
             _ => Past::Reused,
         }
     }

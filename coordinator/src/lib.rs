@@ -12,6 +12,7 @@ pub mod accounts;
 pub mod clock;
 pub mod cluster;
 pub mod config;
+pub mod data;
 pub mod http;
 pub mod idempotency;
 pub mod metrics;
@@ -21,6 +22,7 @@ pub mod tweets;
 
 mod demo;
 mod expiry;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! The tables of the store, numbered once for good: a number that has been used is never given to other rows, since stores
-//! on disk outlive the program. All values are JSON objects that carry what they need to be read by later programs.
+//! on disk outlive the program. All values are JSON that carries what it needs to be
+//! read by later programs.
 
 use skein_protocol::operation::TableId;
 
@@ -14,3 +15,9 @@ pub const TWEETS: TableId = TableId(3);
 
 /// First outcomes of requests that named an `Idempotency-Key`, by user and key.
 pub const IDEMPOTENCY: TableId = TableId(4);
+
+/// Data of applications: any JSON, as it was sent, under a key of their own in UTF-8.
+pub const DATA: TableId = TableId(5);
+
+/// Bearer tokens by the SHA-256 hash of their secret; the empty key holds what bounds their number.
+pub const TOKENS: TableId = TableId(6);

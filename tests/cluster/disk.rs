@@ -1,16 +1,27 @@
-//! A disk that fails: a worker that can't sync its log no longer knows what it holds, so it stops rather than promise anything,
-//! and the others go on without it. The failure is injected into the real process by `strace`. Rule R6 seen from outside.
+//! Disks that fail: a worker that can't write or sync its log no longer knows what it holds, so it stops rather than promise
+//! anything, and the others go on without it; it comes back when the disk does. A log in which bytes have changed is refused.
+//! Failing system calls are injected into the real process by `strace`. Rule R6 seen from outside.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::harness::client::Client;
-use crate::harness::cluster::{Cluster, Plan};
+use tempfile::TempDir;
 
-/// Makes every sync of a process fail from now on; ends with the process.
-fn fail_syncs(process: u32) -> Child {
+use crate::scene::Scene;
+
+const WORKERS: usize = 3;
+const CLIENTS: u32 = 8;
+
+/// What a worker says of a log that it can't trust.
+const DAMAGED: &str = "damaged";
+
+/// Makes these system calls of a process fail like this from now on; ends with the process.
+fn fail(process: u32, calls: &str, error: &str) -> Child {
     let mut strace = Command::new("strace")
-        .args(["-f", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:error=EIO"])
+        .args(["-f", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:error={error}")])
         .args(["-p", &process.to_string()])
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
@@ -25,20 +36,148 @@ fn fail_syncs(process: u32) -> Child {
     strace
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_whose_disk_fails_stops_and_the_others_go_on() {
-    let mut cluster = Cluster::start(Plan::logged());
-    let mut client = Client::logged_in(&cluster.url(), "ada").await;
-    client.tweet("all is well").await;
-    cluster.worker(1).announce("the log failed");
+/// Waits until a worker has stopped because of its log, and the others go on.
+async fn stops(scene: &mut Scene, index: usize) {
+    assert_eq!(scene.cluster.worker(index).wait().code(), Some(1));
+    scene.cluster.worker(index).await_log("the log failed");
+    scene.cluster.workers[index] = None;
+    scene.left_out(index).await;
+}
+
+fn announce(scene: &mut Scene, index: usize) {
+    scene.cluster.worker(index).announce("the log failed");
     // The engine syncs once more when it is dropped, and takes it ill that it can't.
-    cluster.worker(1).announce("sled-0.34.7/src/pagecache/logger.rs");
-    let mut strace = fail_syncs(cluster.worker(1).id());
-    client.tweet("one disk has failed").await;
-    assert_eq!(cluster.worker(1).wait().code(), Some(1));
-    strace.wait().expect("it ends with its process");
-    cluster.worker(1).await_log("the log failed");
-    cluster.workers[1] = None;
-    cluster.agreed(2).await;
-    assert_eq!(client.all_tweets().await.len(), 2);
+    scene.cluster.worker(index).announce("sled-0.34.7/src/pagecache");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_disk_fails_or_is_full_stops_and_comes_back_with_its_disk() {
+    let mut scene = Scene::begin(WORKERS, CLIENTS, 11).await;
+    for (index, calls, error) in [(1, "fdatasync,fsync", "EIO"), (2, "pwrite64,fallocate,ftruncate", "ENOSPC")] {
+        announce(&mut scene, index);
+        let mut strace = fail(scene.cluster.worker(index).id(), calls, error);
+        stops(&mut scene, index).await;
+        strace.wait().expect("it ends with its process");
+        scene.cluster.start_worker(index);
+        scene.back(index).await;
+    }
+    scene.judge().await;
+}
+
+/// A disk of so many megabytes, in memory.
+struct Disk {
+    at: TempDir,
+}
+
+impl Disk {
+    /// None where the tests don't run as root, who alone can mount one.
+    fn mount(megabytes: u32) -> Option<Disk> {
+        let at = tempfile::tempdir().expect("a directory for the test");
+        if at.path().metadata().expect("it is there").uid() != 0 {
+            return None;
+        }
+        run("mount", &["-t", "tmpfs", "-o", &format!("size={megabytes}m,mode=700"), "skein-test"], at.path());
+        Some(Disk { at })
+    }
+
+    /// Leaves not a byte free.
+    fn fill(&self) {
+        let mut filler = File::create(self.at.path().join("filler")).expect("a file");
+        while filler.write_all(&[7; 4096]).map_err(|error| assert_eq!(error.kind(), ErrorKind::StorageFull)).is_ok() {}
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.at.path().join("filler")).expect("it was made");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        run("umount", &["--lazy"], self.at.path());
+    }
+}
+
+fn run(program: &str, arguments: &[&str], path: &Path) {
+    let ran = Command::new(program).args(arguments).arg(path).output().expect("the program is there");
+    assert!(ran.status.success(), "{program} {}: {}", path.display(), String::from_utf8_lossy(&ran.stderr));
+}
+
+/// A disk that others fill: as above, and what was kept is all there when there is room again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_disk_others_fill_comes_back_when_there_is_room() {
+    let Some(disk) = Disk::mount(96) else { return };
+    let mut scene = Scene::begin(WORKERS, CLIENTS, 12).await;
+    scene.cluster.kill_worker(1);
+    scene.left_out(1).await;
+    scene.cluster.move_worker(1, disk.at.path().join("data"));
+    scene.cluster.start_worker(1);
+    scene.back(1).await;
+    announce(&mut scene, 1);
+    disk.fill();
+    stops(&mut scene, 1).await;
+    assert!(!scene.cluster.try_start_worker(1, "room"), "it starts although there is no room");
+    disk.empty();
+    scene.cluster.start_worker(1);
+    scene.back(1).await;
+    scene.judge().await;
+}
+
+/// Where values of ours stand in a file.
+fn values(path: &Path) -> Vec<u64> {
+    let bytes = std::fs::read(path).expect("the log is there");
+    let needle = b"\"writer\":\"";
+    let found = bytes.windows(needle.len()).enumerate().filter(|(_, window)| window == needle);
+    found.map(|(place, _)| (place + needle.len()) as u64).collect()
+}
+
+/// Changes one digit of a value.
+fn change(path: &Path, place: u64) {
+    let file = File::options().read(true).write(true).open(path).expect("the log is there");
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, place).expect("within the file");
+    file.write_all_at(&[byte[0] ^ 1], place).expect("within the file");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_which_a_record_has_changed_is_never_served() {
+    let mut scene = Scene::begin(WORKERS, CLIENTS, 13).await;
+    scene.clients.writes(300).await;
+    let index = 1;
+    let (mut refused, mut started) = (0, 0);
+    for part in 0..4 {
+        scene.cluster.kill_worker(index);
+        let directory = scene.cluster.worker_directory(index);
+        let database = database(&directory);
+        let places = values(&database);
+        assert!(places.len() > 50, "only {} values in {}", places.len(), database.display());
+        change(&database, places[(places.len() - 1) * part / 3]);
+        if scene.cluster.try_start_worker(index, DAMAGED) {
+            // It may have been a state that was replaced since, or the log was put back to what it was before: it is
+            // taken for what it then is, and holds the same as the others in the end.
+            started += 1;
+        } else {
+            refused += 1;
+            std::fs::remove_dir_all(&directory).expect("the log is there");
+            scene.cluster.start_worker(index);
+        }
+        scene.back(index).await;
+        scene.cluster.agreed(WORKERS).await;
+    }
+    println!("{refused} changed logs were refused, {started} started");
+    scene.judge().await;
+}
+
+/// The file of a database somewhere below this directory.
+fn database(directory: &Path) -> std::path::PathBuf {
+    let mut folders = vec![directory.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a directory").map(|entry| entry.expect("an entry").path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+            } else if entry.file_name().is_some_and(|name| name == "db") {
+                return entry;
+            }
+        }
+    }
+    panic!("no database below {}", directory.display());
 }

@@ -4,13 +4,20 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod chaos;
+mod clients;
 mod contention;
 mod crowd;
 mod disk;
+mod faults;
 mod harness;
+mod history;
 mod hostile;
 mod identity;
 mod memory;
+mod network;
+mod pauses;
+mod scene;
 mod settings;
 mod shutdown;
 mod survival;

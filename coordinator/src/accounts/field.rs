@@ -1,6 +1,8 @@
 //! The bounds of what people tell about themselves. Each check names the field and its bound, and all fields are checked
 //! before anything is answered, so that a form can show every mistake at once.
 
+use std::borrow::Cow;
+
 /// Characters of a username.
 pub const USERNAME_MAX: usize = 32;
 /// Unicode scalar values of a name.
@@ -16,7 +18,7 @@ pub const PASSWORD_MAX: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
     /// Which.
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     /// What is wrong and what is allowed.
     pub detail: String,
     /// The bound as a number, if it has one.
@@ -29,7 +31,7 @@ pub fn username(text: &str) -> Option<FieldError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     let fits = (1..=USERNAME_MAX).contains(&text.chars().count()) && text.chars().all(allowed);
     (!fits).then(|| FieldError {
-        field: "username",
+        field: "username".into(),
         detail: format!("a username has 1 to {USERNAME_MAX} of the characters a-z A-Z 0-9 _ . -"),
         bound: Some(USERNAME_MAX as u64),
     })
@@ -40,7 +42,7 @@ pub fn username(text: &str) -> Option<FieldError> {
 pub fn name(text: &str) -> Option<FieldError> {
     let fits = !text.trim().is_empty() && text.chars().count() <= NAME_MAX && !text.chars().any(char::is_control);
     (!fits).then(|| FieldError {
-        field: "name",
+        field: "name".into(),
         detail: format!("a name has 1 to {NAME_MAX} characters, not all white space and none of them a control character"),
         bound: Some(NAME_MAX as u64),
     })
@@ -54,7 +56,7 @@ pub fn email(text: &str) -> Option<FieldError> {
         && !text.chars().any(|c| c.is_whitespace() || c.is_control())
         && parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !local.contains('@'));
     (!fits).then(|| FieldError {
-        field: "email",
+        field: "email".into(),
         detail: format!("an email address has the form local@domain, without white space, and at most {EMAIL_MAX} bytes"),
         bound: Some(EMAIL_MAX as u64),
     })
@@ -70,7 +72,7 @@ pub fn password(text: &str) -> Option<FieldError> {
     } else {
         return None;
     };
-    Some(FieldError { field: "password", detail, bound: Some(bound as u64) })
+    Some(FieldError { field: "password".into(), detail, bound: Some(bound as u64) })
 }
 
 #[cfg(test)]
@@ -83,7 +85,7 @@ mod tests {
             assert_eq!(username(right), None);
         }
         for wrong in ["", "a b", "\u{e4}", "a/b", "a\0", &"x".repeat(USERNAME_MAX + 1)] {
-            assert_eq!(username(wrong).map(|error| error.field), Some("username"), "{wrong:?} was taken");
+            assert_eq!(username(wrong).map(|error| error.field), Some("username".into()), "{wrong:?} was taken");
         }
     }
 

@@ -226,7 +226,7 @@ impl Accounts {
         match claim.past::<Account>(&self.cluster).await? {
             Past::Free(_) => Ok(None),
             Past::Reused => Err(Error::KeyReused),
-            Past::Repeat { answer, txn } => {
+            Past::Repeat { answer, txn, .. } => {
                 let known = self.find(&form.username).await?.and_then(|stored| stored.password_hash);
                 let same = self.passwords.verify(form.password.clone(), known).await?;
                 if same { Ok(Some(Created { account: answer, txn })) } else { Err(Error::KeyReused) }

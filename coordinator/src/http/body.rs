@@ -1,4 +1,4 @@
-//! Bodies of requests: JSON objects, bounded in bytes and in time. Whoever sends another media type, too much, too slowly or
+//! Bodies of requests: JSON, mostly objects, bounded in bytes and in time. Whoever sends another media type, too much, too slowly or
 //! no JSON object is told so in a problem document; the bytes are kept beside the value, since repeats are recognised by them.
 
 use std::time::Duration;
@@ -40,27 +40,13 @@ impl<T: Form> FromRequest<App> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        check_kind(request.headers())?;
-        let bytes_max = T::bytes_max(&app.settings.limits);
-        let too_long = || {
-            let detail = format!("at most {bytes_max} bytes are taken");
-            Problem::field(Code::BodyTooLong, "body", detail, Some(bytes_max as u64))
-        };
-        let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|length| length > bytes_max as u64) {
-            return Err(too_long());
-        }
-        let body = Limited::new(request.into_body(), bytes_max).collect();
-        let bytes = match tokio::time::timeout(BODY_TIME_MAX, body).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_long()),
-            Ok(Err(_)) => return Err(Problem::field(Code::MalformedBody, "body", "it ended before it was complete", None)),
-            Err(_) => {
-                let seconds = BODY_TIME_MAX.as_secs();
-                let detail = format!("it did not arrive within {seconds} s");
-                return Err(Problem::field(Code::BodyTimeout, "body", detail, Some(seconds)));
-            }
-        };
+        JsonBody::of(collect(request, T::bytes_max(&app.settings.limits)).await?)
+    }
+}
+
+impl<T: DeserializeOwned> JsonBody<T> {
+    /// Reads bytes as a JSON object.
+    pub fn of(bytes: Bytes) -> Result<Self, Problem> {
         // serde would take an array for an object, its elements in the order of the members.
         if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err(Problem::field(Code::MalformedBody, "body", "it must be a JSON object", None));
@@ -69,6 +55,35 @@ impl<T: Form> FromRequest<App> for JsonBody<T> {
             Ok(value) => Ok(JsonBody { value, bytes }),
             // serde's message names the member, and the place in the text.
             Err(error) => Err(Problem::field(Code::MalformedBody, "body", error.to_string(), None)),
+        }
+    }
+}
+
+/// Takes the body of a request that says it is JSON, within these bytes and the bound on its time.
+pub async fn collect(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+    check_kind(request.headers())?;
+    take(request, bytes_max).await
+}
+
+/// Takes the body of a request, within these bytes and the bound on its time.
+pub async fn take(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+    let too_long = || {
+        let detail = format!("at most {bytes_max} bytes are taken");
+        Problem::field(Code::BodyTooLong, "body", detail, Some(bytes_max as u64))
+    };
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|length| length > bytes_max as u64) {
+        return Err(too_long());
+    }
+    let body = Limited::new(request.into_body(), bytes_max).collect();
+    match tokio::time::timeout(BODY_TIME_MAX, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_long()),
+        Ok(Err(_)) => Err(Problem::field(Code::MalformedBody, "body", "it ended before it was complete", None)),
+        Err(_) => {
+            let seconds = BODY_TIME_MAX.as_secs();
+            let detail = format!("it did not arrive within {seconds} s");
+            Err(Problem::field(Code::BodyTimeout, "body", detail, Some(seconds)))
         }
     }
 }

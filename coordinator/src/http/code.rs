@@ -63,7 +63,7 @@ codes! {
     NoSuchPath = 704, NOT_FOUND, "no_such_path";
     /// The path does not take this method; `Allow` lists those that it takes.
     MethodNotAllowed = 705, METHOD_NOT_ALLOWED, "method_not_allowed";
-    /// The tweet has another version than the one named in If-Match.
+    /// What is there has another version than If-Match or If-None-Match demands.
     VersionMismatch = 706, PRECONDITION_FAILED, "version_mismatch";
     /// The body is of another media type, charset or encoding than plain application/json.
     UnsupportedMediaType = 707, UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type";
@@ -103,6 +103,14 @@ codes! {
     NoAnswer = 724, BAD_GATEWAY, "no_answer";
     /// The Host header names another server than this one.
     Misdirected = 725, MISDIRECTED_REQUEST, "misdirected";
+    /// There is no value under this key.
+    NoSuchValue = 726, NOT_FOUND, "no_such_value";
+    /// What the transaction expects does not hold; nothing was written.
+    ExpectationsUnmet = 727, CONFLICT, "expectations_unmet";
+    /// A value, or all of one transaction, is longer than allowed.
+    TransactionTooLong = 728, PAYLOAD_TOO_LARGE, "transaction_too_long";
+    /// What the transaction read is too long to be remembered under its Idempotency-Key.
+    AnswerTooLong = 729, UNPROCESSABLE_ENTITY, "answer_too_long";
     /// Something is wrong with this server.
     Internal = 799, INTERNAL_SERVER_ERROR, "internal";
 }

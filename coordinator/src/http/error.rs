@@ -2,6 +2,8 @@
 //! the one place where the reasons of the domain become statuses and codes; every match is exhaustive, so that a new reason
 //! does not compile until it has both.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,9 +13,10 @@ use skein_protocol::step::AbortReason;
 use utoipa::ToSchema;
 
 use super::code::Code;
+use super::data::UnmetExpectation;
 use super::session;
 use crate::accounts::field::FieldError;
-use crate::{accounts, cluster, tweets};
+use crate::{accounts, cluster, data, tweets};
 
 /// The header that carries the id of a write's transaction.
 pub const TRANSACTION: HeaderName = HeaderName::from_static("skein-transaction");
@@ -33,6 +36,7 @@ pub struct Problem {
     status: StatusCode,
     detail: String,
     errors: Vec<FieldError>,
+    expectations: Vec<UnmetExpectation>,
     transaction: Option<TxnId>,
     retry_after_seconds: Option<u64>,
 }
@@ -54,6 +58,9 @@ pub struct ProblemDocument {
     /// The fields that are wrong; each names its bound.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldProblem>,
+    /// With code 727 alone: the expectations that did not hold, all of them at one instant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    expectations: Vec<UnmetExpectation>,
     /// With code 714 alone: the transaction whose outcome is not known yet. Ask `/api/transactions/{id}` for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "3-1042")]
@@ -81,16 +88,17 @@ impl Problem {
             status: code.status(),
             detail,
             errors: Vec::new(),
+            expectations: Vec::new(),
             transaction: None,
             retry_after_seconds: code.retries().then_some(RETRY_AFTER_SECONDS),
         }
     }
 
     /// A problem with one field.
-    pub fn field(code: Code, field: &'static str, detail: impl Into<String>, bound: Option<u64>) -> Self {
-        let detail = detail.into();
-        let error = FieldError { field, detail: detail.clone(), bound };
-        Problem { errors: vec![error], ..Problem::new(code, format!("{field}: {detail}")) }
+    pub fn field(code: Code, field: impl Into<Cow<'static, str>>, detail: impl Into<String>, bound: Option<u64>) -> Self {
+        let (field, detail) = (field.into(), detail.into());
+        let said = format!("{field}: {detail}");
+        Problem { errors: vec![FieldError { field, detail, bound }], ..Problem::new(code, said) }
     }
 
     /// The same problem, to be tried again after so many seconds.
@@ -143,8 +151,9 @@ impl IntoResponse for Problem {
             errors: self
                 .errors
                 .into_iter()
-                .map(|error| FieldProblem { field: error.field.to_owned(), detail: error.detail, bound: error.bound })
+                .map(|error| FieldProblem { field: error.field.into_owned(), detail: error.detail, bound: error.bound })
                 .collect(),
+            expectations: self.expectations,
             // Only an unknown outcome has the id in the document: there it is what the client must ask about.
             transaction: self.transaction.filter(|_| self.code == Code::OutcomeUnknown).map(|txn| txn.to_string()),
         };
@@ -206,6 +215,30 @@ impl From<tweets::Error> for Problem {
             tweets::Error::Busy => Problem::new(Code::Overloaded, detail),
             tweets::Error::Unreadable => Problem::new(Code::Internal, detail),
             tweets::Error::Cluster(error) => error.into(),
+        }
+    }
+}
+
+impl From<data::Error> for Problem {
+    fn from(error: data::Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            data::Error::NotFound => Problem::new(Code::NoSuchValue, detail),
+            data::Error::ConditionFailed { txn } => Problem::new(Code::VersionMismatch, detail).transaction(txn),
+            data::Error::Unmet { unmet, txn } => {
+                let expectations = unmet.into_iter().map(UnmetExpectation::from).collect();
+                Problem { expectations, ..Problem::new(Code::ExpectationsUnmet, detail).transaction(txn) }
+            }
+            data::Error::TooLong { .. } => Problem::field(Code::TransactionTooLong, "body", detail, Some(data::BYTES_MAX as u64)),
+            data::Error::AnswerTooLong { max, .. } => {
+                Problem::field(Code::AnswerTooLong, "Idempotency-Key", detail, Some(max as u64))
+            }
+            data::Error::Ended => session::nobody(),
+            data::Error::KeyReused => Problem::field(Code::IdempotencyKeyReused, "Idempotency-Key", detail, None),
+            data::Error::Busy => Problem::new(Code::Overloaded, detail),
+            data::Error::Contention => Problem::new(Code::Contention, detail),
+            data::Error::Unreadable => Problem::new(Code::Internal, detail),
+            data::Error::Cluster(error) => error.into(),
         }
     }
 }

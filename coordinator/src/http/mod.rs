@@ -8,10 +8,12 @@ pub mod limits;
 pub mod openapi;
 pub mod server;
 
+mod access;
 mod accounts;
 mod assets;
 mod body;
 mod cluster;
+mod data;
 mod gate;
 mod health;
 mod login;
@@ -43,6 +45,7 @@ use utoipa_axum::routes;
 use crate::accounts::Accounts;
 use crate::cluster::Cluster;
 use crate::config::SurfaceConfig;
+use crate::data::Data;
 use crate::metrics::NodeMetrics;
 use crate::sessions::Sessions;
 use crate::tweets::Tweets;
@@ -59,6 +62,7 @@ pub struct Shared {
     accounts: Accounts,
     sessions: Sessions,
     tweets: Tweets,
+    data: Data,
     cluster: Cluster,
     limits: limits::RateLimits,
     digests: cluster::DigestCache,
@@ -84,6 +88,7 @@ impl Shared {
             accounts: Accounts::new(cluster.clone(), limits.hashes_at_once_max, settings.idempotency_lifetime),
             sessions: Sessions::new(cluster.clone(), settings.session_lifetime),
             tweets: Tweets::new(cluster.clone(), limits.tweet_characters_max, limits.turn_time_max),
+            data: Data::new(cluster.clone(), limits.turn_time_max),
             limits: limits::RateLimits::new(limits),
             digests: cluster::DigestCache::default(),
             under_way: Semaphore::new(limits.requests_max),
@@ -133,6 +138,9 @@ fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(accounts::create))
         .routes(routes!(tweets::list, tweets::post))
         .routes(routes!(tweets::get, tweets::edit, tweets::delete))
+        .routes(routes!(data::list))
+        .routes(routes!(data::get, data::put, data::delete))
+        .routes(routes!(transactions::run))
         .routes(routes!(transactions::get))
         .routes(routes!(cluster::get))
         .routes(routes!(settings::get))

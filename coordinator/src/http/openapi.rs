@@ -28,7 +28,7 @@ const TRANSACTION: &str = "Skein-Transaction";
 #[openapi(
     info(
         title = "Skein",
-        description = "A self-hosted microblog on a replicated, transactional in-memory store.\n\n\
+        description = "A self-hosted microblog and data service on a replicated, transactional in-memory store.\n\n\
             Every write is one two-phase commit across all replicas. The answer of every write that became a transaction \
             carries its id in `Skein-Transaction`; what is refused before has none. Errors are problem documents (RFC 9457) with a stable integer `code`.\n\n\
             **Unknown.** 503 with `transaction` in the document says that the outcome is not known yet: ask \
@@ -37,15 +37,16 @@ const TRANSACTION: &str = "Skein-Transaction";
             **Repeats.** A write with an `Idempotency-Key` happens once: a repeat by the same user within the time that keys \
             are remembered (24 hours by default) gets the first answer, `Skein-Transaction` included. Only committed answers \
             are remembered.\n\n\
-            **Reads.** One tweet is read strictly serializable. A list is read as of the request's arrival unless \
-            `consistent=strict` is asked for.\n\n\
-            **Bounds.** Bodies 16 KiB, a tweet's more where longer tweets are allowed; heads of 16 KiB and 64 headers; paths and queries 8 KiB; requests 15 s."
+            **Reads.** One tweet or one value is read strictly serializable, and so is all that a transaction reads. A list is \
+            read as of the request's arrival unless `consistent=strict` is asked for.\n\n\
+            **Bounds.** Bodies 16 KiB, a tweet's more where longer tweets are allowed; a value 64 KiB, the keys and values of a transaction 92 KiB; heads of 16 KiB and 64 headers; paths and queries 8 KiB; requests 15 s."
     ),
     components(schemas(super::tweets::ConsistencyParameter)),
     tags(
         (name = "login", description = "Log in and out"),
         (name = "accounts", description = "Sign up"),
         (name = "tweets", description = "List, post, read, edit, delete; all need a login"),
+        (name = "data", description = "Values of any JSON under keys, and transactions over them; all need a login"),
         (name = "cluster", description = "How it stands; none needs a login"),
     )
 )]
@@ -122,7 +123,9 @@ fn told(kind: Type, description: &str) -> RefOr<Header> {
 pub fn json() -> &'static str {
     static JSON: LazyLock<String> = LazyLock::new(|| {
         let (_, document) = super::routes();
-        document.to_pretty_json().expect("a document of plain data becomes JSON")
+        let text = document.to_pretty_json().expect("a document of plain data becomes JSON");
+        // The rest of a path is a parameter like any other to clients.
+        text.replace("{*", "{")
     });
     &JSON
 }

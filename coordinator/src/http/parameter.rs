@@ -34,7 +34,7 @@ fn refused(uri: &Uri, names: &'static [&'static str]) -> Problem {
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri).map(|pairs| pairs.0).unwrap_or_default();
     let times = |name: &str| pairs.iter().filter(|(given, _)| given == name).count();
     match names.iter().find(|name| times(name) > 1) {
-        Some(name) => Problem::field(Code::MalformedParameter, name, "given more than once", None),
+        Some(name) => Problem::field(Code::MalformedParameter, *name, "given more than once", None),
         None => Problem::field(Code::MalformedParameter, "query", "not of the form name=value&name=value", None),
     }
 }

@@ -1,10 +1,13 @@
 //! What a request demands of the version that it meets (RFC 9110, section 13), and the key under which it wants to happen
-//! once. A tweet's entity tag is its version in quotes; tags of any other form are well-formed but match nothing.
+//! once. An entity tag is a version in quotes, a tweet's own or the store's; tags of any other form are well-formed but match nothing.
 
 use axum::http::{HeaderMap, HeaderName, header};
 
+use skein_protocol::id::Version;
+
 use super::code::Code;
 use super::error::Problem;
+use crate::data::{self, Versions};
 use crate::idempotency::{IdempotencyKey, KEY_BYTES_MAX};
 use crate::tweets::Condition;
 
@@ -15,17 +18,44 @@ pub fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
     if !headers.contains_key(header::IF_MATCH) {
         return Ok(Condition::None);
     }
-    let malformed = || {
-        let detail = "entity tags in quotes with commas between them, or *";
-        Problem::field(Code::MalformedParameter, "If-Match", detail, None)
-    };
-    let tags = tags(headers, &header::IF_MATCH).ok_or_else(malformed)?;
+    let tags = tags(headers, &header::IF_MATCH).ok_or_else(|| malformed("If-Match"))?;
     if tags.contains(&Tag::Any) {
         return Ok(Condition::None);
     }
     // The comparison is the strong one: a weak tag never matches.
     let strong = tags.into_iter().filter_map(|tag| if let Tag::Strong(text) = tag { version(&text) } else { None });
     Ok(Condition::OneOf(strong.collect()))
+}
+
+/// Reads `If-Match` and `If-None-Match` for data. The first compares strongly, the second weakly.
+pub fn data_condition(headers: &HeaderMap) -> Result<data::Condition, Problem> {
+    let versions = |name: &HeaderName, said: &'static str, weak: bool| {
+        if !headers.contains_key(name) {
+            return Ok::<_, Problem>(None);
+        }
+        let tags = tags(headers, name).ok_or_else(|| malformed(said))?;
+        if tags.contains(&Tag::Any) {
+            return Ok(Some(Versions::Any));
+        }
+        let mut versions: Vec<Version> = Vec::new();
+        for tag in tags {
+            let text = match tag {
+                Tag::Strong(text) => text,
+                Tag::Weak(text) if weak => text,
+                Tag::Weak(_) | Tag::Any => continue,
+            };
+            versions.extend(version(&text).map(Version).filter(|version| !versions.contains(version)));
+        }
+        Ok(Some(Versions::OneOf(versions)))
+    };
+    Ok(data::Condition {
+        matching: versions(&header::IF_MATCH, "If-Match", false)?,
+        not_matching: versions(&header::IF_NONE_MATCH, "If-None-Match", true)?,
+    })
+}
+
+fn malformed(header: &'static str) -> Problem {
+    Problem::field(Code::MalformedParameter, header, "entity tags in quotes with commas between them, or *", None)
 }
 
 /// Whether `If-None-Match` names this version, so that nothing needs to be sent.

@@ -5,7 +5,6 @@
 //! Without `If-Match` the last edit wins: one that lost a race reads again and tries anew, as often as [`ATTEMPTS_MAX`].
 
 mod cursor;
-mod turn;
 mod tweet;
 
 use std::cmp::Ordering;
@@ -20,8 +19,8 @@ use uuid::Uuid;
 use crate::cluster::{self, Cluster};
 use crate::idempotency::{Claim, Past};
 use crate::tables::TWEETS;
+use crate::turns::Turns;
 pub use cursor::{read as read_cursor, write as write_cursor};
-use turn::Turns;
 use tweet::{Found, check_text};
 pub use tweet::{Tweet, key};
 
@@ -254,7 +253,7 @@ impl Tweets {
         let mut replaces = None;
         if let Some(claim) = claim {
             match claim.judge::<Done>(rows.iter().find(|row| row.key == claim.key())) {
-                Past::Repeat { answer, txn } => return Ok(Before::Repeat(Written { done: answer, txn })),
+                Past::Repeat { answer, txn, .. } => return Ok(Before::Repeat(Written { done: answer, txn })),
                 Past::Reused => return Err(Error::KeyReused),
                 Past::Free(version) => replaces = version,
             }
@@ -302,7 +301,7 @@ impl Tweets {
     async fn past(&self, claim: Option<&Claim>) -> Result<Settled, Error> {
         let Some(claim) = claim else { return Ok(Settled::Open(None)) };
         match claim.past::<Done>(&self.cluster).await? {
-            Past::Repeat { answer, txn } => Ok(Settled::Answered(Written { done: answer, txn })),
+            Past::Repeat { answer, txn, .. } => Ok(Settled::Answered(Written { done: answer, txn })),
             Past::Reused => Err(Error::KeyReused),
             Past::Free(version) => Ok(Settled::Open(version)),
         }

@@ -2,7 +2,8 @@
 //! process keeps its address over restarts, as machines do.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use tempfile::TempDir;
 
 use super::client::Client;
 use super::process::Process;
+use super::proxy::Proxy;
 use super::wait::until;
 
 /// The secret of all clusters under test.
@@ -31,6 +33,8 @@ const AGREE_WITHIN: Duration = Duration::from_secs(10);
 pub struct Plan {
     pub workers: usize,
     pub logged: bool,
+    /// Whether the coordinator reaches each worker by way of a proxy.
+    pub proxied: bool,
     pub worker_flags: Vec<&'static str>,
     pub coordinator_flags: Vec<&'static str>,
     pub environment: Vec<(&'static str, String)>,
@@ -41,6 +45,9 @@ pub struct Cluster {
     pub plan: Plan,
     directory: TempDir,
     worker_ports: Vec<u16>,
+    worker_directories: Vec<PathBuf>,
+    /// One before each worker, if the plan says so.
+    proxies: Vec<Proxy>,
     /// What the coordinator is told of where its workers are.
     worker_addresses: Vec<String>,
     coordinator_port: u16,
@@ -54,11 +61,17 @@ impl Plan {
         Plan { logged: true, ..Plan::in_memory() }
     }
 
+    /// So many workers and a coordinator, all with logs, and a proxy before each worker.
+    pub fn proxied(workers: usize) -> Self {
+        Plan { workers, proxied: true, ..Plan::logged() }
+    }
+
     /// Three workers and a coordinator, all in memory.
     pub fn in_memory() -> Self {
         Plan {
             workers: 3,
             logged: false,
+            proxied: false,
             worker_flags: Vec::new(),
             coordinator_flags: vec!["--auth", "name"],
             environment: vec![("SKEIN_CLUSTER_SECRET", SECRET.to_owned())],
@@ -80,17 +93,32 @@ pub fn free_port() -> u16 {
     }
 }
 
+/// All signals are sent before the first end is waited for.
+fn kill_together(processes: &mut [Process]) {
+    processes.iter_mut().for_each(Process::kill);
+    for process in processes {
+        process.kill_and_wait();
+    }
+}
+
 impl Cluster {
     /// Starts all processes and waits until the coordinator would accept a write.
     pub fn start(plan: Plan) -> Self {
         let worker_ports: Vec<u16> = (0..plan.workers).map(|_| free_port()).collect();
+        let proxied = worker_ports.iter().filter(|_| plan.proxied);
+        let proxies: Vec<Proxy> = proxied.map(|port| Proxy::start(free_port(), (Ipv4Addr::LOCALHOST, *port).into())).collect();
+        let seen: Vec<u16> =
+            if plan.proxied { proxies.iter().map(|proxy| proxy.address().port()).collect() } else { worker_ports.clone() };
+        let directory = tempfile::tempdir().expect("a directory for the test");
         let mut cluster = Cluster {
-            worker_addresses: worker_ports.iter().map(|port| format!("127.0.0.1:{port}")).collect(),
+            worker_addresses: seen.iter().map(|port| format!("127.0.0.1:{port}")).collect(),
+            proxies,
             worker_ports,
             coordinator_port: free_port(),
             workers: (0..plan.workers).map(|_| None).collect(),
             coordinator: None,
-            directory: tempfile::tempdir().expect("a directory for the test"),
+            worker_directories: (0..plan.workers).map(|index| directory.path().join(format!("worker-{index}"))).collect(),
+            directory,
             plan,
         };
         cluster.start_all();
@@ -99,6 +127,12 @@ impl Cluster {
 
     /// Starts every process that is not running and waits until they are ready.
     pub fn start_all(&mut self) {
+        self.spawn_all();
+        self.workers.iter_mut().flatten().chain(&mut self.coordinator).for_each(Process::await_ready);
+    }
+
+    /// Starts every process that is not running; waits for the workers, which need nobody, and not for the coordinator.
+    pub fn spawn_all(&mut self) {
         for index in 0..self.workers.len() {
             if self.workers[index].is_none() {
                 self.workers[index] = Some(self.spawn_worker(index));
@@ -107,7 +141,7 @@ impl Cluster {
         if self.coordinator.is_none() {
             self.coordinator = Some(self.spawn_coordinator());
         }
-        self.workers.iter_mut().flatten().chain(&mut self.coordinator).for_each(Process::await_ready);
+        self.workers.iter_mut().flatten().for_each(Process::await_ready);
     }
 
     fn spawn_worker(&self, index: usize) -> Process {
@@ -139,21 +173,32 @@ impl Cluster {
 
     /// Where a worker keeps its log.
     pub fn worker_directory(&self, index: usize) -> PathBuf {
-        self.path(&format!("worker-{index}"))
+        self.worker_directories[index].clone()
+    }
+
+    /// Where a worker keeps its log from its next start on.
+    pub fn move_worker(&mut self, index: usize, directory: PathBuf) {
+        self.worker_directories[index] = directory;
     }
 
     /// Where the coordinator keeps its control store.
     pub fn coordinator_directory(&self) -> PathBuf {
-        self.path("coordinator")
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        Path::join(self.directory.path(), name)
+        self.directory.path().join("coordinator")
     }
 
     /// `HOST:PORT` where a worker speaks the cluster's protocol.
     pub fn worker_address(&self, index: usize) -> String {
         format!("127.0.0.1:{}", self.worker_ports[index])
+    }
+
+    /// Where the coordinator finds a worker, which is its name in `/api/cluster`.
+    pub fn seen_address(&self, index: usize) -> &str {
+        &self.worker_addresses[index]
+    }
+
+    /// The proxy before a worker.
+    pub fn proxy(&self, index: usize) -> &Proxy {
+        &self.proxies[index]
     }
 
     /// Names another worker to the coordinator, from its next start on, in the place of this one.
@@ -176,9 +221,31 @@ impl Cluster {
         self.workers[index].as_mut().expect("the worker runs")
     }
 
-    /// Kills a worker with `kill -9`.
-    pub fn kill_worker(&mut self, index: usize) {
-        self.workers[index].take().expect("the worker runs").kill_and_wait();
+    /// Starts a worker that is not running and waits until it is ready.
+    pub fn start_worker(&mut self, index: usize) {
+        let mut worker = self.spawn_worker(index);
+        worker.await_ready();
+        self.workers[index] = Some(worker);
+    }
+
+    /// Starts a worker that is not running and that may refuse to start; whether it did start.
+    pub fn try_start_worker(&mut self, index: usize, announced: &'static str) -> bool {
+        let mut worker = self.spawn_worker(index);
+        worker.announce(announced);
+        let ready = worker.is_ready();
+        self.workers[index] = ready.then_some(worker);
+        ready
+    }
+
+    /// Kills a worker with `kill -9` and says how it ended.
+    pub fn kill_worker(&mut self, index: usize) -> ExitStatus {
+        self.workers[index].take().expect("the worker runs").kill_and_wait()
+    }
+
+    /// Kills these workers at once.
+    pub fn kill_workers(&mut self, indices: &[usize]) {
+        let mut all: Vec<Process> = indices.iter().filter_map(|index| self.workers[*index].take()).collect();
+        kill_together(&mut all);
     }
 
     /// Kills the coordinator with `kill -9`.
@@ -186,11 +253,10 @@ impl Cluster {
         self.coordinator.take().expect("the coordinator runs").kill_and_wait();
     }
 
-    /// Kills everything at once: all signals are sent before the first end is waited for.
+    /// Kills everything at once.
     pub fn kill_all(&mut self) {
         let mut all: Vec<Process> = self.workers.iter_mut().filter_map(Option::take).chain(self.coordinator.take()).collect();
-        all.iter_mut().for_each(Process::kill);
-        all.iter_mut().for_each(Process::kill_and_wait);
+        kill_together(&mut all);
     }
 
     /// Waits until so many members hold the same, by digests that were taken after this was called and at a common point, and

@@ -101,7 +101,12 @@ impl Process {
 
     /// Waits for the ready line of a process that was only spawned; at once if that was done before.
     pub fn await_ready(&mut self) {
-        let Some(stdout) = self.child.stdout.take() else { return };
+        assert!(self.is_ready(), "{} did not become ready:\n{}", self.name, self.log_text());
+    }
+
+    /// Waits for the ready line of a process that was only spawned, or for its end: whether it is ready.
+    pub fn is_ready(&mut self) -> bool {
+        let Some(stdout) = self.child.stdout.take() else { return true };
         let mut stdout = BufReader::new(stdout);
         let (send, receive) = mpsc::channel();
         std::thread::spawn(move || {
@@ -116,10 +121,12 @@ impl Process {
             Err(RecvTimeoutError::Timeout) => panic!("{} is not ready after {READY_WITHIN:?}:\n{}", self.name, self.log_text()),
             Err(RecvTimeoutError::Disconnected) => String::new(),
         };
-        match line.trim_end().strip_prefix("ready ") {
-            Some(ready) => self.ready = ready.to_owned(),
-            None => panic!("{} did not become ready but said {line:?}:\n{}", self.name, self.log_text()),
-        }
+        let Some(ready) = line.trim_end().strip_prefix("ready ") else {
+            assert_eq!(line, "", "{} says nothing but that it is ready", self.name);
+            return false;
+        };
+        self.ready = ready.to_owned();
+        true
     }
 
     /// `http://HOST:PORT` from the ready line.
@@ -157,10 +164,27 @@ impl Process {
         self.child.kill().expect("a process of ours can be killed");
     }
 
-    /// Kills it and waits until it is gone.
-    pub fn kill_and_wait(&mut self) {
+    /// Kills it, waits until it is gone, and says how it ended.
+    pub fn kill_and_wait(&mut self) -> ExitStatus {
         self.kill();
-        self.child.wait().expect("a killed process ends");
+        self.child.wait().expect("a killed process ends")
+    }
+
+    /// Stops it where it is, as `kill -STOP` does: it keeps its memory and its sockets, and does nothing.
+    pub fn pause(&self) {
+        self.signal("STOP");
+        until_blocking(&format!("{} is paused", self.name), ENDS_WITHIN, || self.is_paused().then_some(()));
+    }
+
+    /// Whether it is stopped where it was, which the system says.
+    pub fn is_paused(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal("CONT");
     }
 
     /// Sends it a signal by name, `INT` or `TERM`.

@@ -1,0 +1,31 @@
+//! Why a transaction was refused: which of its expectations did not hold, and what was found instead. All of them are looked
+//! at in one instant, after one is known to have failed; should all hold by then, the transaction is tried again.
+
+use skein_protocol::id::Version;
+use skein_protocol::operation::{Expect, Row};
+
+use super::condition::meets;
+use super::{DataKey, Write, version_of};
+
+/// An expectation that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// Which of the writes, counted from 0.
+    pub index: usize,
+    /// Its key.
+    pub key: DataKey,
+    /// What was expected.
+    pub expected: Expect,
+    /// The version that was found; `None` if there was nothing.
+    pub found: Option<Version>,
+}
+
+/// Those expectations of `writes` that do not hold of these rows.
+pub(super) fn unmet(writes: &[Write], rows: &[Row]) -> Vec<Unmet> {
+    let unmet = writes.iter().enumerate().filter_map(|(index, write)| {
+        let found = version_of(&write.key.row(), rows);
+        let fails = !meets(write.expect, found);
+        fails.then(|| Unmet { index, key: write.key.clone(), expected: write.expect, found })
+    });
+    unmet.collect()
+}

@@ -1,0 +1,145 @@
+//! What goes wrong in a run: the kinds of faults, how each is injected into the running cluster and ended, and whether it really
+//! did anything, which the system, the proxy or the process itself must show.
+
+use std::fmt::{Display, Formatter};
+use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
+
+use skein_sim::simulation::random::Random;
+
+use crate::harness::cluster::Cluster;
+use crate::harness::proxy::{Injected, Weather};
+
+/// The number of the signal of `kill -9`.
+const SIGKILL: i32 = 9;
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A worker is killed and started again with its log.
+    Kill,
+    /// A worker is stopped where it is, and goes on.
+    Pause,
+    /// A worker's connections are reset.
+    Cut,
+    /// Nothing gets through to a worker, nor from it.
+    Partition,
+    /// Nothing gets through to a worker.
+    Deaf,
+    /// Nothing gets through from a worker.
+    Mute,
+    /// A worker's connections stand and are dead.
+    HalfOpen,
+    /// A worker's network is slow.
+    Slow,
+    /// The coordinator is killed and started again.
+    Coordinator,
+    /// All processes are killed at once and started again.
+    Everything,
+}
+
+/// A fault of one worker that lasts.
+pub struct Fault {
+    pub kind: Kind,
+    pub worker: usize,
+    before: Injected,
+    /// Whether it has shown that it happened.
+    happened: bool,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 10] = [
+        Kind::Kill,
+        Kind::Pause,
+        Kind::Cut,
+        Kind::Partition,
+        Kind::Deaf,
+        Kind::Mute,
+        Kind::HalfOpen,
+        Kind::Slow,
+        Kind::Coordinator,
+        Kind::Everything,
+    ];
+
+    /// Whether it is a fault of one worker.
+    pub fn is_of_a_worker(self) -> bool {
+        !matches!(self, Kind::Coordinator | Kind::Everything)
+    }
+
+    /// How long it lasts: some are over before anybody is left out, some last beyond every timeout.
+    pub fn duration(self, random: &mut Random) -> Duration {
+        let (least, most) = match self {
+            Kind::Kill => (100, 3_000),
+            Kind::Pause | Kind::Partition | Kind::Deaf | Kind::Mute | Kind::HalfOpen => (300, 5_000),
+            Kind::Slow => (1_000, 4_000),
+            Kind::Cut | Kind::Coordinator | Kind::Everything => (0, 0),
+        };
+        Duration::from_millis(random.between(least, most))
+    }
+}
+
+impl Fault {
+    /// Does it to a worker.
+    pub fn begin(kind: Kind, worker: usize, cluster: &mut Cluster, random: &mut Random) -> Self {
+        let mut fault = Fault { kind, worker, before: cluster.proxy(worker).injected(), happened: false };
+        let weather = |weather: Weather| cluster.proxy(worker).set(weather);
+        match kind {
+            Kind::Kill => fault.happened = cluster.kill_worker(worker).signal() == Some(SIGKILL),
+            Kind::Pause => cluster.worker(worker).pause(),
+            Kind::Cut => cluster.proxy(worker).cut(),
+            Kind::Partition => weather(Weather::partition()),
+            Kind::Deaf => weather(Weather::deaf()),
+            Kind::Mute => weather(Weather::mute()),
+            Kind::HalfOpen => weather(Weather::half_open()),
+            Kind::Slow => weather(Weather::slow(Duration::from_millis(random.between(5, 100)))),
+            Kind::Coordinator | Kind::Everything => unreachable!("no fault of a worker"),
+        }
+        fault
+    }
+
+    /// Ends it; says whether it did anything.
+    pub fn end(mut self, cluster: &mut Cluster) -> bool {
+        self.look(cluster);
+        match self.kind {
+            Kind::Kill => cluster.start_worker(self.worker),
+            Kind::Pause => cluster.worker(self.worker).resume(),
+            Kind::Cut => {}
+            _ => cluster.proxy(self.worker).heal(),
+        }
+        self.happened
+    }
+
+    /// Looks whether it has done anything by now.
+    pub fn look(&mut self, cluster: &mut Cluster) -> bool {
+        let now = cluster.proxy(self.worker).injected();
+        let more = |count: fn(&Injected) -> u64| count(&now) > count(&self.before);
+        self.happened |= match self.kind {
+            Kind::Kill => false,
+            Kind::Pause => cluster.worker(self.worker).is_paused(),
+            Kind::Cut => more(|injected| injected.connections_cut),
+            Kind::Partition | Kind::Deaf | Kind::Mute => more(|injected| injected.bytes_held + injected.connections_stalled),
+            Kind::HalfOpen => more(|injected| injected.bytes_swallowed + injected.connections_stalled),
+            Kind::Slow => more(|injected| injected.bytes_delayed),
+            Kind::Coordinator | Kind::Everything => unreachable!("no fault of a worker"),
+        };
+        self.happened
+    }
+}
+
+impl Display for Kind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Kind::Kill => "worker killed",
+            Kind::Pause => "worker paused",
+            Kind::Cut => "connections cut",
+            Kind::Partition => "partition",
+            Kind::Deaf => "one-way to the worker",
+            Kind::Mute => "one-way from the worker",
+            Kind::HalfOpen => "half-open",
+            Kind::Slow => "delay",
+            Kind::Coordinator => "coordinator killed",
+            Kind::Everything => "everything killed",
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! One fault at a time, under load, with the history of all clients judged at the end. Each test shows that its fault really
+//! happened: a fault that was not injected proves nothing.
+
+use std::time::Duration;
+
+use crate::harness::proxy::{Injected, Weather};
+use crate::scene::Scene;
+
+const WORKERS: usize = 3;
+const CLIENTS: u32 = 8;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_killed_is_left_out_and_comes_back() {
+    let mut scene = Scene::begin(WORKERS, CLIENTS, 1).await;
+    for index in [1, 2] {
+        scene.cluster.kill_worker(index);
+        scene.left_out(index).await;
+        scene.cluster.start_worker(index);
+        scene.back(index).await;
+    }
+    scene.judge().await;
+}
+
+/// A paused worker keeps its connections, its locks and its memory, and wakes up in another view.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_paused_beyond_every_timeout_is_left_out_and_comes_back() {
+    let mut scene = Scene::begin(WORKERS, CLIENTS, 2).await;
+    for index in [0, 2] {
+        scene.cluster.worker(index).pause();
+        scene.left_out(index).await;
+        assert!(scene.cluster.worker(index).is_paused());
+        scene.cluster.worker(index).resume();
+        scene.back(index).await;
+    }
+    scene.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_the_network_cuts_off_is_left_out_and_comes_back() {
+    let mut scene = Scene::begin(WORKERS, CLIENTS, 3).await;
+    let weathers = [Weather::partition(), Weather::deaf(), Weather::mute(), Weather::half_open()];
+    for (round, weather) in weathers.into_iter().enumerate() {
+        let index = round % WORKERS;
+        let before = scene.cluster.proxy(index).injected();
+        scene.cluster.proxy(index).set(weather);
+        scene.left_out(index).await;
+        let after = scene.cluster.proxy(index).injected();
+        let lost = |injected: Injected| injected.bytes_held + injected.bytes_swallowed;
+        assert!(lost(after) > lost(before), "{weather:?} did no harm: {before:?} {after:?}");
+        scene.cluster.proxy(index).heal();
+        scene.back(index).await;
+    }
+    scene.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_cut_costs_nobody_anything() {
+    let mut scene = Scene::begin(WORKERS, CLIENTS, 4).await;
+    for index in 0..WORKERS {
+        let before = scene.cluster.proxy(index).injected();
+        scene.cluster.proxy(index).cut();
+        scene.clients.writes(50).await;
+        let after = scene.cluster.proxy(index).injected();
+        assert!(after.connections_cut > before.connections_cut, "{after:?}");
+        scene.back(index).await;
+        assert!(scene.cluster.proxy(index).injected().connections_made > before.connections_made);
+    }
+    scene.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_network_is_not_taken_for_a_dead_one() {
+    let mut scene = Scene::begin(WORKERS, CLIENTS, 5).await;
+    let view = scene.standing().await["view"].clone();
+    for index in 0..WORKERS {
+        scene.cluster.proxy(index).set(Weather::slow(Duration::from_millis(20 * (index as u64 + 1))));
+    }
+    scene.clients.writes(150).await;
+    for index in 0..WORKERS {
+        assert!(scene.cluster.proxy(index).injected().bytes_delayed > 0);
+        scene.cluster.proxy(index).heal();
+    }
+    scene.clients.writes(50).await;
+    assert_eq!(scene.standing().await["view"], view);
+    scene.judge().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_at_once_dies_and_comes_back() {
+    let mut scene = Scene::begin(WORKERS, CLIENTS, 6).await;
+    for _ in 0..2 {
+        scene.cluster.kill_all();
+        scene.cluster.start_all();
+        scene.clients.writes(100).await;
+    }
+    scene.judge().await;
+}
