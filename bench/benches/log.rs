@@ -22,7 +22,7 @@ fn group(from: u64) -> Vec<Record> {
     });
     // Decisions come a group after the votes.
     let committed = (from.saturating_sub(TRANSACTIONS)..from).map(|sequence| {
-        let stored = Stored { version: Version(sequence), written_by: txn(sequence), value: value.clone() };
+        let stored = Stored::new(&key(sequence), Version(sequence), txn(sequence), value.clone());
         Record::Committed { txn: txn(sequence), view, writes: vec![Write { key: key(sequence), stored: Some(stored) }] }
     });
     let forgot = Record::Forgot { incarnation: Incarnation(1), below: from.saturating_sub(4_096) };

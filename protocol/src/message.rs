@@ -134,6 +134,14 @@ pub enum Message {
         /// The view that it was sealed for last.
         view: ViewNumber,
     },
+    /// Worker to every coordinator: records here are not what was once written. Said again and again until this replica begins
+    /// anew.
+    Damaged {
+        /// The worker's view.
+        view: ViewNumber,
+        /// How many records were found so.
+        records: u64,
+    },
     /// Worker to every coordinator: something has been prepared here for longer than the bound without a decision (R11).
     InDoubt {
         /// The worker's view.
@@ -187,6 +195,8 @@ pub enum NoReason {
     },
     /// The worker's memory bound would be passed.
     Memory,
+    /// A record that it touches is not what was once written: this replica is to be repaired first.
+    Damaged,
     /// Too much waits here already.
     Overloaded,
     /// The prepare is of another view than the worker, or of a transaction that has been decided.
@@ -231,6 +241,8 @@ pub enum ReadResult {
     },
     /// The worker is in another view.
     Stale,
+    /// A record that belongs to the answer is not what was once written.
+    Damaged,
     /// Too many reads wait here already.
     Overloaded,
 }

@@ -35,6 +35,8 @@ pub enum Omission {
     CopyUnsettled,
     /// R5: an answer to a beat counts whatever view it is from.
     BeatOfDeadView,
+    /// R9: of replicas that differ, the one that most hold loses.
+    RepairFromWrongCopy,
     /// R10: a prepare is judged by the holders alone, not by those that wait before it.
     IgnoreWaiting,
     /// R10: a younger transaction waits for an older one too.

@@ -132,8 +132,7 @@ pub struct Digest {
     pub records: u64,
     /// Bytes of their keys and values.
     pub bytes: u64,
-    /// The sum, modulo 2^128, of a 128-bit hash (XXH3) of each record's key, version, writer and value: it doesn't depend on order,
-    /// and each write changes it by the difference of two hashes.
+    /// The sum of all records' checksums: it doesn't depend on order, and each write changes it by the difference of two.
     pub sum: u128,
 }
 

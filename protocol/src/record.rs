@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::id::{Age, ClusterId, Incarnation, NodeId, TxnId, Version, ViewNumber};
 use crate::membership::view::Standing;
@@ -96,6 +97,34 @@ pub struct Stored {
     pub written_by: TxnId,
     /// Its value.
     pub value: Shared,
+    /// A hash (XXH3, 64 bits) of its key and all of this, made when it was written and never again: whoever holds, logs, copies
+    /// or reads the record can tell whether it still is what was written.
+    pub checksum: u64,
+}
+
+impl Stored {
+    /// The record that a transaction writes under `key`.
+    #[must_use]
+    pub fn new(key: &Key, version: Version, written_by: TxnId, value: Shared) -> Self {
+        let checksum = checksum(key, version, written_by, &value);
+        Stored { version, written_by, value, checksum }
+    }
+
+    /// Whether it is what was written under this key.
+    #[must_use]
+    pub fn is_intact(&self, key: &Key) -> bool {
+        self.checksum == checksum(key, self.version, self.written_by, &self.value)
+    }
+}
+
+/// The value's hash, seeded with those of everything else that makes the record what it is.
+fn checksum(key: &Key, version: Version, written_by: TxnId, value: &Shared) -> u64 {
+    let name = xxh3_64_with_seed(&key.bytes, u64::from(key.table.0));
+    let mut head = [0; 24];
+    head[..8].copy_from_slice(&version.0.to_le_bytes());
+    head[8..16].copy_from_slice(&written_by.incarnation.0.to_le_bytes());
+    head[16..].copy_from_slice(&written_by.sequence.to_le_bytes());
+    xxh3_64_with_seed(value, xxh3_64_with_seed(&head, name))
 }
 
 /// A decision that a worker remembers.

@@ -120,6 +120,8 @@ pub enum Timer {
     Join,
     /// A coordinator asks its workers for a sign of life.
     Beat,
+    /// A coordinator compares the replicas.
+    Compare,
 }
 
 /// What a node wants done.
@@ -335,6 +337,8 @@ pub struct CoordinatorStatus {
     pub reads: u64,
     /// Copies under way, by which workers rejoin.
     pub copies: Vec<CopyProgress>,
+    /// What comparing the replicas has found.
+    pub comparison: ComparisonStatus,
 }
 
 /// How far a learner has come.
@@ -348,6 +352,21 @@ pub struct CopyProgress {
     pub copied: u64,
     /// Records that the member had when it last gave some.
     pub total: u64,
+}
+
+/// What comparing the replicas has found since this coordinator started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ComparisonStatus {
+    /// How often all members were compared.
+    pub compared: u64,
+    /// Copies that were found to differ, or to be damaged.
+    pub differences: u64,
+    /// Of these, copies that have been made anew.
+    pub repaired: u64,
+    /// Whether the last comparison found a difference and no majority: a person has to decide which copy is right.
+    pub undecided: bool,
+    /// Copies that are not trusted, or are being made anew.
+    pub distrusted: Vec<NodeId>,
 }
 
 /// How a worker stands.
@@ -379,6 +398,8 @@ pub struct WorkerStatus {
     pub remembered: u64,
     /// Keys and ranges locked.
     pub locks: u64,
+    /// Records that were found not to be what was written, since this replica began.
+    pub damaged: u64,
 }
 
 /// Something that people may want to see.
@@ -417,6 +438,20 @@ pub enum Event {
         node: NodeId,
         /// Where it was reached.
         address: String,
+    },
+    /// A replica is not trusted any more.
+    Distrusted {
+        /// Whose.
+        node: NodeId,
+        /// Where it was reached.
+        address: String,
+        /// Whether it has found so itself; else it holds something else than most.
+        damaged: bool,
+    },
+    /// The replicas differ, and no more than half of them hold the same: nothing is changed, a person has to decide.
+    Differ {
+        /// The view that they were compared in.
+        view: ViewNumber,
     },
     /// All records were gone with the memory of the members that held them: the cluster has begun anew, empty.
     StartedEmpty {

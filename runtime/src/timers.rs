@@ -9,7 +9,7 @@ use skein_protocol::step::Timer;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Every timer, at the place of its number.
-const ALL: [Timer; 5] = [Timer::Sweep, Timer::ViewChange, Timer::Retry, Timer::Join, Timer::Beat];
+const ALL: [Timer; 6] = [Timer::Sweep, Timer::ViewChange, Timer::Retry, Timer::Join, Timer::Beat, Timer::Compare];
 
 /// The timers that run.
 pub(crate) struct Timers {

@@ -154,6 +154,7 @@ mod tests {
             cluster: Some(ClusterId(2)),
             view: ViewNumber(3),
             standing: None,
+            damaged: 0,
             active: true,
             digest: Digest::default(),
             memory_bytes: 99,

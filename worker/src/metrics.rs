@@ -161,6 +161,7 @@ mod tests {
             cluster: None,
             view: ViewNumber(2),
             standing: None,
+            damaged: 0,
             active: true,
             digest: Digest { records: 3, bytes: 4, sum: 0 },
             memory_bytes: 5,

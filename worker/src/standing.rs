@@ -85,6 +85,7 @@ mod tests {
             remembered: 0,
             locks: 0,
             standing: None,
+            damaged: 0,
         };
         standing.connections.set(connections);
         standing.look(&status, *start);

@@ -83,6 +83,7 @@ mod tests {
     use skein_protocol::id::{ClusterId, Incarnation, NodeId, ViewNumber};
     use skein_protocol::membership::roster::Changes;
     use skein_protocol::membership::view::{ActiveView, Member, Shard, View, ViewRecord};
+    use skein_protocol::step::ComparisonStatus;
 
     #[test]
     fn a_member_that_is_gone_shows_as_degraded() {
@@ -107,6 +108,7 @@ mod tests {
             in_doubt: 0,
             reads: 0,
             copies: Vec::new(),
+            comparison: ComparisonStatus::default(),
         };
         let named = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"].map(str::to_owned);
         assert!(parts(&status, 2, &named).contains("view: failed"));

@@ -265,7 +265,7 @@ impl Transactions {
         let reason = match reason {
             NoReason::Expectation { operation, found } => AbortReason::Expectation { operation, found },
             NoReason::Memory => AbortReason::Memory,
-            NoReason::Older { .. } | NoReason::Overloaded | NoReason::Stale => {
+            NoReason::Older { .. } | NoReason::Damaged | NoReason::Overloaded | NoReason::Stale => {
                 if submission.attempts < limits::ATTEMPTS_MAX && !submission.given_up {
                     self.refused.push(id);
                     return;

@@ -141,9 +141,12 @@ impl Participant {
     }
 
     /// Takes in what a chunk brings and this replica does not have: neither what it has written nor what it has deleted
-    /// itself. Gives what is to be logged.
-    pub fn copy(&mut self, records: Vec<(Key, Stored)>, last: bool) -> Vec<(Key, Stored)> {
-        let Some(learning) = &mut self.learning else { return Vec::new() };
+    /// itself. Gives what is to be logged, or nothing if a record is not what was once written.
+    pub fn copy(&mut self, records: Vec<(Key, Stored)>, last: bool) -> Option<Vec<(Key, Stored)>> {
+        let learning = self.learning.as_mut()?;
+        if !records.iter().all(|(key, stored)| stored.is_intact(key)) {
+            return None;
+        }
         let replaces = self.omissions.has(Omission::ChunkReplaces);
         let mut taken = records;
         taken.retain(|(key, _)| (replaces || self.store.get(key).is_none()) && !learning.deleted.contains(key));
@@ -154,7 +157,7 @@ impl Participant {
             learning.complete = true;
             learning.deleted.clear();
         }
-        taken
+        Some(taken)
     }
 
     /// The learner has become a member: it holds all records, and so knows the versions that its prepared transactions write,
@@ -174,15 +177,19 @@ impl Participant {
         }
     }
 
-    /// Some records behind `after`, for a learner, and whether they are the last.
+    /// Some records behind `after`, for a learner, and whether they are the last; nothing if one of them is not what was once
+    /// written.
     #[must_use]
-    pub fn chunk(&self, after: Option<&Key>) -> (Vec<(Key, Stored)>, bool) {
+    pub fn chunk(&self, after: Option<&Key>) -> Option<(Vec<(Key, Stored)>, bool)> {
         let mut rest = match after {
             Some(after) => self.store.records().range((Bound::Excluded(after), Bound::Unbounded)),
             None => self.store.records().range::<Key, _>(..),
         };
         let (mut records, mut bytes) = (Vec::new(), 0);
         for (key, stored) in rest.by_ref() {
+            if !stored.is_intact(key) {
+                return None;
+            }
             bytes += key.bytes.len() + stored.value.len();
             records.push((key.clone(), stored.clone()));
             if records.len() >= limits::CHUNK_RECORDS_MAX || bytes >= limits::CHUNK_BYTES_MAX {
@@ -190,7 +197,7 @@ impl Participant {
             }
         }
         let last = rest.next().is_none();
-        (records, last)
+        Some((records, last))
     }
 
     /// Judges a prepare of the worker's current view, and prepares it if nothing is in its way.
@@ -273,7 +280,11 @@ impl Participant {
     fn check(&self, operations: &[Operation], age: Age) -> Result<Vec<Version>, NoReason> {
         let mut versions = Vec::with_capacity(operations.len());
         for (place, operation) in operations.iter().enumerate() {
-            let found = self.store.get(&operation.key).map(|stored| stored.version);
+            let found = self.store.get(&operation.key);
+            if found.is_some_and(|stored| !stored.is_intact(&operation.key)) {
+                return Err(NoReason::Damaged);
+            }
+            let found = found.map(|stored| stored.version);
             let holds = match operation.expect {
                 Expect::Any => true,
                 Expect::Absent => found.is_none(),
@@ -301,7 +312,7 @@ impl Participant {
         let mut writes = Vec::with_capacity(prepared.operations.len());
         for (operation, version) in prepared.operations.into_iter().zip(prepared.versions) {
             let stored = match operation.action {
-                Action::Put(value) => Some(Stored { version, written_by: txn, value }),
+                Action::Put(value) => Some(Stored::new(&operation.key, version, txn, value)),
                 Action::Delete => None,
                 Action::Check => continue,
             };

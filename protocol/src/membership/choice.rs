@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use crate::id::NodeId;
 use crate::limits;
+use crate::membership::comparison::Comparison;
 use crate::membership::copy::Copies;
 use crate::membership::joiners::Joiners;
 use crate::membership::roster::{Changes, roster};
@@ -30,8 +31,10 @@ pub(super) struct Situation<'a> {
     pub(super) connected: &'a BTreeMap<NodeId, Peer>,
     /// Those that did not answer an attempt since the last active view.
     pub(super) silent: &'a BTreeSet<NodeId>,
-    /// Members that are not waited for: they are suspected, or damaged.
-    pub(super) given_up: &'a BTreeSet<NodeId>,
+    /// Members whose silence was waited for already.
+    pub(super) suspected: &'a BTreeSet<NodeId>,
+    /// Whose copy is not trusted.
+    pub(super) comparison: &'a Comparison,
     pub(super) joiners: &'a Joiners,
     pub(super) copies: &'a Copies,
     pub(super) omissions: Omissions,
@@ -56,7 +59,7 @@ impl Situation<'_> {
         let Some(active) = self.active() else { return self.first() };
         let there = |member: &&Member| self.connected.contains_key(&member.node) && !self.silent.contains(&member.node);
         let members = || active.shards.iter().flat_map(|shard| &shard.members);
-        let missing = |member: &Member| !there(&member) && !self.given_up.contains(&member.node) && !self.is_unwanted(member);
+        let missing = |member: &Member| !there(&member) && !self.suspected.contains(&member.node) && !self.is_unwanted(member);
         if !over && members().any(missing) && !self.is_lost() {
             return Choice::Wait;
         }
@@ -78,7 +81,7 @@ impl Situation<'_> {
     /// begins again, as a learner.
     fn next_of(&self, shard: &Shard) -> Option<Shard> {
         let there = |member: &&Member| self.connected.contains_key(&member.node) && !self.silent.contains(&member.node);
-        let stays = |member: &&Member| there(member) && !self.is_unwanted(member) && !self.given_up.contains(&member.node);
+        let stays = |member: &&Member| there(member) && !self.is_unwanted(member) && !self.comparison.distrusts(member.node);
         let mut members: Vec<Member> = shard.members.iter().filter(stays).filter_map(|member| self.here(member.node)).collect();
         if members.is_empty() {
             // The last copies stay, whatever is wrong with them.
@@ -97,9 +100,9 @@ impl Situation<'_> {
         });
         let (complete, others): (Vec<&Peer>, Vec<&Peer>) = rest.partition(|peer| {
             let learns = shard.learners.iter().any(|learner| learner.node == peer.node);
-            learns && (early || self.copies.is_complete(peer.node))
+            learns && (early || self.copies.is_complete(peer.node)) && !self.comparison.distrusts(peer.node)
         });
-        // A member that was given up is known already, and so is a learner; only newcomers have to wait.
+        // A member that is not trusted is known already, and so is a learner; only newcomers have to wait.
         let known = |node: NodeId| shard.members.iter().chain(&shard.learners).any(|member| member.node == node);
         let begins = others.into_iter().filter(|peer| known(peer.node) || self.joiners.is_ready(peer.node));
         let learners: Vec<Member> = begins.filter_map(|peer| self.here(peer.node)).collect();

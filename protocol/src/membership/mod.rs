@@ -1,6 +1,7 @@
 //! Who belongs to the cluster, and how that changes: views, and the view change that settles what was in doubt.
 
 mod choice;
+pub mod comparison;
 pub mod copy;
 pub mod failure_detector;
 pub mod joiners;

@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 use crate::commit::outcome::{self, Settlement};
 use crate::id::{ClusterId, Incarnation, NodeId, RequestId, ViewNumber};
 use crate::membership::choice::{Choice, Situation};
+use crate::membership::comparison::{Comparison, Verdict};
 use crate::membership::copy::Copies;
 use crate::membership::failure_detector::FailureDetector;
 use crate::membership::joiners::Joiners;
@@ -26,7 +27,10 @@ use crate::membership::roster::{self, Changes};
 use crate::membership::view::{ActiveView, Outcomes, Shard, Standing, View, ViewRecord};
 use crate::message::{Chunk, Message, Outcome, Report, Seal};
 use crate::omission::{Omission, Omissions};
-use crate::step::{CopyProgress, Event, Halt, Output, Peer, Reply, RosterChange, RosterRefusal, Swapped, Timer};
+use crate::operation::Digest;
+use crate::step::{
+    ComparisonStatus, CopyProgress, Event, Halt, Output, Peer, Reply, RosterChange, RosterRefusal, Swapped, Timer,
+};
 
 /// A leader's settings; see [`crate::node::coordinator::CoordinatorConfig`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +79,7 @@ pub struct ViewChange {
     beat: u64,
     /// Members whose silence was waited for already: no grace for them.
     suspected: BTreeSet<NodeId>,
+    comparison: Comparison,
     /// The change of the roster that the next view brings, and who asked for it.
     wanted: Option<(RequestId, Changes)>,
 }
@@ -118,6 +123,7 @@ impl ViewChange {
             detector: FailureDetector::new(config.misses_max),
             beat: 0,
             suspected: BTreeSet::new(),
+            comparison: Comparison::default(),
             wanted: None,
             config,
         }
@@ -209,6 +215,50 @@ impl ViewChange {
         if view >= active || !self.takes_part(from) || self.config.omissions.has(Omission::BeatOfDeadView) {
             self.detector.answered(from);
         }
+    }
+
+    /// A worker says that records of its replica are not what was written.
+    pub fn damaged(&mut self, from: NodeId, view: ViewNumber, out: &mut Vec<Output>) {
+        let of_active = self.active().is_some_and(|active| active.view.number == view);
+        if of_active && self.takes_part(from) && self.comparison.damaged(from) {
+            self.distrust(from, true, out);
+            self.repair(out);
+        }
+    }
+
+    /// The members of this view have summed up their records at the same place in the order of transactions.
+    pub fn compared(&mut self, view: ViewNumber, digests: &[(NodeId, Digest)], out: &mut Vec<Output>) {
+        let Some(active) = self.active().filter(|active| active.view.number == view) else { return };
+        if active.view.members().len() != digests.len() {
+            return;
+        }
+        match self.comparison.compare(digests, self.config.omissions.has(Omission::RepairFromWrongCopy)) {
+            Verdict::Same => {}
+            Verdict::Outvoted(nodes) => nodes.into_iter().for_each(|node| self.distrust(node, false, out)),
+            Verdict::Undecided => out.push(Output::Publish(Event::Differ { view })),
+        }
+        self.repair(out);
+    }
+
+    fn distrust(&self, node: NodeId, damaged: bool, out: &mut Vec<Output>) {
+        let address = self.connected.get(&node).map(|peer| peer.address.clone()).unwrap_or_default();
+        out.push(Output::Publish(Event::Distrusted { node, address, damaged }));
+    }
+
+    /// Whoever is not trusted begins anew with the next view, if there is somebody to copy from.
+    fn repair(&mut self, out: &mut Vec<Output>) {
+        let Some(active) = self.active().filter(|_| self.stage == Stage::Steady) else { return };
+        let mut nodes = active.view.participants().into_iter();
+        let good = |node: &NodeId| self.connected.contains_key(node) && !self.comparison.distrusts(*node);
+        if nodes.any(|node| self.comparison.distrusts(node)) && active.view.members().iter().any(good) {
+            self.change(out);
+        }
+    }
+
+    /// What comparing the replicas has found.
+    #[must_use]
+    pub fn comparison(&self) -> ComparisonStatus {
+        self.comparison.status()
     }
 
     /// A worker is there.
@@ -342,7 +392,8 @@ impl ViewChange {
             record: self.record.as_ref(),
             connected: &self.connected,
             silent: &self.silent,
-            given_up: &self.suspected,
+            suspected: &self.suspected,
+            comparison: &self.comparison,
             joiners: &self.joiners,
             copies: &self.copies,
             omissions: self.config.omissions,
@@ -507,6 +558,7 @@ impl ViewChange {
         }
         self.silent.clear();
         self.suspected.clear();
+        self.comparison.activated(&view);
         self.activating = members.iter().copied().collect();
         self.copies.begin(&view, out);
         Activated { view, settlement }
@@ -526,6 +578,7 @@ impl ViewChange {
             self.change(out);
         } else if self.stage == Stage::Steady {
             self.await_joiners(out);
+            self.repair(out);
         }
     }
 

@@ -14,6 +14,9 @@ use crate::omission::{Omission, Omissions};
 use crate::read::router::Reads;
 use crate::step::{CoordinatorStatus, Input, Machine, Output, Reply, Request, Role, Swapped, Timer};
 
+/// The name of the request by which the replicas are compared; those of clients count up from 1.
+const COMPARISON: RequestId = RequestId(u64::MAX);
+
 /// A coordinator's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CoordinatorConfig {
@@ -45,6 +48,8 @@ pub struct CoordinatorConfig {
     pub beat_ms: u64,
     /// Beats in a row that a worker may leave unanswered before it is suspected and its connection closed.
     pub misses_max: u8,
+    /// Milliseconds between two comparisons of the replicas.
+    pub compare_ms: u64,
     /// Milliseconds before refused transactions and reads are tried again.
     pub retry_ms: u64,
     /// Rules left out, by tests only.
@@ -60,6 +65,8 @@ pub struct Coordinator {
     reads: Reads,
     /// Whether the retry timer runs.
     retry_set: bool,
+    /// Whether the replicas are being compared.
+    comparing: bool,
 }
 
 impl CoordinatorConfig {
@@ -87,6 +94,7 @@ impl CoordinatorConfig {
             join_ms: 250,
             beat_ms: 250,
             misses_max: 4,
+            compare_ms: 60_000,
             retry_ms: 5,
             omissions: Omissions::NONE,
         }
@@ -114,6 +122,7 @@ impl Coordinator {
             transactions: Transactions::new(config.incarnation, config.omissions),
             reads: Reads::default(),
             retry_set: false,
+            comparing: false,
             config,
         }
     }
@@ -143,6 +152,7 @@ impl Coordinator {
             in_doubt: self.transactions.in_doubt() as u64,
             reads: self.reads.len() as u64,
             copies: self.leader.copies(),
+            comparison: self.leader.comparison(),
         }
     }
 
@@ -188,6 +198,7 @@ impl Coordinator {
                 }
             }
             Message::Chunk(chunk) => self.leader.given(from, chunk, out),
+            Message::Damaged { view, .. } => self.leader.damaged(from, view, out),
             Message::Beating { view, .. } => self.leader.beating(from, view),
             Message::Stored { copy, last } => self.leader.stored(from, copy, last, out),
             Message::InDoubt { view } => {
@@ -226,6 +237,27 @@ impl Coordinator {
         self.reads.set_members(view, &self.leader.readable(), out);
     }
 
+    /// Begins to compare the replicas, as a client's request would.
+    fn compare(&mut self, out: &mut Vec<Output>) {
+        out.push(Output::SetTimer { timer: Timer::Compare, after_ms: self.config.compare_ms });
+        if self.leader.is_steady() && !self.comparing {
+            self.comparing = true;
+            let age = self.transactions.next_age(0);
+            self.reads.submit_digests(COMPARISON, age, out);
+        }
+    }
+
+    /// The comparison has nobody waiting for its answer but this coordinator.
+    fn take_comparison(&mut self, out: &mut Vec<Output>) {
+        let of_comparison = |output: &Output| matches!(output, Output::Reply { id: COMPARISON, .. });
+        let Some(place) = out.iter().position(of_comparison) else { return };
+        self.comparing = false;
+        if let Output::Reply { reply: Reply::Digests { view, digests }, .. } = out.remove(place) {
+            self.leader.compared(view, &digests, out);
+            self.follow_view(out);
+        }
+    }
+
     fn set_retry(&mut self, out: &mut Vec<Output>) {
         if !self.retry_set {
             self.retry_set = true;
@@ -245,7 +277,11 @@ impl Machine for Coordinator {
             Input::Message { from, message } => {
                 let may_change = matches!(
                     message,
-                    Message::Sealed(_) | Message::InDoubt { .. } | Message::SealRefused { .. } | Message::Stored { .. }
+                    Message::Damaged { .. }
+                        | Message::Sealed(_)
+                        | Message::InDoubt { .. }
+                        | Message::SealRefused { .. }
+                        | Message::Stored { .. }
                 );
                 self.message(from, message, out);
                 if may_change {
@@ -254,6 +290,7 @@ impl Machine for Coordinator {
             }
             Input::Start => {
                 out.push(Output::SetTimer { timer: Timer::Sweep, after_ms: self.config.sweep_ms });
+                out.push(Output::SetTimer { timer: Timer::Compare, after_ms: self.config.compare_ms });
                 self.leader.start(out);
             }
             Input::Connected(peer) => {
@@ -282,6 +319,7 @@ impl Machine for Coordinator {
                 self.follow_view(out);
             }
             Input::Timeout(Timer::Beat) => self.leader.beat(out),
+            Input::Timeout(Timer::Compare) => self.compare(out),
             Input::Timeout(Timer::Retry) => {
                 self.retry_set = false;
                 self.transactions.retry(out);
@@ -296,6 +334,9 @@ impl Machine for Coordinator {
                 out.push(Output::SetTimer { timer: Timer::Sweep, after_ms: self.config.sweep_ms });
             }
             Input::Persisted { .. } => {}
+        }
+        if self.comparing {
+            self.take_comparison(out);
         }
         if self.transactions.has_refused() {
             self.set_retry(out);

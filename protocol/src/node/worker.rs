@@ -14,7 +14,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crate::commit::participant::{Change, Judged, Owner, Participant, Settled};
-use crate::id::{ClusterId, NodeId, TxnId, Version, ViewNumber};
+use crate::id::{ClusterId, NodeId, ReadId, TxnId, Version, ViewNumber};
 use crate::invariant;
 use crate::journal::Journal;
 use crate::limits;
@@ -26,6 +26,9 @@ use crate::read::replica::ReplicaReads;
 use crate::record::{Decided, Prepared, Record, Snapshot, Stored};
 use crate::step::{Input, Machine, Output, Refusal, Reply, Request, Role, Timer, WorkerStatus};
 
+/// Records that one round of housekeeping looks at, at the most: more would hold up everybody.
+const SCRUBBED_AT_ONCE_MAX: usize = 32 * 1024;
+
 /// A worker's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WorkerConfig {
@@ -35,6 +38,8 @@ pub struct WorkerConfig {
     pub sweep_ms: u64,
     /// Rounds after which a transaction without decision is reported to be in doubt (R11).
     pub doubt_sweeps: u8,
+    /// Milliseconds in which every record is looked at once, whether it still is what was written.
+    pub scrub_ms: u64,
     /// Rules left out, by tests only.
     pub omissions: Omissions,
 }
@@ -56,11 +61,13 @@ pub struct Worker {
     reads: ReplicaReads,
     journal: Journal,
     coordinators: BTreeSet<NodeId>,
+    /// How many records were found not to be what was written, since this replica began.
+    damaged: u64,
 }
 
 impl Default for WorkerConfig {
     fn default() -> Self {
-        WorkerConfig { memory_bytes_max: 1 << 30, sweep_ms: 250, doubt_sweeps: 8, omissions: Omissions::NONE }
+        WorkerConfig { memory_bytes_max: 1 << 30, sweep_ms: 250, doubt_sweeps: 8, scrub_ms: 30_000, omissions: Omissions::NONE }
     }
 }
 
@@ -68,6 +75,7 @@ impl Worker {
     /// A worker that starts from what its log adds up to.
     #[must_use]
     pub fn recover(config: WorkerConfig, snapshot: Snapshot) -> Self {
+        let snapshot_damaged = snapshot.records.iter().filter(|(key, stored)| !stored.is_intact(key)).count() as u64;
         Worker {
             node: snapshot.node,
             cluster: snapshot.cluster,
@@ -79,8 +87,15 @@ impl Worker {
             reads: ReplicaReads::default(),
             journal: Journal::default(),
             coordinators: BTreeSet::new(),
+            damaged: snapshot_damaged,
             config,
         }
+    }
+
+    /// Flips a bit of a record in its memory: see [`crate::store::Store::corrupt`].
+    #[cfg(feature = "omissions")]
+    pub fn corrupt(&mut self, key: &Key, unseen: bool) -> bool {
+        self.participant.store.corrupt(key, unseen)
     }
 
     /// Its identity.
@@ -170,6 +185,7 @@ impl Worker {
             reads_waiting: self.reads.waiting() as u64,
             remembered: self.participant.decided().len() as u64,
             locks: self.participant.locks.len() as u64,
+            damaged: self.damaged,
         }
     }
 
@@ -208,6 +224,7 @@ impl Worker {
             | Message::Activated { .. }
             | Message::Stored { .. }
             | Message::Beating { .. }
+            | Message::Damaged { .. }
             | Message::InDoubt { .. } => {}
         }
     }
@@ -250,7 +267,13 @@ impl Worker {
                 self.journal.send_when_synced(to, message, out);
             }
             // A no promises nothing.
-            Judged::Refused(_) | Judged::Waits => out.push(Output::Send { to, message }),
+            Judged::Refused(reason) => {
+                if reason == NoReason::Damaged {
+                    self.found_damage(1, out);
+                }
+                out.push(Output::Send { to, message });
+            }
+            Judged::Waits => out.push(Output::Send { to, message }),
         }
     }
 
@@ -267,7 +290,7 @@ impl Worker {
                 }
                 Owner::Read(from, read) => {
                     if let Some(result) = self.reads.granted((from, read), &mut self.participant, &mut more) {
-                        out.push(Output::Send { to: from, message: Message::Answered { read, result } });
+                        self.answer(from, read, result, out);
                     }
                 }
             }
@@ -319,7 +342,7 @@ impl Worker {
 
     fn answer_reads(&mut self, txn: TxnId, changes: &[Change], out: &mut Vec<Output>) {
         for ((to, read), result) in self.reads.settled(txn, changes) {
-            out.push(Output::Send { to, message: Message::Answered { read, result } });
+            self.answer(to, read, result, out);
         }
     }
 
@@ -333,7 +356,40 @@ impl Worker {
             Some(ReadResult::Stale)
         };
         if let Some(result) = result {
-            out.push(Output::Send { to: from, message: Message::Answered { read: id, result } });
+            self.answer(from, id, result, out);
+        }
+    }
+
+    fn answer(&mut self, to: NodeId, read: ReadId, result: ReadResult, out: &mut Vec<Output>) {
+        if result == ReadResult::Damaged {
+            self.found_damage(1, out);
+        }
+        out.push(Output::Send { to, message: Message::Answered { read, result } });
+    }
+
+    /// Records here are not what was written: whoever leads hears of it, now and with each round of housekeeping.
+    fn found_damage(&mut self, records: u64, out: &mut Vec<Output>) {
+        self.damaged += records;
+        self.tell_damage(out);
+    }
+
+    fn tell_damage(&self, out: &mut Vec<Output>) {
+        for to in &self.coordinators {
+            out.push(Output::Send { to: *to, message: Message::Damaged { view: self.view, records: self.damaged } });
+        }
+    }
+
+    /// Looks at the next slice of the records, so many that all are looked at in time.
+    fn scrub(&mut self, out: &mut Vec<Output>) {
+        let records = self.participant.store.records().len() as u64;
+        let slice = records.saturating_mul(self.config.sweep_ms) / self.config.scrub_ms.max(1) + 1;
+        let damaged = self.participant.store.scrub(usize::try_from(slice).unwrap_or(usize::MAX).clamp(256, SCRUBBED_AT_ONCE_MAX));
+        // What was found before may have been found again, which does no harm.
+        if damaged > self.damaged {
+            self.damaged = damaged;
+        }
+        if self.damaged > 0 {
+            self.tell_damage(out);
         }
     }
 
@@ -364,7 +420,10 @@ impl Worker {
                     self.settle_before(active, &outcomes, out);
                 }
             }
-            Standing::Learner => self.participant.start_over(),
+            Standing::Learner => {
+                self.participant.start_over();
+                self.damaged = 0;
+            }
         }
         if self.config.omissions.has(Omission::SealAborts) {
             self.settle_before(view, &Outcomes::new(), out);
@@ -397,7 +456,7 @@ impl Worker {
             (Standing::Member, None) => last_active.is_none(),
             (Standing::Member, Some(Standing::Learner)) => {
                 let early = self.config.omissions.has(Omission::LearnerTooEarly);
-                early || (!self.participant.is_incomplete() && last_active == Some(self.view))
+                early || (!self.participant.is_incomplete() && self.damaged == 0 && last_active == Some(self.view))
             }
         }
     }
@@ -408,7 +467,10 @@ impl Worker {
         if copy != self.view || !settled || self.standing != Some(Standing::Member) {
             return;
         }
-        let (records, last) = self.participant.chunk(after);
+        let Some((records, last)) = self.participant.chunk(after) else {
+            self.found_damage(1, out);
+            return;
+        };
         let total = self.participant.store.records().len() as u64;
         let chunk = Chunk { copy, learner, records, last, total };
         out.push(Output::Send { to: from, message: Message::Chunk(chunk) });
@@ -420,7 +482,10 @@ impl Worker {
         if copy != self.view || self.standing != Some(Standing::Learner) {
             return;
         }
-        let records = self.participant.copy(records, last);
+        let Some(records) = self.participant.copy(records, last) else {
+            self.found_damage(1, out);
+            return;
+        };
         if !records.is_empty() {
             self.journal.persist(Record::Copied { records }, out);
         }
@@ -473,6 +538,7 @@ impl Machine for Worker {
                         out.push(Output::Send { to: *to, message: Message::InDoubt { view: self.view } });
                     }
                 }
+                self.scrub(out);
                 out.push(Output::SetTimer { timer: Timer::Sweep, after_ms: self.config.sweep_ms });
             }
             Input::Request { id, request } => {
@@ -486,7 +552,8 @@ impl Machine for Worker {
                 };
                 out.push(Output::Reply { id, reply });
             }
-            Input::Timeout(Timer::ViewChange | Timer::Retry | Timer::Join | Timer::Beat) | Input::Swapped(_) => {}
+            Input::Timeout(Timer::ViewChange | Timer::Retry | Timer::Join | Timer::Beat | Timer::Compare) | Input::Swapped(_) => {
+            }
         }
     }
 }

@@ -56,7 +56,7 @@ impl ReplicaReads {
         let key = (from, read.read);
         match read.consistency {
             Consistency::Strict if participant.omissions.has(Omission::StrictUnlocked) => {
-                Some(ReadResult::Found(Found::take(&read.query, 0, participant).answer(&read.query)))
+                Some(Found::take(&read.query, 0, participant).result(&read.query))
             }
             Consistency::Arrival => self.arrive_unlocked(key, read.query, participant),
             Consistency::Strict => {
@@ -64,7 +64,7 @@ impl ReplicaReads {
                     Claimed::Granted => {
                         // Nobody can have come to wait for it yet.
                         participant.locks.release(Owner::Read(from, read.read), &mut Vec::new());
-                        Some(ReadResult::Found(Found::take(&read.query, 0, participant).answer(&read.query)))
+                        Some(Found::take(&read.query, 0, participant).result(&read.query))
                     }
                     Claimed::Waits => {
                         self.strict.insert(key, read.query);
@@ -99,7 +99,7 @@ impl ReplicaReads {
         };
         let found = Found::take(&query, margin, participant);
         if awaits.is_empty() {
-            return Some(ReadResult::Found(found.answer(&query)));
+            return Some(found.result(&query));
         }
         for txn in &awaits {
             self.awaited.entry(*txn).or_default().insert(key);
@@ -119,7 +119,7 @@ impl ReplicaReads {
     /// A strict read's claim was granted: executes it and lets go, which may grant others. `None` if it isn't there any more.
     pub fn granted(&mut self, key: ReadKey, participant: &mut Participant, granted: &mut Vec<Owner>) -> Option<ReadResult> {
         let query = self.strict.remove(&key);
-        let result = query.map(|query| ReadResult::Found(Found::take(&query, 0, participant).answer(&query)));
+        let result = query.map(|query| Found::take(&query, 0, participant).result(&query));
         participant.locks.release(Owner::Read(key.0, key.1), granted);
         result
     }
@@ -134,7 +134,7 @@ impl ReplicaReads {
             if read.awaits.is_empty()
                 && let Some(read) = self.arrived.remove(&key)
             {
-                done.push((key, ReadResult::Found(read.found.answer(&read.query))));
+                done.push((key, read.found.result(&read.query)));
             }
         }
         done
@@ -195,6 +195,15 @@ impl Found {
             (Found::Rows(rows), Query::Range(range)) if within(range, key) => set(rows, change),
             (Found::Rows(_), _) => {}
         }
+    }
+
+    /// The answer, unless it would tell of something that was never written.
+    fn result(self, query: &Query) -> ReadResult {
+        let intact = match &self {
+            Found::Rows(rows) => rows.iter().all(|(key, stored)| stored.is_intact(key)),
+            Found::Digest(_) => true,
+        };
+        if intact { ReadResult::Found(self.answer(query)) } else { ReadResult::Damaged }
     }
 
     /// The answer, within its bounds.

@@ -139,7 +139,9 @@ impl Reads {
                 self.finish(id, Reply::Refused(Refusal::Overloaded), out);
                 false
             }
-            (ReadResult::Older { .. } | ReadResult::Stale, None) => self.reads.contains_key(&id) && self.waiting.insert(id),
+            (ReadResult::Older { .. } | ReadResult::Damaged | ReadResult::Stale, None) => {
+                self.reads.contains_key(&id) && self.waiting.insert(id)
+            }
         }
     }
 

@@ -4,8 +4,7 @@ pub mod lock;
 pub mod placement;
 
 use alloc::collections::BTreeMap;
-
-use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+use core::ops::Bound;
 
 use crate::operation::{Digest, Key, Range};
 use crate::record::{Stored, Write};
@@ -13,13 +12,15 @@ use crate::record::{Stored, Write};
 /// Bytes that one record takes beside its key and value: two reference-counted allocations with their headers, and its
 /// part of a tree node that is half full where a table grows at its end. Measured with a million records (392 bytes each, 201 of
 /// them key and value); the memory bound counts with it.
-pub const RECORD_OVERHEAD_BYTES: u64 = 192;
+pub const RECORD_OVERHEAD_BYTES: u64 = 200;
 
 /// The records.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Store {
     records: BTreeMap<Key, Stored>,
     digest: Digest,
+    /// Where the next slice of the scrub begins; `None` is the first record.
+    scrubbed: Option<Key>,
 }
 
 impl Store {
@@ -30,7 +31,7 @@ impl Store {
         for (key, stored) in &records {
             add(&mut digest, key, stored);
         }
-        Store { records, digest }
+        Store { records, digest, scrubbed: None }
     }
 
     /// The record under a key.
@@ -65,6 +66,35 @@ impl Store {
         old
     }
 
+    /// Looks whether the next `max` records still are what was written, and begins again after the last. Says how many are not.
+    pub fn scrub(&mut self, max: usize) -> u64 {
+        let from = self.scrubbed.take().map_or(Bound::Unbounded, Bound::Included);
+        let mut rest = self.records.range((from, Bound::Unbounded));
+        let damaged = rest.by_ref().take(max).filter(|(key, stored)| !stored.is_intact(key)).count();
+        self.scrubbed = rest.next().map(|(key, _)| key.clone());
+        damaged as u64
+    }
+
+    /// Flips a bit of a record, as failing memory does, and nobody hears of it. With `unseen`, its checksum fits again: so it looks when a
+    /// program has written the wrong thing. Says whether there is such a record.
+    #[cfg(feature = "omissions")]
+    pub fn corrupt(&mut self, key: &Key, unseen: bool) -> bool {
+        let Some(stored) = self.records.get_mut(key) else { return false };
+        let mut value = stored.value.to_vec();
+        match value.last_mut() {
+            Some(last) => *last ^= 1,
+            None => value.push(1),
+        }
+        if unseen {
+            let Stored { version, written_by, checksum, .. } = *stored;
+            *stored = Stored::new(key, version, written_by, value.into());
+            self.digest.sum = self.digest.sum.wrapping_sub(u128::from(checksum)).wrapping_add(u128::from(stored.checksum));
+        } else {
+            stored.value = value.into();
+        }
+        true
+    }
+
     /// All records, in the order of keys.
     #[must_use]
     pub fn records(&self) -> &BTreeMap<Key, Stored> {
@@ -97,27 +127,17 @@ pub fn replace(digest: &mut Digest, key: &Key, old: Option<&Stored>, new: Option
 fn add(digest: &mut Digest, key: &Key, stored: &Stored) {
     digest.records += 1;
     digest.bytes += size(key, stored);
-    digest.sum = digest.sum.wrapping_add(hash(key, stored));
+    digest.sum = digest.sum.wrapping_add(u128::from(stored.checksum));
 }
 
 fn subtract(digest: &mut Digest, key: &Key, stored: &Stored) {
     digest.records -= 1;
     digest.bytes -= size(key, stored);
-    digest.sum = digest.sum.wrapping_sub(hash(key, stored));
+    digest.sum = digest.sum.wrapping_sub(u128::from(stored.checksum));
 }
 
 fn size(key: &Key, stored: &Stored) -> u64 {
     (key.bytes.len() + stored.value.len()) as u64
-}
-
-/// The value's hash, seeded with those of everything else that makes the record what it is.
-fn hash(key: &Key, stored: &Stored) -> u128 {
-    let name = xxh3_64_with_seed(&key.bytes, u64::from(key.table.0));
-    let mut head = [0; 24];
-    head[..8].copy_from_slice(&stored.version.0.to_le_bytes());
-    head[8..16].copy_from_slice(&stored.written_by.incarnation.0.to_le_bytes());
-    head[16..].copy_from_slice(&stored.written_by.sequence.to_le_bytes());
-    xxh3_128_with_seed(&stored.value, xxh3_64_with_seed(&head, name))
 }
 
 #[cfg(test)]
@@ -129,8 +149,9 @@ mod tests {
 
     fn put(key: &str, version: u64, value: &str) -> Write {
         let written_by = TxnId { incarnation: Incarnation(1), sequence: version };
-        let stored = Stored { version: Version(version), written_by, value: Shared::from(value) };
-        Write { key: Key::new(TableId(1), key), stored: Some(stored) }
+        let key = Key::new(TableId(1), key);
+        let stored = Stored::new(&key, Version(version), written_by, Shared::from(value));
+        Write { key, stored: Some(stored) }
     }
 
     fn delete(key: &str) -> Write {
@@ -156,6 +177,24 @@ mod tests {
         one.apply(&delete("a"));
         one.apply(&delete("b"));
         assert_eq!(one.digest(), Digest::default());
+    }
+
+    #[test]
+    fn a_scrub_goes_round_and_finds_what_is_not_as_it_was_written() {
+        let mut store = Store::default();
+        for key in ["a", "b", "c", "d", "e"] {
+            store.apply(&put(key, 1, key));
+        }
+        assert_eq!([2, 2, 2, 9].map(|max| store.scrub(max)), [0; 4]);
+        let before = store.digest();
+        let damaged = store.records.get_mut(&Key::new(TableId(1), "d")).unwrap();
+        damaged.value = Shared::from("x");
+        assert_eq!(store.digest(), before, "nobody has written");
+        assert_eq!([2, 2, 2].map(|max| store.scrub(max)), [0, 1, 0]);
+        assert_eq!(Store::new(store.records().clone()).scrub(9), 1);
+        store.apply(&put("d", 2, "new"));
+        assert_eq!(store.scrub(9), 0);
+        assert_eq!(store.digest(), Store::new(store.records().clone()).digest());
     }
 
     #[test]

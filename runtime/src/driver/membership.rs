@@ -80,6 +80,20 @@ impl Membership {
                 "all members kept their records in memory and were started anew: EVERY RECORD IS LOST, and the cluster has begun \
                  anew, empty, with view {view}"
             ),
+            Event::Distrusted { node, address, damaged } => error!(
+                node.name = name,
+                member.id = %node,
+                member.address = address,
+                member.damaged = damaged,
+                "comparison: the copy of worker {node} at {address} {}: it is made anew from another, unless it is the last",
+                if *damaged { "holds records that are not what was written" } else { "is not what most others hold" }
+            ),
+            Event::Differ { view } => error!(
+                node.name = name,
+                view.number = view.0,
+                "comparison: the replicas differ, and no more than half of them hold the same; look which is right, remove the wrong \
+                 worker and add it again: it will be copied to"
+            ),
             Event::LeftOut { node, address } => warn!(
                 node.name = name,
                 member.id = %node,

@@ -137,7 +137,7 @@ impl Records {
     }
 
     fn stored(&mut self) -> Stored {
-        Stored { version: Version(self.below(1 << 60)), written_by: self.txn(), value: self.value().into() }
+        Stored::new(&self.key(), Version(self.below(1 << 60)), self.txn(), self.value().into())
     }
 
     fn prepared(&mut self, view: ViewNumber) -> Prepared {

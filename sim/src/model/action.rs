@@ -190,7 +190,7 @@ impl World {
             Timer::ViewChange => self.left.view_changes,
             Timer::Retry => self.left.retries,
             Timer::Join => self.left.joins,
-            Timer::Beat => 0,
+            Timer::Beat | Timer::Compare => 0,
         }
     }
 }

@@ -158,7 +158,7 @@ impl World {
             Timer::ViewChange => self.left.view_changes -= 1,
             Timer::Retry => self.left.retries -= 1,
             Timer::Join => self.left.joins -= 1,
-            Timer::Beat => {}
+            Timer::Beat | Timer::Compare => {}
         }
     }
 

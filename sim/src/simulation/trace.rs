@@ -113,6 +113,7 @@ fn message(message: &Message) -> String {
         Message::Stored { copy, last } => format!("Stored of {copy}{}", if *last { ", the last" } else { "" }),
         Message::Beat { beat } => format!("Beat {beat}"),
         Message::Beating { beat, view } => format!("Beating {beat} view {view}"),
+        Message::Damaged { view, records } => format!("Damaged view {view}, {records} records"),
         Message::InDoubt { view } => format!("InDoubt view {view}"),
     }
 }

@@ -48,7 +48,7 @@ fn operation() -> Operation {
 }
 
 fn committed(sequence: u64) -> Record {
-    let stored = Stored { version: Version(10), written_by: txn(sequence), value: "v".into() };
+    let stored = Stored::new(&operation().key, Version(10), txn(sequence), "v".into());
     let write = Write { key: operation().key, stored: Some(stored) };
     Record::Committed { txn: txn(sequence), view: ViewNumber(1), writes: vec![write] }
 }

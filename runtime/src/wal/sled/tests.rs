@@ -47,8 +47,9 @@ fn copy(from: &Path, to: &Path) {
 
 fn put(sequence: u64, key: u64, value: Vec<u8>) -> Record {
     let txn = TxnId { incarnation: Incarnation(1), sequence };
-    let stored = Stored { version: Version(sequence), written_by: txn, value: value.into() };
-    let writes = vec![Write { key: Key::new(TableId(1), key.to_string().into_bytes()), stored: Some(stored) }];
+    let key = Key::new(TableId(1), key.to_string().into_bytes());
+    let stored = Stored::new(&key, Version(sequence), txn, value.into());
+    let writes = vec![Write { key, stored: Some(stored) }];
     Record::Committed { txn, view: ViewNumber(1), writes }
 }
 

@@ -43,7 +43,7 @@ impl Example {
         let mut writes = Vec::new();
         for (operation, version) in operations.iter().zip(&versions) {
             let stored = match &operation.action {
-                Action::Put(value) => Some(Stored { version: *version, written_by: txn, value: value.clone() }),
+                Action::Put(value) => Some(Stored::new(&operation.key, *version, txn, value.clone())),
                 Action::Delete => None,
                 Action::Check => continue,
             };

@@ -55,6 +55,7 @@ mod tests {
             remembered: 0,
             locks: 0,
             standing: None,
+            damaged: 0,
         }
     }
 

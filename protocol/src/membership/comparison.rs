@@ -1,0 +1,152 @@
+//! Which replicas are not to be trusted. A worker that finds a record not to be what was written says so itself: its copy loses,
+//! whatever the others hold. Beside that the leader has all members sum up their records at the same place in the order of
+//! transactions, every so often; if the sums differ, what more than half of them have counts, since each began with the same
+//! and was told the same. If no sum has more than half, a person has to decide, and is told.
+//!
+//! A replica that is not trusted is repaired as one that was away is: it begins anew as a learner, and is copied to (R9). The last
+//! copy is never given up, however bad it is.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use crate::id::NodeId;
+use crate::membership::view::View;
+use crate::operation::Digest;
+use crate::step::ComparisonStatus;
+
+/// What has been found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Comparison {
+    /// Members and learners whose copy has lost.
+    distrusted: BTreeSet<NodeId>,
+    /// Those that have begun anew, and are not yet members again.
+    repairing: BTreeSet<NodeId>,
+    compared: u64,
+    differences: u64,
+    repaired: u64,
+    undecided: bool,
+}
+
+/// What came of one comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All hold the same.
+    Same,
+    /// These hold something else than most.
+    Outvoted(Vec<NodeId>),
+    /// They differ, and no more than half hold the same.
+    Undecided,
+}
+
+impl Comparison {
+    /// A worker has found that its own records are not what was written. Whether that is news.
+    pub fn damaged(&mut self, node: NodeId) -> bool {
+        let news = self.distrusted.insert(node);
+        self.differences += u64::from(news);
+        news
+    }
+
+    /// All members have given their sums. With `wrong`, those lose who should win: a mistake for tests.
+    pub fn compare(&mut self, digests: &[(NodeId, Digest)], wrong: bool) -> Verdict {
+        self.compared += 1;
+        let mut groups: BTreeMap<(u64, u64, u128), Vec<NodeId>> = BTreeMap::new();
+        for (node, digest) in digests.iter().filter(|(node, _)| !self.distrusted.contains(node)) {
+            groups.entry((digest.records, digest.bytes, digest.sum)).or_default().push(*node);
+        }
+        let voters: usize = groups.values().map(Vec::len).sum();
+        self.undecided = false;
+        if groups.len() <= 1 {
+            return Verdict::Same;
+        }
+        let Some(most) = groups.values().find(|nodes| 2 * nodes.len() > voters) else {
+            self.undecided = true;
+            self.differences += 1;
+            return Verdict::Undecided;
+        };
+        let outvoted: Vec<NodeId> = groups.values().flatten().copied().filter(|node| most.contains(node) == wrong).collect();
+        self.differences += outvoted.len() as u64;
+        self.distrusted.extend(outvoted.iter().copied());
+        Verdict::Outvoted(outvoted)
+    }
+
+    /// Whether this one's copy has lost.
+    #[must_use]
+    pub fn distrusts(&self, node: NodeId) -> bool {
+        self.distrusted.contains(&node)
+    }
+
+    /// A view has become active: whoever learns in it has begun anew, and whoever is a member in it again is repaired.
+    pub fn activated(&mut self, view: &View) {
+        let (members, learners) = (view.members(), view.learners());
+        self.repairing.extend(self.distrusted.iter().filter(|node| learners.contains(node)));
+        self.distrusted.retain(|node| members.contains(node));
+        let before = self.repairing.len();
+        self.repairing.retain(|node| !members.contains(node));
+        self.repaired += (before - self.repairing.len()) as u64;
+        // One that is gone for now begins anew anyway when it is back; until then nobody has repaired it.
+    }
+
+    /// For whoever wants to see it.
+    #[must_use]
+    pub fn status(&self) -> ComparisonStatus {
+        ComparisonStatus {
+            compared: self.compared,
+            differences: self.differences,
+            repaired: self.repaired,
+            undecided: self.undecided,
+            distrusted: self.distrusted.iter().chain(&self.repairing).copied().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::ViewNumber;
+    use crate::membership::view::{Member, Shard};
+    use alloc::string::String;
+    use alloc::vec;
+
+    fn digests(sums: &[u128]) -> Vec<(NodeId, Digest)> {
+        let digest = |(place, sum): (usize, &u128)| (NodeId(place as u128), Digest { records: 1, bytes: 1, sum: *sum });
+        sums.iter().enumerate().map(digest).collect()
+    }
+
+    fn view(members: &[u128], learners: &[u128]) -> View {
+        let of = |nodes: &[u128]| {
+            nodes.iter().map(|node| Member { node: NodeId(*node), address: String::new(), logged: true }).collect()
+        };
+        View { number: ViewNumber(2), shards: vec![Shard { members: of(members), learners: of(learners) }] }
+    }
+
+    #[test]
+    fn what_more_than_half_hold_counts_and_a_copy_that_knows_itself_to_be_bad_has_no_vote() {
+        let verdict = |sums: &[u128], bad: &[u128]| {
+            let mut comparison = Comparison::default();
+            bad.iter().for_each(|node| assert!(comparison.damaged(NodeId(*node))));
+            comparison.compare(&digests(sums), false)
+        };
+        assert_eq!(verdict(&[7, 7, 7], &[]), Verdict::Same);
+        assert_eq!(verdict(&[7, 8, 7], &[]), Verdict::Outvoted(vec![NodeId(1)]));
+        assert_eq!(verdict(&[7, 8], &[]), Verdict::Undecided);
+        assert_eq!(verdict(&[7, 8, 9], &[]), Verdict::Undecided);
+        assert_eq!(verdict(&[7, 8, 7, 8], &[]), Verdict::Undecided);
+        assert_eq!(verdict(&[7, 8], &[0]), Verdict::Same);
+        assert_eq!(verdict(&[7, 8, 7, 8], &[1]), Verdict::Outvoted(vec![NodeId(3)]));
+    }
+
+    #[test]
+    fn a_copy_is_repaired_when_it_is_a_member_again() {
+        let mut comparison = Comparison::default();
+        comparison.compare(&digests(&[7, 7, 8]), false);
+        assert!(comparison.distrusts(NodeId(2)) && !comparison.damaged(NodeId(2)));
+        comparison.activated(&view(&[0, 1, 2], &[]));
+        assert!(comparison.distrusts(NodeId(2)), "it has not begun anew");
+        comparison.activated(&view(&[0, 1], &[2]));
+        assert!(!comparison.distrusts(NodeId(2)));
+        assert_eq!(comparison.status().distrusted, [NodeId(2)], "still shown");
+        comparison.activated(&view(&[0, 1, 2], &[]));
+        let ComparisonStatus { compared, differences, repaired, undecided, distrusted } = comparison.status();
+        assert_eq!((compared, differences, repaired, undecided, distrusted), (1, 1, 1, false, vec![]));
+    }
+}
