@@ -25,6 +25,7 @@ use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::parameter::{Parameters, Query};
 use super::{App, body, precondition, text_header};
 use crate::data::{self, DataKey, Done, PAGE_MAX, Unmet, Value, ValueError, Written};
+use crate::tokens::Scope;
 
 /// Values of a page unless told.
 const PAGE_DEFAULT: u32 = 100;
@@ -177,16 +178,16 @@ impl From<Unmet> for UnmetExpectation {
     responses(
         (status = 200, description = "A page of values", body = DataPage),
         (status = 400, description = "709: `prefix`, `limit`, `cursor` or `consistent` is malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "700 or 731: nobody is logged in, and there is no token; or the token is of no use", body = ProblemDocument, content_type = "application/problem+json"),
     ),
-    security(("session" = []))
+    security(("session" = []), ("token" = []))
 )]
 pub async fn list(
     State(app): State<App>,
     access: Access,
     query: Result<Query<DataParameters>, Problem>,
 ) -> Result<Json<DataPage>, Problem> {
-    let who = access.admit(&app).await?;
+    let who = access.admit(&app, Scope::Read).await?;
     let listing = async {
         let Query(parameters) = query?;
         let malformed = |name: &'static str, detail: String, bound: Option<u64>| {
@@ -245,11 +246,11 @@ pub async fn list(
         (status = 200, description = "The value", body = AnyJson, headers(("ETag" = String, description = "Its version in quotes"))),
         (status = 304, description = "The value still has a version named in If-None-Match", headers(("ETag" = String, description = "Its version in quotes"))),
         (status = 400, description = "606 or 709: the key or a header is malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "700 or 731: nobody is logged in, and there is no token; or the token is of no use", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "726: there is no value under this key", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 412, description = "706: the value has another version than If-Match names", body = ProblemDocument, content_type = "application/problem+json"),
     ),
-    security(("session" = []))
+    security(("session" = []), ("token" = []))
 )]
 pub async fn get(
     State(app): State<App>,
@@ -257,7 +258,7 @@ pub async fn get(
     key: Result<PathKey, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let who = access.admit(&app).await?;
+    let who = access.admit(&app, Scope::Read).await?;
     let reading = async {
         let PathKey(key) = key?;
         let condition = precondition::data_condition(&headers)?;
@@ -299,12 +300,13 @@ pub async fn get(
             ("ETag" = String, description = "The version in quotes"),
             ("Skein-Transaction" = String, description = "The transaction that wrote it"))),
         (status = 400, description = "606, 708 or 709: key, body or a header", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "700 or 731: nobody is logged in, and there is no token; or the token is of no use", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "730: the token may only read", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 412, description = "706: the value is not as If-Match or If-None-Match demands", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 413, description = "710: the value is longer than 65536 bytes", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "713: the Idempotency-Key was used for another request", body = ProblemDocument, content_type = "application/problem+json"),
     ),
-    security(("session" = []))
+    security(("session" = []), ("token" = []))
 )]
 pub async fn put(
     State(app): State<App>,
@@ -312,7 +314,7 @@ pub async fn put(
     key: Result<PathKey, Problem>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let who = access.admit(&app).await?;
+    let who = access.admit(&app, Scope::Write).await?;
     let writing = async {
         let PathKey(key) = key?;
         let headers = request.headers().clone();
@@ -346,12 +348,13 @@ pub async fn put(
     responses(
         (status = 204, description = "Deleted", headers(("Skein-Transaction" = String, description = "The transaction that deleted it"))),
         (status = 400, description = "606 or 709: key or a header", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "700 or 731: nobody is logged in, and there is no token; or the token is of no use", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "730: the token may only read", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "726: there is no value under this key", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 412, description = "706: the value is not as If-Match or If-None-Match demands", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "713: the Idempotency-Key was used for another request", body = ProblemDocument, content_type = "application/problem+json"),
     ),
-    security(("session" = []))
+    security(("session" = []), ("token" = []))
 )]
 pub async fn delete(
     State(app): State<App>,
@@ -359,7 +362,7 @@ pub async fn delete(
     key: Result<PathKey, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let who = access.admit(&app).await?;
+    let who = access.admit(&app, Scope::Write).await?;
     let deleting = async {
         let PathKey(key) = key?;
         let condition = precondition::data_condition(&headers)?;
