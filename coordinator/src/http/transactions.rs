@@ -108,7 +108,7 @@ pub struct WriteForm {
     key: String,
     /// The new value: any JSON, null as well.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<AnyJson>)]
+    #[schema(value_type = AnyJson, required = false)]
     value: Option<Box<RawValue>>,
     /// Takes the value away; that there is none is no error.
     #[serde(default)]
@@ -135,6 +135,7 @@ pub struct DataRead {
     /// The key.
     key: String,
     /// The value; null as well if there is none.
+    #[schema(value_type = AnyJson, required)]
     value: Option<AnyJson>,
     /// Its version; null if there is no value.
     #[schema(required)]
