@@ -20,7 +20,7 @@ use super::gate;
 use crate::operator::{LOCAL, OperatorKey, Proof, Refused, SCHEME, Signed, Taken};
 
 /// What only comes from browsers, or by way of a proxy.
-const NEVER_LOCAL: [HeaderName; 7] = [
+const NEVER_LOCAL: [HeaderName; 8] = [
     header::ORIGIN,
     header::REFERER,
     header::FORWARDED,
@@ -28,6 +28,7 @@ const NEVER_LOCAL: [HeaderName; 7] = [
     HeaderName::from_static("sec-fetch-site"),
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
 ];
 
 /// Who counts as an operator here.

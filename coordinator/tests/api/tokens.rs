@@ -232,6 +232,7 @@ async fn without_a_secret_only_a_tool_on_this_machine_is_an_operators() {
         ("referer", own.as_str()),
         ("x-forwarded-for", "127.0.0.1"),
         ("forwarded", "for=127.0.0.1"),
+        ("x-forwarded-proto", "https"),
         ("via", "1.1 proxy"),
     ] {
         let form = json!({ "name": "forged", "scope": "write" });

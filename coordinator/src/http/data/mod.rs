@@ -4,6 +4,8 @@
 
 #![allow(unused_qualifications, reason = "the lint means what utoipa's macro writes")]
 
+mod document;
+
 use std::borrow::Cow;
 
 use axum::Json;
@@ -11,89 +13,23 @@ use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 use skein_protocol::id::Version;
-use skein_protocol::operation::{Consistency, Expect, Shared};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType};
-use utoipa::{IntoParams, PartialSchema, ToSchema};
+use skein_protocol::operation::Consistency;
+use utoipa::IntoParams;
 
 use super::access::Access;
 use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::parameter::{Parameters, Query};
 use super::{App, body, precondition, text_header};
-use crate::data::{self, DataKey, Done, PAGE_MAX, Unmet, Value, ValueError, Written};
+use crate::data::{self, DataKey, Done, PAGE_MAX, Value, ValueError, Written};
 use crate::tokens::Scope;
+pub use document::{AnyJson, Expectation, UnmetExpectation};
+use document::{DataEntry, DataPage, DataWritten};
 
 /// Values of a page unless told.
 const PAGE_DEFAULT: u32 = 100;
-
-/// Any JSON.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(transparent)]
-pub struct AnyJson(pub Box<RawValue>);
-
-/// A value with its key.
-#[derive(Serialize, ToSchema)]
-pub struct DataEntry {
-    /// Its key.
-    #[schema(example = "users/1", min_length = 1, max_length = 512)]
-    key: DataKey,
-    /// The value, as it was sent.
-    value: AnyJson,
-    /// Its version: opaque, and another after each write. In quotes it is the ETag.
-    #[schema(example = "1763617739250000")]
-    version: String,
-}
-
-/// A page of values, in the order of their keys.
-#[derive(Serialize, ToSchema)]
-pub struct DataPage {
-    /// The values.
-    data: Vec<DataEntry>,
-    /// The cursor of the next page; null if this is the last.
-    #[schema(required)]
-    next: Option<String>,
-}
-
-/// What a write of one key did.
-#[derive(Serialize, ToSchema)]
-pub struct DataWritten {
-    /// The key.
-    #[schema(example = "users/1")]
-    key: DataKey,
-    /// The version that was written: opaque, and another after each write. In quotes it is the ETag.
-    #[schema(example = "1763617739250000")]
-    version: String,
-}
-
-/// An expectation of a transaction that did not hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct UnmetExpectation {
-    /// Which of `writes`, counted from 0.
-    index: usize,
-    /// Its key.
-    key: DataKey,
-    /// What was expected.
-    expected: Expectation,
-    /// The version that was found; null if there was no value.
-    #[schema(required)]
-    found: Option<String>,
-}
-
-/// What a write of a transaction expects.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Expectation {
-    /// There is no value under the key.
-    Absent,
-    /// There is one.
-    Present,
-    /// There is one, of this version.
-    Version(String),
-}
 
 /// Which values to list.
 #[derive(Deserialize, IntoParams)]
@@ -114,56 +50,6 @@ pub struct DataParameters {
 
 impl Parameters for DataParameters {
     const NAMES: &'static [&'static str] = &["prefix", "limit", "cursor", "consistent"];
-}
-
-impl PartialSchema for AnyJson {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some("Any JSON.")).into()
-    }
-}
-
-impl ToSchema for AnyJson {
-    fn name() -> Cow<'static, str> {
-        "AnyJson".into()
-    }
-}
-
-impl PartialSchema for DataKey {
-    fn schema() -> RefOr<Schema> {
-        String::schema()
-    }
-}
-
-impl ToSchema for DataKey {}
-
-impl AnyJson {
-    /// A value as the store keeps it.
-    pub fn stored(text: &Shared) -> Result<Self, Problem> {
-        let text = std::str::from_utf8(text).ok().and_then(|text| RawValue::from_string(text.to_owned()).ok());
-        text.map(AnyJson).ok_or_else(|| data::Error::Unreadable.into())
-    }
-}
-
-impl From<Expect> for Expectation {
-    fn from(expect: Expect) -> Self {
-        match expect {
-            Expect::Absent => Expectation::Absent,
-            // Nobody expects nothing and is told that it failed.
-            Expect::Present | Expect::Any => Expectation::Present,
-            Expect::Version(version) => Expectation::Version(version.0.to_string()),
-        }
-    }
-}
-
-impl From<Unmet> for UnmetExpectation {
-    fn from(unmet: Unmet) -> Self {
-        UnmetExpectation {
-            index: unmet.index,
-            key: unmet.key,
-            expected: unmet.expected.into(),
-            found: unmet.found.map(|version| version.0.to_string()),
-        }
-    }
 }
 
 /// List values
