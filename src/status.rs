@@ -58,7 +58,7 @@ impl StatusArgs {
     /// One sentence for each setting that can't be used.
     pub fn check(&self) -> Result<Question, Vec<String>> {
         let mut wrong = Vec::new();
-        let authority = self.authority().map_err(|error| wrong.push(error)).unwrap_or_default();
+        let authority = authority(&self.url).map_err(|error| wrong.push(error)).unwrap_or_default();
         let json = switch("--json", &self.json, &mut wrong);
         let live = switch("--live", &self.live, &mut wrong);
         if json && live {
@@ -66,16 +66,20 @@ impl StatusArgs {
         }
         if wrong.is_empty() { Ok(Question { authority, json, live }) } else { Err(wrong) }
     }
+}
 
-    /// `HOST:PORT` of the address to ask.
-    fn authority(&self) -> Result<String, String> {
-        let wrong = || format!("the URL must be http://HOST:PORT, not {:?}", self.url);
-        let rest = self.url.strip_prefix("http://").ok_or_else(wrong)?;
-        let authority = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = authority.rsplit_once(':').ok_or_else(wrong)?;
-        let host_is_plain = !host.is_empty() && !host.contains(['/', '@', '?', '#']) && host.is_ascii();
-        if host_is_plain && port.parse::<u16>().is_ok_and(|port| port > 0) { Ok(authority.to_owned()) } else { Err(wrong()) }
-    }
+/// `HOST:PORT` of the address to ask.
+///
+/// # Errors
+///
+/// When the URL is of another form.
+pub fn authority(url: &str) -> Result<String, String> {
+    let wrong = || format!("the URL must be http://HOST:PORT, not {url:?}");
+    let rest = url.strip_prefix("http://").ok_or_else(wrong)?;
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = authority.rsplit_once(':').ok_or_else(wrong)?;
+    let host_is_plain = !host.is_empty() && !host.contains(['/', '@', '?', '#']) && host.is_ascii();
+    if host_is_plain && port.parse::<u16>().is_ok_and(|port| port > 0) { Ok(authority.to_owned()) } else { Err(wrong()) }
 }
 
 /// Asks, prints the answer, and says whether the process is ready.
@@ -196,7 +200,7 @@ fn plain_text(value: &Value) -> String {
 }
 
 /// Text from elsewhere, fit for a terminal: without control characters.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 

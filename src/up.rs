@@ -49,17 +49,18 @@ pub struct UpConfig {
     http: SocketAddr,
     workers: usize,
     data: Option<PathBuf>,
+    operator_secret: Option<Secret>,
     store: StoreConfig,
     surface: SurfaceConfig,
 }
 
 impl UpArgs {
-    /// Checks everything and says all that is wrong.
+    /// Checks everything and says all that is wrong. What operators must know comes beside the flags, since none may carry it.
     ///
     /// # Errors
     ///
     /// One sentence for each setting that can't be used.
-    pub fn check(&self) -> Result<UpConfig, Vec<String>> {
+    pub fn check(&self, operator_secret: Option<Secret>) -> Result<UpConfig, Vec<String>> {
         let mut wrong = Vec::new();
         let http = parse_address("--http", &self.http).map_err(|error| wrong.push(error)).ok();
         let workers = number("--workers", &self.workers, 1..=MEMBERS_MAX as u32, &mut wrong) as usize;
@@ -70,7 +71,8 @@ impl UpArgs {
         let surface = self.surface.check(Auth::Name).map_err(|errors| wrong.extend(errors)).ok();
         match (http, store, surface) {
             (Some(http), Some(store), Some(surface)) if wrong.is_empty() => {
-                Ok(UpConfig { http, workers, data: self.data.clone(), store, surface })
+                let data = self.data.clone();
+                Ok(UpConfig { http, workers, data, operator_secret, store, surface })
             }
             _ => Err(wrong),
         }
@@ -133,6 +135,7 @@ pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyho
         workers: addresses,
         secret: Some(secret),
         data: config.part("coordinator"),
+        operator_secret: config.operator_secret,
         neighbours,
         surface: config.surface,
     };
@@ -164,7 +167,7 @@ mod tests {
     }
 
     fn check(line: &[&str]) -> Result<UpConfig, Vec<String>> {
-        Line::parse_from(["up"].iter().chain(line)).up.check()
+        Line::parse_from(["up"].iter().chain(line)).up.check(None)
     }
 
     #[test]

@@ -29,6 +29,15 @@ pub enum Auth {
     Name,
 }
 
+/// What opens data, beside a bearer token, which always does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataAccess {
+    /// Any account that is logged in.
+    Accounts,
+    /// Nothing else.
+    Tokens,
+}
+
 /// The command line of `skein coordinator`, as given and not yet checked.
 #[derive(Clone, Debug, Args)]
 pub struct CoordinatorArgs {
@@ -72,6 +81,10 @@ pub struct SurfaceArgs {
     /// Hours for which an Idempotency-Key is remembered (1 to 720)
     #[arg(long, value_name = "HOURS", env = "SKEIN_IDEMPOTENCY_HOURS", hide_env_values = true, default_value = "24")]
     pub idempotency_hours: String,
+
+    /// Who may read and write /api/data: whoever is logged in or has a bearer token, or bearer tokens alone
+    #[arg(long, value_name = "accounts|tokens", env = "SKEIN_DATA_ACCESS", hide_env_values = true, default_value = "accounts")]
+    pub data_access: String,
 
     /// Failed log-ins per name and address and minute before more are refused (1 to 10000)
     #[arg(long, value_name = "N", env = "SKEIN_LOGIN_FAILURES", hide_env_values = true, default_value = "10")]
@@ -117,6 +130,8 @@ pub struct CoordinatorConfig {
     pub workers: Vec<String>,
     /// What both ends must know; may be missing on loopback only.
     pub secret: Option<Secret>,
+    /// What operators must know; without it, whoever is on this machine counts as one.
+    pub operator_secret: Option<Secret>,
     /// The control store's directory; `None` keeps the view in memory.
     pub data: Option<PathBuf>,
     /// The workers that run in this process.
@@ -130,6 +145,8 @@ pub struct CoordinatorConfig {
 pub struct SurfaceConfig {
     /// How people log in.
     pub auth: Auth,
+    /// What opens data beside a bearer token.
+    pub data_access: DataAccess,
     /// Whether to preload an empty store.
     pub demo: bool,
     /// When a session ends by itself.
@@ -203,6 +220,7 @@ impl SurfaceConfig {
     pub fn new(auth: Auth) -> Self {
         SurfaceConfig {
             auth,
+            data_access: DataAccess::Accounts,
             demo: false,
             session_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
             idempotency_lifetime: Duration::from_secs(24 * 60 * 60),
@@ -250,7 +268,8 @@ impl CoordinatorArgs {
         match (http, surface) {
             (Some(http), Some(surface)) if wrong.is_empty() => {
                 let (data, neighbours) = (self.data.clone(), Neighbours::default());
-                Ok(CoordinatorConfig { http, workers, secret, data, neighbours, surface })
+                let operator_secret = secret.clone();
+                Ok(CoordinatorConfig { http, workers, secret, operator_secret, data, neighbours, surface })
             }
             _ => Err(wrong),
         }
@@ -285,6 +304,14 @@ impl SurfaceArgs {
                 auth
             }
         };
+        let data_access = match self.data_access.as_str() {
+            "accounts" => DataAccess::Accounts,
+            "tokens" => DataAccess::Tokens,
+            other => {
+                wrong.push(format!("--data-access must be accounts or tokens, not {:?}", shown(other)));
+                DataAccess::Tokens
+            }
+        };
         if !wrong.is_empty() {
             return Err(wrong);
         }
@@ -293,6 +320,7 @@ impl SurfaceArgs {
         let limited = |tries: u32, per| (tries > 0).then_some(Allowance { tries, per });
         Ok(SurfaceConfig {
             auth,
+            data_access,
             demo,
             session_lifetime: hour * 24 * session_days,
             idempotency_lifetime: hour * idempotency_hours,
@@ -433,12 +461,12 @@ mod tests {
 
     #[test]
     fn what_is_of_another_kind_is_said_with_all_the_rest() {
-        let line = "0 1 --tweet-max abc --session-days=-1 --writes 99999999999999999999 --auth maybe --demo=so --requests-max=";
+        let line = "0 1 --tweet-max abc --session-days=-1 --writes 99999999999999999999 --auth maybe --data-access=all --demo=so --requests-max=";
         let said = parse(line).check(None).unwrap_err();
-        for name in ["--tweet-max", "--session-days", "--writes", "--auth", "--demo", "--requests-max"] {
+        for name in ["--tweet-max", "--session-days", "--writes", "--auth", "--data-access", "--demo", "--requests-max"] {
             assert!(said.iter().any(|error| error.starts_with(name)), "{name} is missing in {said:?}");
         }
-        assert_eq!(said.len(), 6, "{said:?}");
+        assert_eq!(said.len(), 7, "{said:?}");
     }
 
     #[test]

@@ -16,8 +16,11 @@ pub mod data;
 pub mod http;
 pub mod idempotency;
 pub mod metrics;
+pub mod operator;
+pub mod seen;
 pub mod sessions;
 pub mod tables;
+pub mod tokens;
 pub mod tweets;
 
 mod demo;
@@ -45,6 +48,7 @@ use crate::cluster::Cluster;
 use crate::config::CoordinatorConfig;
 use crate::http::Shared;
 use crate::metrics::CoordinatorMetrics;
+use crate::operator::OperatorKey;
 
 /// The node's name in metrics. A process has one coordinator; which machine it is on is the scraper's to say.
 const NAME: &str = "coordinator";
@@ -97,7 +101,9 @@ pub async fn run(
     let limits = config.surface.limits.clone();
     let (demo, sweep_every) = (config.surface.demo, limits.sweep_every);
     let workers = config.workers.len();
-    let app = Arc::new(Shared::new(config.surface, cluster.clone(), (workers, met), instruments.registry, metrics.clone()));
+    let operators = config.operator_secret.as_ref().map(OperatorKey::of);
+    let app =
+        Arc::new(Shared::new(config.surface, operators, cluster.clone(), (workers, met), instruments.registry, metrics.clone()));
     let surface = tokio::spawn(http::server::serve(listener, http::router(app), limits, shutdown.clone()));
     let polled = tokio::spawn(metrics::poll(cluster.clone(), metrics, shutdown.clone()));
     let swept = tokio::spawn(expiry::sweep(cluster.clone(), sweep_every, shutdown.clone()));
@@ -204,12 +210,18 @@ fn log_settings(config: &CoordinatorConfig) {
         config::Auth::Password => "password",
         config::Auth::Name => "name",
     };
+    let access = match surface.data_access {
+        config::DataAccess::Accounts => "accounts and tokens",
+        config::DataAccess::Tokens => "tokens",
+    };
     info!(
         http.address = %config.http,
         worker.addresses = config.workers.join(","),
         data.path = config.data.as_deref().map_or("none", |path| path.to_str().unwrap_or("a path that is no text")),
         cluster.secret = if config.secret.is_some() { "set" } else { "none" },
         login.auth = auth,
+        data.access = access,
+        operator.proof = if config.operator_secret.is_some() { "the cluster's secret" } else { "being on this machine" },
         login.failures_per_minute = limits.login_failures.tries,
         session.lifetime_seconds = surface.session_lifetime.as_secs(),
         idempotency.lifetime_seconds = surface.idempotency_lifetime.as_secs(),

@@ -40,6 +40,7 @@ const LAST_READ_WITHIN: Duration = Duration::from_secs(20);
 struct Shared {
     stop: AtomicBool,
     acknowledged: AtomicUsize,
+    unknown: AtomicUsize,
     registers: [AtomicU64; REGISTERS],
 }
 
@@ -56,6 +57,7 @@ impl Clients {
         let shared = Shared {
             stop: AtomicBool::new(false),
             acknowledged: AtomicUsize::new(0),
+            unknown: AtomicUsize::new(0),
             registers: std::array::from_fn(|_| AtomicU64::new(0)),
         };
         let mut all = Clients { people: JoinSet::new(), shared: Arc::new(shared), origin: Instant::now() };
@@ -88,6 +90,12 @@ impl Clients {
         let target = acknowledged() + more;
         let enough = async || (acknowledged() >= target).then_some(());
         until(&format!("{more} more writes are acknowledged"), WRITES_WITHIN, enough).await;
+    }
+
+    /// Waits until somebody was told that nobody knows what became of a write.
+    pub async fn doubt(&self) {
+        let some = async || (self.shared.unknown.load(Ordering::Relaxed) > 0).then_some(());
+        until("a client is told that the outcome is unknown", WRITES_WITHIN, some).await;
     }
 
     /// Lets everybody finish and gives all that they did. Nobody must have been left without an answer.
@@ -126,8 +134,10 @@ impl Worker {
     }
 
     fn count(&self, heard: Heard) -> Heard {
-        if heard == Heard::Acknowledged {
-            self.shared.acknowledged.fetch_add(1, Ordering::Relaxed);
+        match heard {
+            Heard::Acknowledged => _ = self.shared.acknowledged.fetch_add(1, Ordering::Relaxed),
+            Heard::Unknown => _ = self.shared.unknown.fetch_add(1, Ordering::Relaxed),
+            Heard::Refused | Heard::Nothing => {}
         }
         heard
     }

@@ -164,6 +164,7 @@ async fn a_log_in_which_a_record_has_changed_is_never_served() {
         scene.cluster.agreed(WORKERS).await;
     }
     println!("{refused} changed logs were refused, {started} started");
+    assert!(refused > 0, "nothing was ever noticed");
     scene.judge().await;
 }
 

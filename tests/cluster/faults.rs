@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::harness::proxy::{Injected, Weather};
+use crate::history::End;
 use crate::scene::Scene;
 
 const WORKERS: usize = 3;
@@ -83,6 +84,25 @@ async fn a_slow_network_is_not_taken_for_a_dead_one() {
     scene.clients.writes(50).await;
     assert_eq!(scene.standing().await["view"], view);
     scene.judge().await;
+}
+
+/// Cut off from all for longer than clients wait: they are told that nobody knows, with a transaction to ask for, and within
+/// five seconds of the healing each of them can learn the outcome.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_knew_while_all_were_cut_off_is_known_soon_after() {
+    let scene = Scene::begin(WORKERS, CLIENTS, 7).await;
+    for index in 0..WORKERS {
+        scene.cluster.proxy(index).set(Weather::partition());
+    }
+    scene.clients.doubt().await;
+    for index in 0..WORKERS {
+        assert!(scene.cluster.proxy(index).injected().bytes_held > 0);
+        scene.cluster.proxy(index).heal();
+    }
+    let (history, learnt) = scene.judge().await;
+    let named = history.count(|event| matches!(&event.end, End::Unknown(transaction) if transaction.is_some()));
+    assert!(named > 0, "nobody was told of a transaction");
+    assert_eq!(learnt.committed + learnt.aborted, named, "not all is known: {learnt:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

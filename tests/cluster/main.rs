@@ -21,4 +21,5 @@ mod scene;
 mod settings;
 mod shutdown;
 mod survival;
+mod tokens;
 mod trace;

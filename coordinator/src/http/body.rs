@@ -89,7 +89,7 @@ pub async fn take(request: Request, bytes_max: usize) -> Result<Bytes, Problem> 
 }
 
 /// Checks that the body is said to be plain JSON, and said so once.
-fn check_kind(headers: &HeaderMap) -> Result<(), Problem> {
+pub fn check_kind(headers: &HeaderMap) -> Result<(), Problem> {
     let refuse = |field, detail| Err(Problem::field(Code::UnsupportedMediaType, field, detail, None));
     match only(headers, &header::CONTENT_TYPE) {
         Ok(Some(kind)) if is_json(kind) => {}

@@ -111,6 +111,16 @@ codes! {
     TransactionTooLong = 728, PAYLOAD_TOO_LARGE, "transaction_too_long";
     /// What the transaction read is too long to be remembered under its Idempotency-Key.
     AnswerTooLong = 729, UNPROCESSABLE_ENTITY, "answer_too_long";
+    /// The token may read data and not write it.
+    ScopeTooNarrow = 730, FORBIDDEN, "scope_too_narrow";
+    /// The bearer token is missing, was never given out, was revoked or has expired.
+    TokenRefused = 731, UNAUTHORIZED, "token_refused";
+    /// There is no such token.
+    NoSuchToken = 732, NOT_FOUND, "no_such_token";
+    /// There are as many tokens as may be.
+    TooManyTokens = 733, CONFLICT, "too_many_tokens";
+    /// The request does not prove that it is an operator's.
+    NotOperator = 734, UNAUTHORIZED, "not_operator";
     /// Something is wrong with this server.
     Internal = 799, INTERNAL_SERVER_ERROR, "internal";
 }

@@ -16,14 +16,41 @@ use super::code::Code;
 use super::data::UnmetExpectation;
 use super::session;
 use crate::accounts::field::FieldError;
-use crate::{accounts, cluster, data, tweets};
+use crate::{accounts, cluster, data, tokens, tweets};
 
 /// The header that carries the id of a write's transaction.
 pub const TRANSACTION: HeaderName = HeaderName::from_static("skein-transaction");
 
-/// What a 401 asks for (RFC 9110, section 11.6.1, wants it to ask for something). No browser has a dialogue for this scheme,
+/// What a 401 asks for (RFC 9110, section 11.6.1, wants it to ask for something). No browser has a dialogue for these schemes,
 /// so that the page that made the request can show its own.
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"Skein\"");
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// The session's cookie.
+    Cookie,
+    /// The session's cookie, or a bearer token (RFC 6750).
+    CookieOrToken,
+    /// A bearer token.
+    Token,
+    /// Another bearer token than the one that was sent.
+    TokenRefused,
+    /// A bearer token that is good for more than the one that was sent.
+    Scope,
+    /// An operator's signature.
+    Operator,
+}
+
+impl Challenge {
+    fn lines(self) -> &'static [&'static str] {
+        match self {
+            Challenge::Cookie => &["Cookie realm=\"Skein\""],
+            Challenge::CookieOrToken => &["Cookie realm=\"Skein\"", "Bearer realm=\"Skein\""],
+            Challenge::Token => &["Bearer realm=\"Skein\""],
+            Challenge::TokenRefused => &["Bearer realm=\"Skein\", error=\"invalid_token\""],
+            Challenge::Scope => &["Bearer realm=\"Skein\", error=\"insufficient_scope\", scope=\"write\""],
+            Challenge::Operator => &["Skein-Operator realm=\"Skein\""],
+        }
+    }
+}
 
 /// Seconds after which a client that met a full queue, or no view, may try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -37,6 +64,7 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     expectations: Vec<UnmetExpectation>,
+    challenge: Option<Challenge>,
     transaction: Option<TxnId>,
     retry_after_seconds: Option<u64>,
 }
@@ -89,6 +117,7 @@ impl Problem {
             detail,
             errors: Vec::new(),
             expectations: Vec::new(),
+            challenge: (code.status() == StatusCode::UNAUTHORIZED).then_some(Challenge::Cookie),
             transaction: None,
             retry_after_seconds: code.retries().then_some(RETRY_AFTER_SECONDS),
         }
@@ -108,6 +137,13 @@ impl Problem {
         self
     }
 
+    /// The same problem, which other proof would solve.
+    #[must_use]
+    pub fn challenge(mut self, challenge: Challenge) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+
     /// The same problem, found by this transaction.
     #[must_use]
     pub fn transaction(mut self, txn: Option<TxnId>) -> Self {
@@ -120,6 +156,7 @@ impl Problem {
     pub fn at_login(mut self) -> Self {
         if self.code == Code::NoSuchUser {
             self.status = StatusCode::UNAUTHORIZED;
+            self.challenge = Some(Challenge::Cookie);
         }
         self
     }
@@ -161,8 +198,8 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
+        for line in self.challenge.map_or(&[][..], Challenge::lines) {
+            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(line));
         }
         if let Some(value) = self.transaction.and_then(|txn| HeaderValue::from_str(&txn.to_string()).ok()) {
             headers.insert(TRANSACTION, value);
@@ -239,6 +276,20 @@ impl From<data::Error> for Problem {
             data::Error::Contention => Problem::new(Code::Contention, detail),
             data::Error::Unreadable => Problem::new(Code::Internal, detail),
             data::Error::Cluster(error) => error.into(),
+        }
+    }
+}
+
+impl From<tokens::Error> for Problem {
+    fn from(error: tokens::Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            tokens::Error::Field(error) => Problem { errors: vec![error], ..Problem::new(Code::MalformedField, detail) },
+            tokens::Error::TooMany => Problem::new(Code::TooManyTokens, detail),
+            tokens::Error::NotFound => Problem::new(Code::NoSuchToken, detail),
+            tokens::Error::Contention => Problem::new(Code::Contention, detail),
+            tokens::Error::Unreadable => Problem::new(Code::Internal, detail),
+            tokens::Error::Cluster(error) => error.into(),
         }
     }
 }

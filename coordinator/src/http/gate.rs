@@ -85,7 +85,7 @@ fn same_host(app: &App, request: &Request) -> Result<(), Problem> {
 }
 
 /// Whether a `Host` is an address or `localhost`: a name that no page's owner can have lead elsewhere.
-fn is_local(host: &HeaderValue) -> bool {
+pub fn is_local(host: &HeaderValue) -> bool {
     let Some(authority) = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()) else { return false };
     let host = authority.host();
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

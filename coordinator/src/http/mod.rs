@@ -18,11 +18,13 @@ mod gate;
 mod health;
 mod login;
 mod observed;
+mod operator;
 mod parameter;
 mod patient;
 mod precondition;
 mod session;
 mod settings;
+mod tokens;
 mod transactions;
 mod tweets;
 
@@ -47,7 +49,9 @@ use crate::cluster::Cluster;
 use crate::config::SurfaceConfig;
 use crate::data::Data;
 use crate::metrics::NodeMetrics;
+use crate::operator::OperatorKey;
 use crate::sessions::Sessions;
+use crate::tokens::Tokens;
 use crate::tweets::Tweets;
 use code::Code;
 use error::Problem;
@@ -61,6 +65,8 @@ pub struct Shared {
     settings: SurfaceConfig,
     accounts: Accounts,
     sessions: Sessions,
+    tokens: Tokens,
+    operators: operator::Operators,
     tweets: Tweets,
     data: Data,
     cluster: Cluster,
@@ -74,10 +80,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// The surface of a coordinator that was told of so many workers; `met` is what they say of themselves.
+    /// The surface of a coordinator that was told of so many workers; `met` is what they say of themselves. Without a key
+    /// whoever is on this machine counts as its operator.
     #[must_use]
     pub fn new(
         settings: SurfaceConfig,
+        operators: Option<OperatorKey>,
         cluster: Cluster,
         (workers, met): (usize, Met),
         registry: Registry,
@@ -87,6 +95,8 @@ impl Shared {
         Shared {
             accounts: Accounts::new(cluster.clone(), limits.hashes_at_once_max, settings.idempotency_lifetime),
             sessions: Sessions::new(cluster.clone(), settings.session_lifetime),
+            tokens: Tokens::new(cluster.clone()),
+            operators: operator::Operators::new(operators),
             tweets: Tweets::new(cluster.clone(), limits.tweet_characters_max, limits.turn_time_max),
             data: Data::new(cluster.clone(), limits.turn_time_max),
             limits: limits::RateLimits::new(limits),
@@ -142,6 +152,8 @@ fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(data::get, data::put, data::delete))
         .routes(routes!(transactions::run))
         .routes(routes!(transactions::get))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
         .routes(routes!(cluster::get))
         .routes(routes!(settings::get))
         .split_for_parts();

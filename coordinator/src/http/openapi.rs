@@ -12,7 +12,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa_swagger_ui::Config;
 
@@ -46,7 +46,8 @@ const TRANSACTION: &str = "Skein-Transaction";
         (name = "login", description = "Log in and out"),
         (name = "accounts", description = "Sign up"),
         (name = "tweets", description = "List, post, read, edit, delete; all need a login"),
-        (name = "data", description = "Values of any JSON under keys, and transactions over them; all need a login"),
+        (name = "data", description = "Values of any JSON under keys, and transactions over them; all need a login or a bearer token"),
+        (name = "operators", description = "What only those may do who know the cluster's secret"),
         (name = "cluster", description = "How it stands; none needs a login"),
     )
 )]
@@ -62,6 +63,11 @@ pub fn complete(document: &mut utoipa::openapi::OpenApi) {
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let components = document.components.get_or_insert_default();
     let cookie = ApiKeyValue::with_description(session::COOKIE, "set by POST /api/login");
+    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("made by `skein token create`")).build();
+    components.add_security_scheme("token", SecurityScheme::Http(token));
+    let signature = "`Skein-Operator`: a signature by a key that follows from the cluster's secret; `skein token` makes it";
+    let operator = ApiKeyValue::with_description("Authorization", signature);
+    components.add_security_scheme("operator", SecurityScheme::ApiKey(ApiKey::Header(operator)));
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for item in document.paths.paths.values_mut() {
         let operations: [&mut Option<Operation>; 5] =
@@ -108,7 +114,7 @@ fn headers_of_problems(operation: &mut Operation) {
             headers.insert("Retry-After".to_owned(), told(Type::Integer, description));
         }
         if status == "401" {
-            let description = "`Cookie`: asks for the session's cookie, and makes no browser show a dialogue";
+            let description = "Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue";
             headers.insert("WWW-Authenticate".to_owned(), told(Type::String, description));
         }
     }

@@ -23,6 +23,7 @@ use super::data::{AnyJson, Expectation, refused};
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::{App, body, text_header};
 use crate::data::{Change, DataKey, READS_MAX, Transacted, Value, WRITES_MAX, Write, Wrote};
+use crate::tokens::Scope;
 
 /// How a transaction ended.
 #[derive(Serialize, ToSchema)]
@@ -107,7 +108,7 @@ pub struct WriteForm {
     key: String,
     /// The new value: any JSON, null as well.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<AnyJson>)]
+    #[schema(value_type = AnyJson, required = false)]
     value: Option<Box<RawValue>>,
     /// Takes the value away; that there is none is no error.
     #[serde(default)]
@@ -134,6 +135,7 @@ pub struct DataRead {
     /// The key.
     key: String,
     /// The value; null as well if there is none.
+    #[schema(value_type = AnyJson, required)]
     value: Option<AnyJson>,
     /// Its version; null if there is no value.
     #[schema(required)]
@@ -170,15 +172,16 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawVal
         (status = 200, description = "Done", body = TransactionDone, headers(
             ("Skein-Transaction" = Option<String>, description = "The transaction; missing if it only read"))),
         (status = 400, description = "606, 708 or 709: a field, the body or a header", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "700 or 731: nobody is logged in, and there is no token; or the token is of no use", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "730: it writes, and the token may only read", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "727: expectations did not hold, as `expectations` says; 718: others changed what was read each time", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 413, description = "710 or 728: the body, a value, or all together is too long", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "713: the Idempotency-Key was used for another request; 729: what was read is too long to be remembered under it", body = ProblemDocument, content_type = "application/problem+json"),
     ),
-    security(("session" = []))
+    security(("session" = []), ("token" = []))
 )]
 pub async fn run(State(app): State<App>, access: Access, request: Request) -> Result<Response, Problem> {
-    let who = access.admit(&app).await?;
+    let who = access.admit(&app, Scope::Read).await?;
     let running = async {
         let headers = request.headers().clone();
         let body = JsonBody::<TransactionForm>::of(body::collect(request, BODY_BYTES_MAX).await?)?;
@@ -187,6 +190,7 @@ pub async fn run(State(app): State<App>, access: Access, request: Request) -> Re
         if transaction.writes.is_empty() {
             return answer(&transaction, app.data.transact(&transaction, None, &who.stands).await?);
         }
+        who.may(Scope::Write)?;
         app.limits.write(&who.name)?;
         answer(&transaction, app.data.transact(&transaction, claim.as_ref(), &who.stands).await?)
     };

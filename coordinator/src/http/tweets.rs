@@ -194,7 +194,7 @@ pub async fn post(
     let presumed = bearer.presume(&app).await?;
     let posting = async {
         let body = body?;
-        let username = &presumed.session.username;
+        let username = &presumed.value.username;
         let claim = claim(&app, username, &headers, &["POST", "/api/tweet"], &body.bytes)?;
         app.limits.write(username)?;
         Ok(app.tweets.post(username, &body.value.text, claim.as_ref(), presumed.stands()).await?)

@@ -7,7 +7,6 @@
 //! all of them.
 
 mod attempts;
-mod seen;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,20 +15,20 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use skein_protocol::id::{TxnId, Version};
+use skein_protocol::id::TxnId;
 use skein_protocol::operation::{Action, Expect, Key, Operation, Row};
 
 use crate::clock::Timestamp;
 use crate::cluster::{self, Cluster};
+use crate::seen::{self, Ends, Seen};
 use crate::tables::SESSIONS;
 pub use attempts::{Allowance, Attempts};
-use seen::SeenSessions;
 
 /// All that can be done with sessions.
 pub struct Sessions {
     cluster: Cluster,
     lifetime: Duration,
-    seen: SeenSessions,
+    seen: Seen<Session>,
 }
 
 /// The secret that a browser keeps.
@@ -47,24 +46,12 @@ pub struct Session {
     pub expires_at: Timestamp,
 }
 
-/// A session as it was last seen here. It may have ended since; who acts on it commits [`Presumed::stands`] along.
-#[derive(Clone, Debug)]
-pub struct Presumed {
-    /// The session.
-    pub session: Arc<Session>,
-    key: Key,
-    row: Version,
-}
+/// A session as it was last seen here.
+pub type Presumed = seen::Presumed<Session>;
 
-impl Presumed {
-    /// Lets a transaction commit only if the session has not ended.
-    #[must_use]
-    pub fn stands(&self) -> Operation {
-        Operation { key: self.key.clone(), expect: Expect::Version(self.row), action: Action::Check }
-    }
-
-    fn is_over(&self) -> bool {
-        self.session.expires_at <= Timestamp::now()
+impl Ends for Session {
+    fn ends_at(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
     }
 }
 
@@ -98,7 +85,7 @@ impl Sessions {
     /// Sessions in this cluster that live so long.
     #[must_use]
     pub fn new(cluster: Cluster, lifetime: Duration) -> Self {
-        Sessions { cluster, lifetime, seen: SeenSessions::default() }
+        Sessions { cluster, lifetime, seen: Seen::default() }
     }
 
     /// How long a session lives.
@@ -131,9 +118,7 @@ impl Sessions {
     /// # Errors
     /// The store's.
     pub async fn find(&self, token: &Token) -> Result<Option<Arc<Session>>, cluster::Error> {
-        let key = token.key();
-        let row = self.cluster.read_one(key.clone()).await?;
-        Ok(self.see(key, row).map(|seen| seen.session))
+        Ok(self.seen.find(&self.cluster, token.key()).await?.map(|seen| seen.value))
     }
 
     /// The session of this token, if it has one that has not ended, and another row, in one read.
@@ -151,7 +136,7 @@ impl Sessions {
                 beside = Some(row);
             }
         }
-        Ok(self.see(key, session).map(|seen| (seen.session, beside)))
+        Ok(self.seen.see(key, session).map(|seen| (seen.value, beside)))
     }
 
     /// The session of this token as it was last seen here, else as it is.
@@ -159,30 +144,7 @@ impl Sessions {
     /// # Errors
     /// The store's.
     pub async fn presume(&self, token: &Token) -> Result<Option<Presumed>, cluster::Error> {
-        let key = token.key();
-        if let Some(seen) = self.seen.get(&key).filter(|seen| !seen.is_over()) {
-            return Ok(Some(seen));
-        }
-        let row = self.cluster.read_one(key.clone()).await?;
-        Ok(self.see(key, row))
-    }
-
-    /// Takes note of what was read under a session's key.
-    fn see(&self, key: Key, row: Option<Row>) -> Option<Presumed> {
-        let seen = row.and_then(|row| match self.seen.get(&key).filter(|seen| seen.row == row.version) {
-            Some(seen) => Some(seen),
-            None => {
-                let session = Arc::new(serde_json::from_slice::<Session>(&row.value).ok()?);
-                let seen = Presumed { session, key: key.clone(), row: row.version };
-                self.seen.put(seen.clone());
-                Some(seen)
-            }
-        });
-        let stands = seen.filter(|seen| !seen.is_over());
-        if stands.is_none() {
-            self.seen.forget(&key);
-        }
-        stands
+        self.seen.presume(&self.cluster, token.key()).await
     }
 
     /// Ends the session of this token, at every coordinator, if it has one: a token that was made up costs no transaction.

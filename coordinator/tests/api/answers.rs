@@ -60,7 +60,7 @@ fn surface(engine: impl Engine, settings: SurfaceConfig) -> Router {
     let registry = Registry::new();
     let metrics = CoordinatorMetrics::register(&registry).unwrap().node("test", &[]);
     let cluster = Cluster::new(engine, metrics.clone());
-    router(Arc::new(Shared::new(settings, cluster, (3, Met::default()), registry, metrics)))
+    router(Arc::new(Shared::new(settings, None, cluster, (3, Met::default()), registry, metrics)))
 }
 
 /// What a client hears that posts while the engine answers so: status, headers and document.
@@ -98,6 +98,29 @@ async fn every_end_of_a_transaction_has_its_answer() {
         assert_eq!(headers.get("skein-transaction").map(|value| value.to_str().unwrap()), in_header.then_some("7-42"), "{said}");
         assert_eq!(document.get("transaction").and_then(Value::as_str), in_document.then_some("7-42"), "{said}");
         assert_eq!(headers.contains_key(header::RETRY_AFTER), again, "{said}");
+    }
+}
+
+/// Finds a token under every key that is asked for, with this end.
+struct Grants(u64);
+
+impl Engine for Grants {
+    fn request(&self, request: Request) -> Pin<Box<dyn Future<Output = Option<Reply>> + Send + '_>> {
+        let Request::Read { query: Query::Keys(keys), .. } = request else { panic!("{request:?} was asked for") };
+        let value = format!(r#"{{"name":"x","scope":"write","created_at":0,"expires_at":{}}}"#, self.0).into_bytes();
+        let row = |key: &Key| Row { key: key.clone(), version: Version(1), written_by: TXN, value: value.clone().into() };
+        let rows = keys.iter().map(row).collect();
+        Box::pin(async move { Some(Reply::Found(Answer::Rows { rows, more: false })) })
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_opens_nothing() {
+    for (ends, status) in [(1, 401), (u64::MAX, 200)] {
+        let token = format!("Bearer skein_{}", "A".repeat(43));
+        let request = HttpRequest::get("/api/data/a").header(header::AUTHORIZATION, token).body(Body::empty()).unwrap();
+        let answer = surface(Grants(ends), SurfaceConfig::new(Auth::Name)).oneshot(request).await.unwrap();
+        assert_eq!(answer.status().as_u16(), status);
     }
 }
 

@@ -97,6 +97,7 @@ async fn a_key_is_any_text_within_its_bound() {
         ("users%2F2", "users/2"),
         ("%2Fx//y/", "/x//y/"),
         ("%00%0a", "\0\n"),
+        ("a/../b/.", "a/../b/."),
         ("%F0%9F%A7%B6", "\u{1f9f6}"),
         ("%2a%7Bkey%7D", "*{key}"),
         ("a+b%20c", "a+b c"),

@@ -15,5 +15,6 @@ mod hostile;
 mod idempotency;
 mod login;
 mod races;
+mod tokens;
 mod transactions;
 mod tweets;

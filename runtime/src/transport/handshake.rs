@@ -88,6 +88,15 @@ impl Secret {
         let bytes = text.trim().as_bytes();
         if bytes.len() < SECRET_BYTES_MIN { Err(InvalidSecret(bytes.len())) } else { Ok(Secret(Zeroizing::new(bytes.to_vec()))) }
     }
+
+    /// A key for another purpose than the handshake: who holds it learns nothing about the secret, nor about other keys.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        mac.update(b"skein derived key: ");
+        mac.update(purpose.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
 }
 
 impl fmt::Debug for Secret {

@@ -17,7 +17,8 @@ use crate::clients::Clients;
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan};
 use crate::harness::wait::until;
-use crate::history::{End, Moment, fates, pauses};
+use crate::history::pauses::{self, Pause};
+use crate::history::{End, Moment, fates};
 use crate::scene::{last_judgement, members, summary};
 use fault::{Fault, Kind};
 
@@ -37,6 +38,9 @@ const SOUND_AFTER: Duration = Duration::from_secs(4);
 const WHOLE_WITHIN: Duration = Duration::from_secs(60);
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 
+/// The longest pause of writes while the coordinator lives: more than one fault may follow on the other, on a busy machine.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
 /// A run.
 struct Chaos {
     cluster: Cluster,
@@ -53,6 +57,8 @@ struct Chaos {
     views: BTreeSet<u64>,
     /// When the coordinator was down, in moments of the history.
     down: Vec<(Moment, Moment)>,
+    /// All that went wrong: from when to when, and what.
+    timeline: Vec<(Moment, Moment, String)>,
     most_at_once: usize,
 }
 
@@ -60,6 +66,10 @@ struct Chaos {
 fn setting(name: &str) -> Option<u64> {
     let (_, text) = std::env::vars().find(|(found, text)| found == name && !text.is_empty())?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+fn seconds_of(moment: Moment) -> f64 {
+    Duration::from_nanos(moment).as_secs_f64()
 }
 
 /// Past the test harness, which shows only what failing tests print.
@@ -84,7 +94,7 @@ async fn chaos() {
     let origin = clients.origin();
     let mut history = clients.stop().await;
 
-    let Chaos { mut cluster, mut random, happened, in_vain, spared, views, down, most_at_once, .. } = chaos;
+    let Chaos { mut cluster, mut random, happened, in_vain, spared, views, down, timeline, most_at_once, .. } = chaos;
     cluster.agreed(WORKERS).await;
     let (told, learnt) = fates::ask(&cluster.url(), &history, KNOWN_WITHIN).await;
     let last = random.index(WORKERS);
@@ -94,26 +104,30 @@ async fn chaos() {
     let verdicts = last_judgement(&cluster.url(), &mut history, &told, origin).await;
 
     let longest = pauses::longest(&history, from, to);
-    let of_workers = pauses::all(&history, from, to).into_iter();
-    let beside = |pause: &pauses::Pause| {
-        let ended = pause.began + u64::try_from(pause.took.as_nanos()).expect("it is short");
-        down.iter().all(|(since, until)| *until < pause.began || ended < *since)
-    };
-    let of_workers = of_workers.filter(beside).max().unwrap_or_default();
+    let beside = |pause: &Pause| down.iter().all(|(since, until)| *until < pause.began || pause.ended() < *since);
+    let of_workers = pauses::all(&history, from, to).into_iter().filter(beside).max().unwrap_or_default();
+    let meanwhile: Vec<String> = timeline
+        .iter()
+        .filter(|(began, ended, _)| *began <= of_workers.ended() && of_workers.began <= *ended)
+        .map(|(began, ended, what)| format!("{what} from {:.1} s to {:.1} s", seconds_of(*began), seconds_of(*ended)))
+        .collect();
     let faults: Vec<String> = Kind::ALL.iter().map(|kind| format!("{kind} {}", happened.get(kind).unwrap_or(&0))).collect();
     say(&format!("chaos: {seconds} s from seed {seed} are over\n{}", summary(&history, &learnt)));
     say(&format!(
-        "longest pause of acknowledged writes: {:?}, and {:?} while the coordinator lived\nviews: {}\n\
+        "longest pause of acknowledged writes: {:.2} s, and {:.2} s while the coordinator lived, from {:.1} s on ({})\nviews: {}\n\
          faults: {}; {in_vain} in vain, {spared} spared the last worker, {most_at_once} at once at the most\n{verdicts}\n\
          from worker {last} alone, the others killed",
-        longest.took,
-        of_workers.took,
+        longest.took.as_secs_f64(),
+        of_workers.took.as_secs_f64(),
+        seconds_of(of_workers.began),
+        meanwhile.join("; "),
         views.len(),
         faults.join(", "),
     ));
     let missing: Vec<String> =
         Kind::ALL.iter().filter(|kind| !happened.contains_key(kind)).map(|kind| kind.to_string()).collect();
     assert!(missing.is_empty(), "this never happened, so the run shows nothing: {missing:?}");
+    assert!(of_workers.took < PAUSE_MAX, "writes stood still for {:?}", of_workers.took);
     assert!(views.len() > 2, "faults that change no view are none: {views:?}");
     assert!(verdicts.searched.records > 0 && verdicts.there > 0, "{verdicts:?}");
     let idle = (0..CLIENTS).filter(|client| {
@@ -137,6 +151,7 @@ impl Chaos {
             spared: 0,
             views: BTreeSet::new(),
             down: Vec::new(),
+            timeline: Vec::new(),
             most_at_once: 0,
         }
     }
@@ -245,6 +260,8 @@ impl Chaos {
         let worker = self.random.pick(&may_be_harmed);
         let duration = kind.duration(&mut self.random);
         let fault = Fault::begin(kind, worker, &mut self.cluster, &mut self.random);
+        let (began, lasts) = (clients.now(), u64::try_from(duration.as_nanos()).expect("it is short"));
+        self.timeline.push((began, began + lasts, format!("{kind}, {worker}")));
         self.ongoing.push((Instant::now() + duration, fault));
     }
 
@@ -265,6 +282,7 @@ impl Chaos {
         }
         self.cluster.spawn_all();
         self.down.push((killed, Moment::MAX));
+        self.timeline.push((killed, clients.now(), kind.to_string()));
         self.count(kind, true);
     }
 }

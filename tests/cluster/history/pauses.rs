@@ -11,6 +11,13 @@ pub struct Pause {
     pub began: Moment,
 }
 
+impl Pause {
+    /// When the next write was acknowledged.
+    pub fn ended(&self) -> Moment {
+        self.began + u64::try_from(self.took.as_nanos()).expect("a run ends within centuries")
+    }
+}
+
 /// All pauses between these two moments, in order: each acknowledged write ends one.
 pub fn all(history: &History, from: Moment, until: Moment) -> Vec<Pause> {
     let wrote = history.events.values().filter(|event| event.end == End::Acknowledged && !event.writes.is_empty());

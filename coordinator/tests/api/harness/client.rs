@@ -47,7 +47,9 @@ impl Answer {
         let document = self.json();
         assert_eq!(document["code"], code, "{self:?}");
         assert_eq!(document["status"], status, "{self:?}");
-        assert_eq!(self.header("www-authenticate").starts_with("Cookie realm="), status == 401, "{self:?}");
+        let challenge = self.header("www-authenticate");
+        let asks = ["Cookie realm=", "Bearer realm=", "Skein-Operator realm="].iter().any(|scheme| challenge.starts_with(scheme));
+        assert_eq!(asks, status == 401 || code == 730, "{self:?}");
         for member in ["type", "title", "detail"] {
             assert!(document[member].as_str().is_some_and(|text| !text.is_empty()), "{member} in {self:?}");
         }
@@ -79,6 +81,11 @@ impl Client {
     /// Another browser in the same session.
     pub fn another(&self) -> Self {
         Client { address: self.address, connection: None, cookie: self.cookie.clone() }
+    }
+
+    /// The server as requests name it.
+    pub fn authority(&self) -> String {
+        self.address.to_string()
     }
 
     /// Another server from now on, as after a restart.

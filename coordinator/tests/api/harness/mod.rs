@@ -16,7 +16,7 @@ use skein_protocol::node::worker::{Worker, WorkerConfig};
 use skein_runtime::driver::{self, Parts, Running};
 use skein_runtime::metrics::RuntimeMetrics;
 use skein_runtime::shutdown::{self, Trigger};
-use skein_runtime::transport::Endpoint;
+use skein_runtime::transport::{Endpoint, Secret};
 use skein_runtime::wal;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -33,6 +33,7 @@ pub struct Cluster {
     workers: Vec<Option<Running>>,
     pub addresses: Vec<String>,
     surface: SurfaceConfig,
+    pub operator_secret: Option<Secret>,
     data: Option<PathBuf>,
     coordinator: Option<(Trigger, JoinHandle<anyhow::Result<()>>)>,
 }
@@ -50,6 +51,15 @@ impl Cluster {
 
     /// A cluster with these settings whose coordinator keeps the view in this directory.
     pub async fn on(surface: SurfaceConfig, data: Option<PathBuf>) -> Self {
+        Cluster::of(surface, data, None).await
+    }
+
+    /// A cluster whose operators must know this secret.
+    pub async fn kept_by(surface: SurfaceConfig, secret: &str) -> Self {
+        Cluster::of(surface, None, Some(Secret::parse(secret).unwrap())).await
+    }
+
+    async fn of(surface: SurfaceConfig, data: Option<PathBuf>, secret: Option<Secret>) -> Self {
         let mut workers = Vec::new();
         let mut addresses = Vec::new();
         for number in 0..3 {
@@ -58,7 +68,7 @@ impl Cluster {
             workers.push(Some(worker(number, listener)));
         }
         let address = "127.0.0.1:0".parse().unwrap();
-        let mut cluster = Cluster { address, workers, addresses, surface, data, coordinator: None };
+        let mut cluster = Cluster { address, workers, addresses, surface, operator_secret: secret, data, coordinator: None };
         cluster.start_coordinator().await;
         cluster
     }
@@ -78,6 +88,7 @@ impl Cluster {
             http: self.address,
             workers: self.addresses.clone(),
             secret: None,
+            operator_secret: self.operator_secret.clone(),
             data: self.data.clone(),
             neighbours: skein_runtime::transport::Neighbours::default(),
             surface: self.surface.clone(),

@@ -4,6 +4,8 @@
 
 #![allow(unused_qualifications, reason = "the lint means what utoipa's macro writes")]
 
+mod document;
+
 use std::borrow::Cow;
 
 use axum::Json;
@@ -11,88 +13,23 @@ use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 use skein_protocol::id::Version;
-use skein_protocol::operation::{Consistency, Expect, Shared};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType};
-use utoipa::{IntoParams, PartialSchema, ToSchema};
+use skein_protocol::operation::Consistency;
+use utoipa::IntoParams;
 
 use super::access::Access;
 use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::parameter::{Parameters, Query};
 use super::{App, body, precondition, text_header};
-use crate::data::{self, DataKey, Done, PAGE_MAX, Unmet, Value, ValueError, Written};
+use crate::data::{self, DataKey, Done, PAGE_MAX, Value, ValueError, Written};
+use crate::tokens::Scope;
+pub use document::{AnyJson, Expectation, UnmetExpectation};
+use document::{DataEntry, DataPage, DataWritten};
 
 /// Values of a page unless told.
 const PAGE_DEFAULT: u32 = 100;
-
-/// Any JSON.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(transparent)]
-pub struct AnyJson(pub Box<RawValue>);
-
-/// A value with its key.
-#[derive(Serialize, ToSchema)]
-pub struct DataEntry {
-    /// Its key.
-    #[schema(example = "users/1", min_length = 1, max_length = 512)]
-    key: DataKey,
-    /// The value, as it was sent.
-    value: AnyJson,
-    /// Its version: opaque, and another after each write. In quotes it is the ETag.
-    #[schema(example = "1763617739250000")]
-    version: String,
-}
-
-/// A page of values, in the order of their keys.
-#[derive(Serialize, ToSchema)]
-pub struct DataPage {
-    /// The values.
-    data: Vec<DataEntry>,
-    /// The cursor of the next page; null if this is the last.
-    #[schema(required)]
-    next: Option<String>,
-}
-
-/// What a write of one key did.
-#[derive(Serialize, ToSchema)]
-pub struct DataWritten {
-    /// The key.
-    #[schema(example = "users/1")]
-    key: DataKey,
-    /// The version that was written: opaque, and another after each write. In quotes it is the ETag.
-    #[schema(example = "1763617739250000")]
-    version: String,
-}
-
-/// An expectation of a transaction that did not hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct UnmetExpectation {
-    /// Which of `writes`, counted from 0.
-    index: usize,
-    /// Its key.
-    key: DataKey,
-    /// What was expected.
-    expected: Expectation,
-    /// The version that was found; null if there was no value.
-    #[schema(required)]
-    found: Option<String>,
-}
-
-/// What a write of a transaction expects.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Expectation {
-    /// There is no value under the key.
-    Absent,
-    /// There is one.
-    Present,
-    /// There is one, of this version.
-    Version(String),
-}
 
 /// Which values to list.
 #[derive(Deserialize, IntoParams)]
@@ -115,56 +52,6 @@ impl Parameters for DataParameters {
     const NAMES: &'static [&'static str] = &["prefix", "limit", "cursor", "consistent"];
 }
 
-impl PartialSchema for AnyJson {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some("Any JSON.")).into()
-    }
-}
-
-impl ToSchema for AnyJson {
-    fn name() -> Cow<'static, str> {
-        "AnyJson".into()
-    }
-}
-
-impl PartialSchema for DataKey {
-    fn schema() -> RefOr<Schema> {
-        String::schema()
-    }
-}
-
-impl ToSchema for DataKey {}
-
-impl AnyJson {
-    /// A value as the store keeps it.
-    pub fn stored(text: &Shared) -> Result<Self, Problem> {
-        let text = std::str::from_utf8(text).ok().and_then(|text| RawValue::from_string(text.to_owned()).ok());
-        text.map(AnyJson).ok_or_else(|| data::Error::Unreadable.into())
-    }
-}
-
-impl From<Expect> for Expectation {
-    fn from(expect: Expect) -> Self {
-        match expect {
-            Expect::Absent => Expectation::Absent,
-            // Nobody expects nothing and is told that it failed.
-            Expect::Present | Expect::Any => Expectation::Present,
-            Expect::Version(version) => Expectation::Version(version.0.to_string()),
-        }
-    }
-}
-
-impl From<Unmet> for UnmetExpectation {
-    fn from(unmet: Unmet) -> Self {
-        UnmetExpectation {
-            index: unmet.index,
-            key: unmet.key,
-            expected: unmet.expected.into(),
-            found: unmet.found.map(|version| version.0.to_string()),
-        }
-    }
-}
-
 /// List values
 ///
 /// In the order of the keys' bytes. Consistency: *arrival* (the default) holds everything that was acknowledged before the
@@ -177,16 +64,16 @@ impl From<Unmet> for UnmetExpectation {
     responses(
         (status = 200, description = "A page of values", body = DataPage),
         (status = 400, description = "709: `prefix`, `limit`, `cursor` or `consistent` is malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "700 or 731: nobody is logged in, and there is no token; or the token is of no use", body = ProblemDocument, content_type = "application/problem+json"),
     ),
-    security(("session" = []))
+    security(("session" = []), ("token" = []))
 )]
 pub async fn list(
     State(app): State<App>,
     access: Access,
     query: Result<Query<DataParameters>, Problem>,
 ) -> Result<Json<DataPage>, Problem> {
-    let who = access.admit(&app).await?;
+    let who = access.admit(&app, Scope::Read).await?;
     let listing = async {
         let Query(parameters) = query?;
         let malformed = |name: &'static str, detail: String, bound: Option<u64>| {
@@ -245,11 +132,11 @@ pub async fn list(
         (status = 200, description = "The value", body = AnyJson, headers(("ETag" = String, description = "Its version in quotes"))),
         (status = 304, description = "The value still has a version named in If-None-Match", headers(("ETag" = String, description = "Its version in quotes"))),
         (status = 400, description = "606 or 709: the key or a header is malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "700 or 731: nobody is logged in, and there is no token; or the token is of no use", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "726: there is no value under this key", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 412, description = "706: the value has another version than If-Match names", body = ProblemDocument, content_type = "application/problem+json"),
     ),
-    security(("session" = []))
+    security(("session" = []), ("token" = []))
 )]
 pub async fn get(
     State(app): State<App>,
@@ -257,7 +144,7 @@ pub async fn get(
     key: Result<PathKey, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let who = access.admit(&app).await?;
+    let who = access.admit(&app, Scope::Read).await?;
     let reading = async {
         let PathKey(key) = key?;
         let condition = precondition::data_condition(&headers)?;
@@ -299,12 +186,13 @@ pub async fn get(
             ("ETag" = String, description = "The version in quotes"),
             ("Skein-Transaction" = String, description = "The transaction that wrote it"))),
         (status = 400, description = "606, 708 or 709: key, body or a header", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "700 or 731: nobody is logged in, and there is no token; or the token is of no use", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "730: the token may only read", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 412, description = "706: the value is not as If-Match or If-None-Match demands", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 413, description = "710: the value is longer than 65536 bytes", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "713: the Idempotency-Key was used for another request", body = ProblemDocument, content_type = "application/problem+json"),
     ),
-    security(("session" = []))
+    security(("session" = []), ("token" = []))
 )]
 pub async fn put(
     State(app): State<App>,
@@ -312,7 +200,7 @@ pub async fn put(
     key: Result<PathKey, Problem>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let who = access.admit(&app).await?;
+    let who = access.admit(&app, Scope::Write).await?;
     let writing = async {
         let PathKey(key) = key?;
         let headers = request.headers().clone();
@@ -346,12 +234,13 @@ pub async fn put(
     responses(
         (status = 204, description = "Deleted", headers(("Skein-Transaction" = String, description = "The transaction that deleted it"))),
         (status = 400, description = "606 or 709: key or a header", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 401, description = "700: nobody is logged in", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "700 or 731: nobody is logged in, and there is no token; or the token is of no use", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "730: the token may only read", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "726: there is no value under this key", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 412, description = "706: the value is not as If-Match or If-None-Match demands", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "713: the Idempotency-Key was used for another request", body = ProblemDocument, content_type = "application/problem+json"),
     ),
-    security(("session" = []))
+    security(("session" = []), ("token" = []))
 )]
 pub async fn delete(
     State(app): State<App>,
@@ -359,7 +248,7 @@ pub async fn delete(
     key: Result<PathKey, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let who = access.admit(&app).await?;
+    let who = access.admit(&app, Scope::Write).await?;
     let deleting = async {
         let PathKey(key) = key?;
         let condition = precondition::data_condition(&headers)?;

@@ -1,0 +1,234 @@
+//! Bearer tokens: what lets a program in. An operator gives them out and takes them back; each may read data, or read and
+//! write it, and may have an end. A token is 256 random bits that only the program keeps; its row is keyed by their SHA-256
+//! hash, so that whoever reads the store or its logs can't use what it finds. As with sessions, a write checks within its own
+//! transaction that the row still stands, so that a token that is revoked at one coordinator is of no use at any.
+//!
+//! Their number is bounded: each that is made also writes the roster's row, so that of two made at once one is counted first.
+
+mod secret;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use skein_protocol::id::{TxnId, Version};
+use skein_protocol::operation::{Action, Consistency, Expect, Key, Operation, Range, Row, Shared};
+use skein_protocol::step::AbortReason;
+
+use crate::accounts::field::{self, FieldError};
+use crate::clock::Timestamp;
+use crate::cluster::{self, Cluster};
+use crate::seen::{self, Ends, Seen};
+use crate::tables::TOKENS;
+pub use secret::{Secret, TokenId};
+
+/// Tokens that there may be at once.
+pub const TOKENS_MAX: usize = 256;
+
+/// Days after which a token may end.
+pub const DAYS_MAX: u32 = 3_660;
+
+/// Times that it is tried to make or revoke one, if others do so at the same time.
+const ATTEMPTS_MAX: u32 = 16;
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// To read data.
+    Read,
+    /// To read and to write data.
+    Write,
+}
+
+/// A token as it is stored and shown: all but its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// What it is called.
+    pub name: String,
+    /// What it is good for.
+    pub scope: Scope,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// Until when; `None` until it is revoked.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A grant as it was last seen here.
+pub type Presumed = seen::Presumed<Grant>;
+
+/// All that can be done with tokens.
+pub struct Tokens {
+    cluster: Cluster,
+    seen: Seen<Grant>,
+}
+
+/// Why a token was not made or revoked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A field is empty or malformed.
+    #[error("{}: {}", .0.field, .0.detail)]
+    Field(FieldError),
+    /// There are as many as may be.
+    #[error("there are {TOKENS_MAX} tokens, as many as are allowed; revoke one first")]
+    TooMany,
+    /// There is no such token.
+    #[error("there is no token of this id, or it was revoked")]
+    NotFound,
+    /// Others made or revoked tokens each time.
+    #[error("others made or revoked tokens each time it was tried")]
+    Contention,
+    /// A row is not one that this program can read.
+    #[error("a token's record can't be read")]
+    Unreadable,
+    /// The store did not do it.
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+}
+
+/// What bounds the number of tokens: its version changes with each that is made.
+#[derive(Serialize)]
+struct Roster {
+    made_at: Timestamp,
+}
+
+impl Ends for Grant {
+    fn ends_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+}
+
+impl Tokens {
+    /// Tokens in this cluster.
+    #[must_use]
+    pub fn new(cluster: Cluster) -> Self {
+        Tokens { cluster, seen: Seen::default() }
+    }
+
+    /// Makes a token that ends after so many days, if it ends at all. Its secret is told here and never again.
+    ///
+    /// # Errors
+    /// Malformed fields, too many tokens, or the store's.
+    pub async fn create(&self, name: &str, scope: Scope, days: Option<u32>) -> Result<(Secret, Grant, TxnId), Error> {
+        if let Some(error) = field::name(name) {
+            return Err(Error::Field(error));
+        }
+        if let Some(days) = days.filter(|days| !(1..=DAYS_MAX).contains(days)) {
+            let detail = format!("a token ends after 1 to {DAYS_MAX} days, not {days}");
+            return Err(Error::Field(FieldError { field: "days".into(), detail, bound: Some(u64::from(DAYS_MAX)) }));
+        }
+        for _ in 0..ATTEMPTS_MAX {
+            let (roster, rows) = self.rows().await?;
+            if rows.len() >= TOKENS_MAX {
+                return Err(Error::TooMany);
+            }
+            let (secret, created_at) = (Secret::new(), Timestamp::now());
+            let day = Duration::from_secs(24 * 60 * 60);
+            let expires_at = days.map(|days| created_at.after(day * days));
+            let grant = Grant { name: name.to_owned(), scope, created_at, expires_at };
+            let roster_expect = roster.map_or(Expect::Absent, Expect::Version);
+            let operations = vec![
+                put(roster_key(), roster_expect, &Roster { made_at: created_at }),
+                put(secret.key(), Expect::Absent, &grant),
+            ];
+            match self.cluster.commit(operations).await {
+                Ok(committed) => return Ok((secret, grant, committed.txn)),
+                Err(cluster::Error::Aborted { reason: AbortReason::Expectation { .. }, .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Contention)
+    }
+
+    /// All tokens, the oldest first; those that have ended are there until they are swept.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list(&self) -> Result<Vec<(TokenId, Grant)>, Error> {
+        let (_, rows) = self.rows().await?;
+        let read = |row: &Row| {
+            let grant: Grant = serde_json::from_slice(&row.value).map_err(|_| Error::Unreadable)?;
+            Ok((TokenId::of(&row.key).ok_or(Error::Unreadable)?, grant))
+        };
+        let mut tokens = rows.iter().map(read).collect::<Result<Vec<_>, Error>>()?;
+        tokens.sort_by_key(|(id, grant)| (grant.created_at, *id));
+        Ok(tokens)
+    }
+
+    /// Revokes a token, at every coordinator: also here nothing is forgotten by hand, since no one acts on what was seen without
+    /// a check that it stands.
+    ///
+    /// # Errors
+    /// There is none, or the store's.
+    pub async fn revoke(&self, id: TokenId) -> Result<TxnId, Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            let (_, rows) = self.rows().await?;
+            let row = rows.into_iter().find(|row| TokenId::of(&row.key) == Some(id)).ok_or(Error::NotFound)?;
+            let delete = Operation { key: row.key, expect: Expect::Version(row.version), action: Action::Delete };
+            match self.cluster.commit(vec![delete]).await {
+                Ok(committed) => return Ok(committed.txn),
+                Err(cluster::Error::Aborted { reason: AbortReason::Expectation { .. }, .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Contention)
+    }
+
+    /// The grant of this secret as it was last seen here, else as it is.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn presume(&self, secret: &Secret) -> Result<Option<Presumed>, cluster::Error> {
+        self.seen.presume(&self.cluster, secret.key()).await
+    }
+
+    /// The grant of this secret, if it has one that has not ended.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn find(&self, secret: &Secret) -> Result<Option<Presumed>, cluster::Error> {
+        self.seen.find(&self.cluster, secret.key()).await
+    }
+
+    /// The version of the roster's row, and the rows of all tokens, at one instant.
+    async fn rows(&self) -> Result<(Option<Version>, Vec<Row>), Error> {
+        let rows_max = u32::try_from(TOKENS_MAX + 1).expect("a bound of hundreds");
+        let range = Range { table: TOKENS, from: None, until: None, descending: false, rows_max };
+        let mut rows = self.cluster.scan(range, Consistency::Strict).await?.rows;
+        // The empty key comes before all others.
+        let roster = rows.first().filter(|row| row.key == roster_key()).map(|row| row.version);
+        rows.retain(|row| row.key != roster_key());
+        Ok((roster, rows))
+    }
+}
+
+fn roster_key() -> Key {
+    Key::new(TOKENS, Vec::new())
+}
+
+fn put(key: Key, expect: Expect, value: &impl Serialize) -> Operation {
+    let value = serde_json::to_vec(value).expect("plain data with text keys becomes JSON");
+    Operation { key, expect, action: Action::Put(Shared::from(value)) }
+}
+
+/// Whether a row of the table has outlived its time.
+#[must_use]
+pub fn expired(value: &[u8], now: Timestamp) -> bool {
+    serde_json::from_slice::<Grant>(value).is_ok_and(|grant| grant.expires_at.is_some_and(|end| end <= now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_grant_that_has_ended_is_swept() {
+        let grant = |expires_at| {
+            let grant = Grant { name: "x".to_owned(), scope: Scope::Read, created_at: Timestamp(1), expires_at };
+            serde_json::to_vec(&grant).unwrap()
+        };
+        assert!(expired(&grant(Some(Timestamp(5))), Timestamp(5)));
+        assert!(!expired(&grant(Some(Timestamp(6))), Timestamp(5)));
+        assert!(!expired(&grant(None), Timestamp(u64::MAX)));
+        assert!(!expired(&serde_json::to_vec(&Roster { made_at: Timestamp(0) }).unwrap(), Timestamp(u64::MAX)));
+    }
+}
