@@ -208,7 +208,7 @@ impl Cluster {
     /// Overloaded, unavailable or invalid.
     pub async fn status(&self) -> Result<CoordinatorStatus, Error> {
         match self.ask(Request::Status).await? {
-            Reply::Coordinator(status) => Ok(status),
+            Reply::Coordinator(status) => Ok(*status),
             Reply::Refused(refusal) => Err(refusal.into()),
             _ => Err(Error::Invalid),
         }

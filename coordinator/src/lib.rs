@@ -167,7 +167,10 @@ async fn open(config: &CoordinatorConfig) -> anyhow::Result<(Coordinator, Box<dy
         incarnation.0,
         record.as_ref().map_or(0, |record| record.number().0),
     );
-    let machine = MachineConfig::new(node, incarnation, ClusterId(rand::random()), config.workers.clone(), record);
+    let machine = MachineConfig {
+        record_outcomes: false,
+        ..MachineConfig::new(node, incarnation, ClusterId(rand::random()), config.workers.clone(), record)
+    };
     Ok((Coordinator::new(machine), control, node))
 }
 

@@ -284,6 +284,8 @@ pub struct Report {
     pub prepared: Vec<PreparedReport>,
     /// Transactions that it remembers as decided.
     pub decided: Vec<(TxnId, Outcome)>,
+    /// The low-water marks of the view before: what lies below was decided in it, and is forgotten.
+    pub marks: Vec<(Incarnation, u64)>,
     /// The greatest age stamp that it has seen, so that the next coordinator's ages are greater.
     pub stamp: u64,
 }

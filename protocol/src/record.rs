@@ -153,7 +153,7 @@ pub struct Snapshot {
     pub prepared: BTreeMap<TxnId, Prepared>,
     /// Decisions remembered.
     pub decided: BTreeMap<TxnId, Decided>,
-    /// Low-water marks of the current view: sequences below are forgotten.
+    /// Low-water marks of the current view, or of the last that was cleared up after: sequences below are forgotten.
     pub forgotten: BTreeMap<Incarnation, u64>,
     /// The greatest age stamp of what was ever prepared. Versions are made from it, so whoever comes later must start above it,
     /// whatever its clock says and whichever records are gone.
@@ -184,11 +184,11 @@ impl Snapshot {
             Record::Sealed { view, standing } => {
                 self.view = *view;
                 self.standing = Some(*standing);
-                self.forgotten.clear();
                 if *standing == Standing::Learner {
                     self.records.clear();
                     self.prepared.clear();
                     self.decided.clear();
+                    self.forgotten.clear();
                 }
             }
             Record::Copied { records } => self.records.extend(records.iter().cloned()),
@@ -220,7 +220,10 @@ impl Snapshot {
                 }
                 self.forgotten.insert(*incarnation, *below);
             }
-            Record::ForgotViews { before } => self.decided.retain(|_, decided| decided.view >= *before),
+            Record::ForgotViews { before } => {
+                self.decided.retain(|_, decided| decided.view >= *before);
+                self.forgotten.clear();
+            }
         }
     }
 }

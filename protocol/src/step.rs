@@ -16,10 +16,11 @@
 //!
 //! The machines hold no clock, no randomness and no sockets; the same inputs give the same outputs.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::id::{ClusterId, NodeId, RequestId, TraceContext, TxnId, Version, ViewNumber};
+use crate::id::{ClusterId, Incarnation, NodeId, RequestId, TraceContext, TxnId, Version, ViewNumber};
 use crate::membership::view::{Standing, ViewRecord};
 use crate::message::{Message, Outcome};
 use crate::operation::{Answer, Consistency, Digest, Operation, Query};
@@ -205,10 +206,58 @@ pub enum Request {
         /// Which.
         txn: TxnId,
     },
+    /// What has ended that somebody may still ask for, and stands in no row of the store yet.
+    Unrecorded,
+    /// This stands in rows of the store now.
+    Recorded {
+        /// Outcomes as given by [`Request::Unrecorded`].
+        outcomes: Vec<TxnId>,
+        /// Whether the runs before this one are recorded too.
+        runs: bool,
+    },
     /// Change for good which workers the cluster is meant to have.
     Roster(RosterChange),
     /// How the node stands. The one request that a worker takes too.
     Status,
+}
+
+/// What has ended that somebody may still ask for. It must be written to rows of the store before the workers may forget it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Unrecorded {
+    /// Transactions whose clients heard *unknown*, and those that earlier runs left, with how they ended; no more of them at once
+    /// than one transaction can write.
+    pub outcomes: Vec<(TxnId, Outcome)>,
+    /// What is known of the runs before this one, until it is recorded.
+    pub runs: Option<EarlierRuns>,
+}
+
+/// What the first view of a run has learned of those before it. With the outcomes recorded, it tells how each of their
+/// transactions ended: one below its run's mark had ended before, and its client had its answer, or it was recorded; one that is
+/// not, and stands in no row, was aborted, since no member knew of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EarlierRuns {
+    /// The run that has learned it.
+    pub incarnation: Incarnation,
+    /// The low-water marks of the runs that were not yet cleared up after.
+    pub marks: Vec<(Incarnation, u64)>,
+}
+
+impl EarlierRuns {
+    /// How a transaction of an earlier run ended that stands in no row; nothing if that is not known any more.
+    #[must_use]
+    pub fn outcome(&self, txn: TxnId) -> Option<Outcome> {
+        if txn.incarnation >= self.incarnation || txn.sequence == 0 {
+            return None;
+        }
+        // A run later than all that have a mark never let anything be forgotten.
+        let last = self.marks.iter().map(|(run, _)| *run).max();
+        let below = match self.marks.iter().find(|(run, _)| *run == txn.incarnation) {
+            Some((_, below)) => *below,
+            None if last.is_none_or(|last| txn.incarnation > last) => 0,
+            None => return None,
+        };
+        (txn.sequence >= below).then_some(Outcome::Aborted)
+    }
 }
 
 /// A change of the workers that the cluster is meant to have.
@@ -268,12 +317,16 @@ pub enum Reply {
     },
     /// What is known of a transaction.
     Outcome(KnownOutcome),
+    /// What is to be recorded.
+    Unrecorded(Unrecorded),
+    /// It is noted.
+    Noted,
     /// The workers are changed for good, and these are they now.
     Roster(Vec<String>),
     /// They are as they were.
     RosterRefused(RosterRefusal),
     /// How a coordinator stands.
-    Coordinator(CoordinatorStatus),
+    Coordinator(Box<CoordinatorStatus>),
     /// How a worker stands.
     Worker(WorkerStatus),
 }

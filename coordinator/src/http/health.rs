@@ -93,7 +93,7 @@ mod tests {
         let record = ViewRecord {
             cluster: ClusterId(1),
             writer: Incarnation(1),
-            active: Some(ActiveView { view, outcomes: Vec::new() }),
+            active: Some(ActiveView { view, outcomes: Vec::new(), ended: Vec::new() }),
             pending: None,
             roster: Changes::default(),
             emptied: None,

@@ -23,7 +23,7 @@ use crate::membership::view::View;
 use crate::message::{Message, NoReason, Outcome, Prepare, Vote};
 use crate::omission::{Omission, Omissions};
 use crate::operation::{Action, Operation};
-use crate::step::{AbortReason, Event, KnownOutcome, Output, Refusal, Reply, TransactionStep};
+use crate::step::{AbortReason, EarlierRuns, Event, KnownOutcome, Output, Refusal, Reply, TransactionStep, Unrecorded};
 use crate::store::lock::{Claimed, LockTable, Policy};
 use crate::store::placement;
 
@@ -48,6 +48,14 @@ pub struct Transactions {
     refused: Vec<RequestId>,
     /// Outcomes of ended transactions, for those who ask.
     known: BTreeMap<TxnId, Outcome>,
+    /// Those of transactions that somebody may still ask for when this run is over: they are to be recorded first.
+    unrecorded: BTreeMap<TxnId, Outcome>,
+    /// What the first view has learned of earlier runs, until it is recorded.
+    runs: Option<EarlierRuns>,
+    /// Whether the first view of this run is still to come.
+    first: bool,
+    /// Whether anybody records what is unrecorded.
+    records: bool,
     view: Option<View>,
     /// The view's members and learners in the order of identities: a participant is a bit of a mask.
     nodes: Vec<NodeId>,
@@ -99,7 +107,7 @@ enum Phase {
 impl Transactions {
     /// No transactions yet, in this run.
     #[must_use]
-    pub fn new(incarnation: Incarnation, omissions: Omissions) -> Self {
+    pub fn new(incarnation: Incarnation, records: bool, omissions: Omissions) -> Self {
         Transactions {
             incarnation,
             omissions,
@@ -111,6 +119,10 @@ impl Transactions {
             ready: VecDeque::new(),
             refused: Vec::new(),
             known: BTreeMap::new(),
+            unrecorded: BTreeMap::new(),
+            runs: None,
+            first: true,
+            records,
             view: None,
             nodes: Vec::new(),
             learners: 0,
@@ -281,6 +293,10 @@ impl Transactions {
         let Some(submission) = self.submissions.remove(&id) else { return };
         if !submission.given_up {
             out.push(Output::Reply { id, reply });
+        } else if let Some(txn) = submission.txn.filter(|_| self.records) {
+            // Its client heard *unknown* and will ask.
+            let outcome = if matches!(reply, Reply::Committed { .. }) { Outcome::Committed } else { Outcome::Aborted };
+            self.unrecorded.insert(txn, outcome);
         }
         let mut granted = Vec::new();
         self.queue.release(id, &mut granted);
@@ -335,10 +351,18 @@ impl Transactions {
         self.open = false;
     }
 
-    /// A view is active: settles all that ran in earlier ones, and goes on.
-    pub fn activate(&mut self, view: View, settlement: &Settlement, out: &mut Vec<Output>) {
+    /// A view is active: settles all that ran in earlier ones, and goes on. `anew`: with an empty store.
+    pub fn activate(&mut self, view: View, settlement: &Settlement, anew: bool, out: &mut Vec<Output>) {
         for (txn, outcome) in &settlement.outcomes {
             self.remember(*txn, *outcome);
+            if txn.incarnation != self.incarnation && self.records {
+                self.unrecorded.insert(*txn, *outcome);
+            }
+        }
+        if core::mem::take(&mut self.first) && view.number.0 > 1 && self.records && !anew {
+            let earlier = settlement.marks.iter().filter(|(run, _)| **run < self.incarnation);
+            let marks = earlier.map(|(run, below)| (*run, *below)).collect();
+            self.runs = Some(EarlierRuns { incarnation: self.incarnation, marks });
         }
         self.open = false;
         for (txn, transaction) in core::mem::take(&mut self.running) {
@@ -369,6 +393,43 @@ impl Transactions {
         self.open = true;
         self.may_forget = false;
         self.retry(out);
+    }
+
+    /// Has a view change carry what somebody may still ask for, until it is recorded. Runs before this one are not spoken of any
+    /// more once they are.
+    pub fn hand_over(&self, settlement: &mut Settlement) {
+        settlement.carry(&self.unrecorded.iter().map(|(txn, outcome)| (*txn, *outcome)).collect());
+        if !self.first && self.runs.is_none() {
+            settlement.marks.clear();
+        }
+        if self.records {
+            settlement.marks.insert(self.incarnation, self.low_water());
+        } else {
+            settlement.marks.clear();
+        }
+    }
+
+    /// What is to be recorded.
+    #[must_use]
+    pub fn unrecorded(&self) -> Unrecorded {
+        let outcomes = self.unrecorded.iter().take(limits::OPERATIONS_MAX - 1).map(|(txn, outcome)| (*txn, *outcome));
+        Unrecorded { outcomes: outcomes.collect(), runs: self.runs.clone() }
+    }
+
+    /// This is recorded.
+    pub fn recorded(&mut self, outcomes: &[TxnId], runs: bool) {
+        for txn in outcomes {
+            self.unrecorded.remove(txn);
+        }
+        if runs {
+            self.runs = None;
+        }
+    }
+
+    /// Whether nothing is left to be recorded.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        self.unrecorded.is_empty() && self.runs.is_none()
     }
 
     /// All members have the outcomes of earlier views synced.
@@ -430,7 +491,9 @@ impl Transactions {
 
     /// The first sequence that is not yet acknowledged by all its participants.
     fn low_water(&self) -> u64 {
-        self.running.keys().next().map_or(self.next_sequence, |txn| txn.sequence)
+        let first = TxnId { incarnation: self.incarnation, sequence: 0 };
+        let unrecorded = self.unrecorded.range(first..).next().map(|(txn, _)| txn);
+        self.running.keys().next().into_iter().chain(unrecorded).map(|txn| txn.sequence).min().unwrap_or(self.next_sequence)
     }
 
     fn remember(&mut self, txn: TxnId, outcome: Outcome) {
@@ -444,7 +507,7 @@ impl Transactions {
     /// listed there only its own coordinator could have read as aborted.
     #[must_use]
     pub fn outcome(&self, txn: TxnId) -> KnownOutcome {
-        match self.known.get(&txn) {
+        match self.known.get(&txn).or_else(|| self.unrecorded.get(&txn)) {
             Some(outcome) => KnownOutcome::Known(*outcome),
             None if self.running.contains_key(&txn) => KnownOutcome::Unknown,
             None if txn.incarnation < self.incarnation && txn.incarnation.0 > 0 && txn.sequence > 0 => KnownOutcome::Unknown,

@@ -5,7 +5,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::id::{NodeId, TxnId, Version};
+use crate::id::{Incarnation, NodeId, TxnId, Version};
 use crate::membership::view::{Outcomes, View};
 use crate::message::{Outcome, PreparedReport, Report};
 use crate::store::placement;
@@ -19,6 +19,17 @@ pub struct Settlement {
     pub versions: BTreeMap<TxnId, Vec<Version>>,
     /// How many were in doubt at a member and aborted.
     pub aborted: u32,
+    /// For each run: how far its transactions had ended for all who may ask.
+    pub marks: BTreeMap<Incarnation, u64>,
+}
+
+impl Settlement {
+    /// Takes over what was settled before, where nothing is said of it now.
+    pub fn carry(&mut self, before: &Outcomes) {
+        let known: Vec<TxnId> = self.outcomes.iter().map(|(txn, _)| *txn).collect();
+        self.outcomes.extend(before.iter().filter(|(txn, _)| known.binary_search(txn).is_err()));
+        self.outcomes.sort_unstable();
+    }
 }
 
 #[derive(Default)]
@@ -45,6 +56,10 @@ pub fn settle(view: &View, reports: &BTreeMap<NodeId, Report>) -> Settlement {
         }
     }
     let mut settlement = Settlement::default();
+    for (run, below) in reports.values().flat_map(|report| &report.marks) {
+        let mark = settlement.marks.entry(*run).or_default();
+        *mark = (*mark).max(*below);
+    }
     for (txn, found) in evidence {
         let everywhere = |prepared: &PreparedReport| found.prepared_at == placement::members(view, &prepared.shards).len();
         let outcome = match (found.decided, found.prepared) {
@@ -66,7 +81,7 @@ pub fn settle(view: &View, reports: &BTreeMap<NodeId, Report>) -> Settlement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{Incarnation, ShardId, ViewNumber};
+    use crate::id::{ShardId, ViewNumber};
     use crate::membership::view::{Member, Shard};
     use alloc::string::String;
     use alloc::vec;
@@ -84,7 +99,7 @@ mod tests {
         let prepared =
             prepared.iter().map(|it| PreparedReport { txn: txn(*it), shards: vec![ShardId(0)], versions: vec![Version(*it)] });
         let decided = decided.iter().map(|(it, outcome)| (txn(*it), *outcome));
-        Report { view: ViewNumber(2), prepared: prepared.collect(), decided: decided.collect(), stamp: 0 }
+        Report { view: ViewNumber(2), prepared: prepared.collect(), decided: decided.collect(), marks: vec![], stamp: 0 }
     }
 
     #[test]

@@ -368,9 +368,10 @@ impl Participant {
         self.forgotten.insert(incarnation, below);
     }
 
-    /// Forgets the decisions of all views before this one.
+    /// Forgets the decisions of all views before this one, and their marks, which the control store has taken over.
     pub fn forget_views(&mut self, before: ViewNumber) {
         self.decided.retain(|_, decided| decided.view >= before);
+        self.forgotten.clear();
     }
 
     /// Forgets the oldest decisions when there are many, which no rule allows.
@@ -379,11 +380,6 @@ impl Participant {
         while self.decided.len() > DECIDED_MAX {
             self.decided.pop_first();
         }
-    }
-
-    /// The low-water marks say nothing about a new view: prepares of older ones are refused by their number.
-    pub fn clear_marks(&mut self) {
-        self.forgotten.clear();
     }
 
     /// Transactions prepared in views before this one, to be settled.
@@ -439,7 +435,7 @@ impl Participant {
         &self.decided
     }
 
-    /// Low-water marks of the current view: sequences below are forgotten.
+    /// Low-water marks: sequences below are forgotten.
     #[must_use]
     pub fn marks(&self) -> &BTreeMap<Incarnation, u64> {
         &self.forgotten

@@ -56,8 +56,11 @@ pub struct Member {
 pub struct ActiveView {
     /// The view.
     pub view: View,
-    /// How the transactions of earlier views ended that were in doubt or still remembered.
+    /// How the transactions of earlier views ended that were in doubt or still remembered, or that somebody may still ask for.
     pub outcomes: Outcomes,
+    /// For each run whose clients may still ask: those below had ended when this view began, and are listed above, or stand in a
+    /// row of the store, or their clients had their answers.
+    pub ended: Vec<(Incarnation, u64)>,
 }
 
 /// What the control store holds.

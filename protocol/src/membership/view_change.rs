@@ -16,6 +16,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::commit::coordinator::Transactions;
 use crate::commit::outcome::{self, Settlement};
 use crate::id::{ClusterId, Incarnation, NodeId, RequestId, ViewNumber};
 use crate::membership::choice::{Choice, Situation};
@@ -80,6 +81,8 @@ pub struct ViewChange {
     /// Members whose silence was waited for already: no grace for them.
     suspected: BTreeSet<NodeId>,
     comparison: Comparison,
+    /// Whether nobody will ask any more for what the active view settled: it stands in rows, or its clients had their answers.
+    cleared: bool,
     /// The change of the roster that the next view brings, and who asked for it.
     wanted: Option<(RequestId, Changes)>,
 }
@@ -124,6 +127,7 @@ impl ViewChange {
             beat: 0,
             suspected: BTreeSet::new(),
             comparison: Comparison::default(),
+            cleared: false,
             wanted: None,
             config,
         }
@@ -496,8 +500,8 @@ impl ViewChange {
         }
     }
 
-    /// A member is sealed and says what it holds.
-    pub fn sealed(&mut self, from: NodeId, report: Report, out: &mut Vec<Output>) {
+    /// A member is sealed and says what it holds. `transactions` are those of this run.
+    pub fn sealed(&mut self, from: NodeId, report: Report, transactions: &Transactions, out: &mut Vec<Output>) {
         let Stage::Sealing { view, reports } = &mut self.stage else { return };
         if report.view != view.number || !view.members().contains(&from) {
             return;
@@ -506,13 +510,24 @@ impl ViewChange {
         if reports.len() < view.members().len() {
             return;
         }
-        let settlement = outcome::settle(view, reports);
+        let mut settlement = outcome::settle(view, reports);
+        if let Some(before) = self.record.as_ref().and_then(|record| record.active.as_ref()) {
+            if !self.cleared {
+                settlement.carry(&before.outcomes);
+            }
+            for (run, below) in &before.ended {
+                let mark = settlement.marks.entry(*run).or_default();
+                *mark = (*mark).max(*below);
+            }
+        }
+        transactions.hand_over(&mut settlement);
         let Some(announced) = self.record.clone() else { return };
         let view = view.clone();
         if self.config.omissions.has(Omission::ApplyBeforeSwap) {
             self.tell(&view, &settlement.outcomes, out);
         }
-        let active = ActiveView { view, outcomes: settlement.outcomes.clone() };
+        let ended = settlement.marks.iter().map(|(run, below)| (*run, *below)).collect();
+        let active = ActiveView { view, outcomes: settlement.outcomes.clone(), ended };
         let next = ViewRecord { active: Some(active), pending: None, ..announced };
         out.push(Output::CancelTimer(Timer::ViewChange));
         out.push(Output::Swap { expected: self.record.clone(), record: next.clone() });
@@ -541,7 +556,8 @@ impl ViewChange {
     }
 
     fn activate(&mut self, active: ActiveView, settlement: Settlement, out: &mut Vec<Output>) -> Activated {
-        let ActiveView { view, outcomes } = active;
+        let ActiveView { view, outcomes, .. } = active;
+        self.cleared = false;
         self.tell(&view, &outcomes, out);
         let members = view.members();
         let committed = u32::try_from(settlement.versions.len()).unwrap_or(u32::MAX);
@@ -583,19 +599,21 @@ impl ViewChange {
     }
 
     /// A member has the outcomes of the active view synced. Says whether it was the last of them.
-    pub fn activated(&mut self, from: NodeId, view: ViewNumber, out: &mut Vec<Output>) -> bool {
+    pub fn activated(&mut self, from: NodeId, view: ViewNumber) -> bool {
         let Some(active) = self.active() else { return false };
         if active.view.number != view {
             return false;
         }
-        let nodes = active.view.participants();
-        let last = self.activating.remove(&from) && self.activating.is_empty();
-        if last {
-            for to in nodes {
-                out.push(Output::Send { to, message: Message::ForgetViews { before: view } });
-            }
-        }
-        last
+        self.activating.remove(&from) && self.activating.is_empty()
+    }
+
+    /// Every participant of the active view may forget what was decided in those before it (R7).
+    pub fn forget_views(&mut self, out: &mut Vec<Output>) {
+        let Some(view) = self.active().map(|active| &active.view) else { return };
+        let before = view.number;
+        let forget = |to| Output::Send { to, message: Message::ForgetViews { before } };
+        out.extend(view.participants().into_iter().map(forget));
+        self.cleared = true;
     }
 
     /// The last active view.

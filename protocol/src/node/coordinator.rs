@@ -1,6 +1,7 @@
 //! A coordinator: runs transactions and reads for its clients and, as the leader, changes views. It keeps nothing on disk:
 //! what must outlive it is in the control store and at the workers.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -50,6 +51,9 @@ pub struct CoordinatorConfig {
     pub misses_max: u8,
     /// Milliseconds between two comparisons of the replicas.
     pub compare_ms: u64,
+    /// Whether somebody records how the transactions ended that clients may ask for when this run is over. Workers must not
+    /// forget them before.
+    pub record_outcomes: bool,
     /// Milliseconds before refused transactions and reads are tried again.
     pub retry_ms: u64,
     /// Rules left out, by tests only.
@@ -67,6 +71,8 @@ pub struct Coordinator {
     retry_set: bool,
     /// Whether the replicas are being compared.
     comparing: bool,
+    /// Whether all members have the outcomes of earlier views synced, and have not yet been told to forget them.
+    may_forget_views: bool,
 }
 
 impl CoordinatorConfig {
@@ -95,6 +101,7 @@ impl CoordinatorConfig {
             beat_ms: 250,
             misses_max: 4,
             compare_ms: 60_000,
+            record_outcomes: true,
             retry_ms: 5,
             omissions: Omissions::NONE,
         }
@@ -119,10 +126,11 @@ impl Coordinator {
         };
         Coordinator {
             leader: ViewChange::new(leader, config.record.take()),
-            transactions: Transactions::new(config.incarnation, config.omissions),
+            transactions: Transactions::new(config.incarnation, config.record_outcomes, config.omissions),
             reads: Reads::default(),
             retry_set: false,
             comparing: false,
+            may_forget_views: false,
             config,
         }
     }
@@ -170,11 +178,20 @@ impl Coordinator {
             Request::Outcome { txn } => {
                 out.push(Output::Reply { id, reply: Reply::Outcome(self.transactions.outcome(txn)) });
             }
+            Request::Unrecorded => {
+                let unrecorded = self.transactions.unrecorded();
+                out.push(Output::Reply { id, reply: Reply::Unrecorded(unrecorded) });
+            }
+            Request::Recorded { outcomes, runs } => {
+                self.transactions.recorded(&outcomes, runs);
+                self.forget_views(out);
+                out.push(Output::Reply { id, reply: Reply::Noted });
+            }
             Request::Roster(change) => {
                 self.leader.change_roster(id, &change, out);
                 self.follow_view(out);
             }
-            Request::Status => out.push(Output::Reply { id, reply: Reply::Coordinator(self.status()) }),
+            Request::Status => out.push(Output::Reply { id, reply: Reply::Coordinator(Box::new(self.status())) }),
         }
     }
 
@@ -189,12 +206,13 @@ impl Coordinator {
             }
             Message::Sealed(report) => {
                 self.transactions.saw_stamp(report.stamp);
-                self.leader.sealed(from, report, out);
+                self.leader.sealed(from, report, &self.transactions, out);
             }
             Message::SealRefused { view, bound } => self.leader.seal_refused(from, view, bound, out),
             Message::Activated { view } => {
-                if self.leader.activated(from, view, out) {
-                    self.transactions.allow_forgetting();
+                if self.leader.activated(from, view) {
+                    self.may_forget_views = true;
+                    self.forget_views(out);
                 }
             }
             Message::Chunk(chunk) => self.leader.given(from, chunk, out),
@@ -221,9 +239,22 @@ impl Coordinator {
         }
     }
 
+    /// Members may forget the outcomes of earlier views when all of them have those synced, and those that somebody may still
+    /// ask for are recorded.
+    fn forget_views(&mut self, out: &mut Vec<Output>) {
+        let recorded = self.transactions.is_recorded() || !self.config.record_outcomes;
+        if self.may_forget_views && recorded && self.leader.is_steady() {
+            self.may_forget_views = false;
+            self.leader.forget_views(out);
+            self.transactions.allow_forgetting();
+        }
+    }
+
     fn swapped(&mut self, swapped: Swapped, out: &mut Vec<Output>) {
         if let Some(Activated { view, settlement }) = self.leader.swapped(swapped, out) {
-            self.transactions.activate(view, &settlement, out);
+            self.may_forget_views = false;
+            let anew = self.leader.record().is_some_and(|record| record.emptied == Some(view.number));
+            self.transactions.activate(view, &settlement, anew, out);
             self.leader.check_members(out);
         }
     }

@@ -431,10 +431,10 @@ impl Worker {
         self.view = view;
         self.standing = Some(standing);
         self.active = false;
-        self.participant.clear_marks();
         self.journal.persist(Record::Sealed { view, standing }, out);
         let (prepared, decided) = self.participant.report();
-        let message = Message::Sealed(Report { view, prepared, decided, stamp: self.stamp });
+        let marks = self.participant.marks().iter().map(|(run, below)| (*run, *below)).collect();
+        let message = Message::Sealed(Report { view, prepared, decided, marks, stamp: self.stamp });
         if self.config.omissions.has(Omission::SealUnsynced) {
             out.push(Output::Send { to: from, message });
         } else {
@@ -548,7 +548,9 @@ impl Machine for Worker {
                     | Request::Read { .. }
                     | Request::Digests
                     | Request::Outcome { .. }
-                    | Request::Roster(_) => Reply::Refused(Refusal::Invalid),
+                    | Request::Roster(_)
+                    | Request::Unrecorded
+                    | Request::Recorded { .. } => Reply::Refused(Refusal::Invalid),
                 };
                 out.push(Output::Reply { id, reply });
             }

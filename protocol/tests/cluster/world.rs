@@ -12,8 +12,8 @@ pub use skein_protocol::node::worker::{Worker, WorkerConfig};
 pub use skein_protocol::operation::{Action, Answer, Consistency, Expect, Key, Operation, Query, Range, Row, Shared, TableId};
 pub use skein_protocol::record::Snapshot;
 pub use skein_protocol::step::{
-    AbortReason, Event, Halt, Input, KnownOutcome, Machine, Output, Peer, Refusal, Reply, Request, Role, RosterChange,
-    RosterRefusal, Swapped, Timer,
+    AbortReason, EarlierRuns, Event, Halt, Input, KnownOutcome, Machine, Output, Peer, Refusal, Reply, Request, Role,
+    RosterChange, RosterRefusal, Swapped, Timer, Unrecorded,
 };
 
 pub const COORDINATOR: NodeId = NodeId(100);
@@ -46,6 +46,8 @@ pub struct World {
     pub join_ms: u64,
     /// The view of which it was said that it began empty.
     pub emptied: Option<ViewNumber>,
+    /// Nothing is sent to this one.
+    pub lose_to: Option<NodeId>,
     logged: bool,
     /// Whom the coordinator has a connection to.
     linked: BTreeSet<NodeId>,
@@ -53,7 +55,9 @@ pub struct World {
 
 pub fn coordinator(incarnation: u64, workers: usize, record: Option<ViewRecord>) -> Coordinator {
     let addresses = (1..=workers).map(|it| format!("w{it}")).collect();
-    Coordinator::new(CoordinatorConfig::new(COORDINATOR, Incarnation(incarnation), ClusterId(7), addresses, record))
+    let config = CoordinatorConfig::new(COORDINATOR, Incarnation(incarnation), ClusterId(7), addresses, record);
+    // Clients hear what is known before a doubt ends the view.
+    Coordinator::new(CoordinatorConfig { request_sweeps: 8, ..config })
 }
 
 impl World {
@@ -88,6 +92,7 @@ impl World {
             waiting: Vec::new(),
             join_ms: 0,
             emptied: None,
+            lose_to: None,
             logged,
             linked: BTreeSet::new(),
         };
@@ -185,7 +190,7 @@ impl World {
                         self.workers.get_mut(&node).unwrap().1.fold(&record);
                         records += 1;
                     }
-                    Output::Send { message, .. } if (self.lose)(&message) => {}
+                    Output::Send { to, message } if (self.lose)(&message) || self.lose_to == Some(to) => {}
                     Output::Send { to, message } if (self.hold)(&message) => {
                         self.held.push((to, Input::Message { from: node, message }));
                     }

@@ -51,7 +51,7 @@ fn record(number: u64, outcomes: u64) -> ViewRecord {
     let view = View { number: ViewNumber(number), shards: vec![Shard { members: members.collect(), learners: vec![] }] };
     let outcomes = (0..outcomes).map(|sequence| (TxnId { incarnation: Incarnation(1), sequence }, Outcome::Committed)).collect();
     let pending = number.is_multiple_of(2).then(|| View { number: ViewNumber(number + 1), ..view.clone() });
-    let active = Some(ActiveView { view, outcomes });
+    let active = Some(ActiveView { view, outcomes, ended: vec![(Incarnation(1), number), (Incarnation(2), 7)] });
     let roster = Changes { added: vec!["127.0.0.1:7".into()], removed: vec!["127.0.0.1:8".into()] };
     let emptied = (number > 1).then_some(ViewNumber(number - 1));
     ViewRecord { cluster: ClusterId(9), writer: Incarnation(number), active, pending, roster, emptied }

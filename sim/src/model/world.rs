@@ -143,6 +143,7 @@ impl CoordinatorProcess {
     pub fn new(scenario: &Scenario, run: u64, record: Option<ViewRecord>) -> Self {
         let addresses = (0..scenario.workers).map(worker_address).collect();
         let mut config = CoordinatorConfig::new(coordinator_node(run), Incarnation(run), ClusterId(7), addresses, record);
+        config.record_outcomes = false;
         config.request_sweeps = 1;
         config.doubt_sweeps = 1;
         config.omissions = scenario.omissions;

@@ -27,7 +27,12 @@ pub(crate) struct Guest {
 
 impl Guest {
     pub(crate) fn new(incarnation: Incarnation, omissions: Omissions) -> Self {
-        Guest { transactions: Transactions::new(incarnation, omissions), view: ViewNumber(0), retry_set: false, doubts: false }
+        Guest {
+            transactions: Transactions::new(incarnation, false, omissions),
+            view: ViewNumber(0),
+            retry_set: false,
+            doubts: false,
+        }
     }
 
     pub(crate) fn handle(&mut self, input: Input, out: &mut Vec<Output>) {
@@ -64,7 +69,7 @@ impl Guest {
         let Some(active) = &record.active else { return };
         self.view = active.view.number;
         let settlement = Settlement { outcomes: active.outcomes.clone(), ..Settlement::default() };
-        self.transactions.activate(active.view.clone(), &settlement, out);
+        self.transactions.activate(active.view.clone(), &settlement, false, out);
         self.set_retry(out);
     }
 

@@ -231,7 +231,7 @@ mod tests {
             number: ViewNumber(number),
             shards: vec![Shard { members: nodes.iter().map(member).collect(), learners: vec![] }],
         };
-        let active = Some(ActiveView { view, outcomes: Vec::new() });
+        let active = Some(ActiveView { view, outcomes: Vec::new(), ended: Vec::new() });
         let cluster = skein_protocol::id::ClusterId(1);
         ViewRecord { cluster, writer: Incarnation(1), active, pending: None, roster: Changes::default(), emptied: None }
     }

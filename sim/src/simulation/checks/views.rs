@@ -36,7 +36,7 @@ mod tests {
     fn a_worker_in_a_view_of_its_own_is_found() {
         let member = Member { node: NodeId(1), address: String::new(), logged: true };
         let view = View { number: ViewNumber(3), shards: vec![Shard { members: vec![member], learners: vec![] }] };
-        let ledger = Ledger { views: vec![ActiveView { view, outcomes: Vec::new() }], ..Ledger::default() };
+        let ledger = Ledger { views: vec![ActiveView { view, outcomes: Vec::new(), ended: Vec::new() }], ..Ledger::default() };
         let sound = Standing { node: NodeId(1), view: ViewNumber(3), active: true, ours: true };
         assert_eq!(check(&[sound, Standing { view: ViewNumber(4), active: false, ..sound }], &ledger), Ok(()));
         for wrong in
