@@ -101,7 +101,7 @@ async fn chaos() {
     let others: Vec<usize> = (0..WORKERS).filter(|index| *index != last).collect();
     cluster.kill_workers(&others);
     cluster.agreed(1).await;
-    let verdicts = last_judgement(&cluster.url(), &mut history, &told, origin).await;
+    let (verdicts, _) = last_judgement(&cluster.url(), &mut history, &told, origin).await;
 
     let longest = pauses::longest(&history, from, to);
     let beside = |pause: &Pause| down.iter().all(|(since, until)| *until < pause.began || pause.ended() < *since);
