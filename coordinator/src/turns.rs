@@ -42,6 +42,11 @@ impl Turns {
         tokio::time::timeout(self.wait_max, waiting).await.ok()
     }
 
+    /// Whether somebody has one of these turns.
+    pub fn are_taken(&self, names: impl IntoIterator<Item = impl Hash>) -> bool {
+        names.into_iter().any(|name| self.locks[self.place(name)].try_lock().is_err())
+    }
+
     fn place(&self, name: impl Hash) -> usize {
         usize::try_from(self.hasher.hash_one(name) % LOCKS as u64).expect("less than the number of locks")
     }
@@ -55,6 +60,7 @@ mod tests {
     async fn a_turn_is_one_at_a_time_and_the_wait_for_it_is_bounded() {
         let turns = Turns::new(Duration::from_millis(20));
         let one = turns.take("a").await.unwrap();
+        assert!(turns.are_taken(["b", "a"]) && !turns.are_taken(["b"]));
         assert!(turns.take("a").await.is_none() && turns.take_all(["b", "a"]).await.is_none());
         drop(one);
         // What was waited for in vain is held no longer, and a name that is there twice is waited for once.

@@ -205,10 +205,11 @@ impl Data {
         }
         let mut turns = None;
         for attempt in 0..ATTEMPTS_MAX {
-            // Most are done at once. Those that were not would lose again and again where many want the same.
-            if attempt > 0 && turns.is_none() {
-                let keys = transaction.reads.iter().chain(transaction.writes.iter().map(|write| &write.key));
-                turns = Some(self.turns.take_all(keys).await.ok_or(Error::Busy)?);
+            // Most are done at once. Those that were not would lose again and again where many want the same, so that who
+            // comes while one of them has its turn waits, too.
+            let keys = || transaction.reads.iter().chain(transaction.writes.iter().map(|write| &write.key));
+            if turns.is_none() && (attempt > 0 || self.turns.are_taken(keys())) {
+                turns = Some(self.turns.take_all(keys()).await.ok_or(Error::Busy)?);
             }
             let before = match self.look(transaction, claim, stands).await? {
                 Ok(before) => before,
