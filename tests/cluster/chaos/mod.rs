@@ -270,10 +270,10 @@ impl Chaos {
         let killed = clients.now();
         if kind == Kind::Everything {
             // Nobody is paused or cut off any more; who was dead is started with the others.
-            for (_, mut fault) in std::mem::take(&mut self.ongoing) {
-                let happened = fault.look(&mut self.cluster);
-                self.cluster.proxy(fault.worker).heal();
-                self.count(fault.kind, happened);
+            for (_, fault) in std::mem::take(&mut self.ongoing) {
+                let kind = fault.kind;
+                let happened = fault.overtaken(&mut self.cluster);
+                self.count(kind, happened);
             }
             self.cluster.kill_all();
             self.sound_since = [Instant::now(); WORKERS];
