@@ -3,13 +3,14 @@
 //! Failing system calls are injected into the real process by `strace`. Rule R6 seen from outside.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::harness::strace::{self, fail};
 use crate::scene::Scene;
 
 const WORKERS: usize = 3;
@@ -17,24 +18,6 @@ const CLIENTS: u32 = 8;
 
 /// What a worker says of a log that it can't trust.
 const DAMAGED: &str = "damaged";
-
-/// Makes these system calls of a process fail like this from now on; ends with the process.
-fn fail(process: u32, calls: &str, error: &str) -> Child {
-    let mut strace = Command::new("strace")
-        .args(["-f", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &format!("inject={calls}:error={error}")])
-        .args(["-p", &process.to_string()])
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("strace is installed");
-    let mut lines = BufReader::new(strace.stderr.take().expect("piped"));
-    let mut said = String::new();
-    lines.read_line(&mut said).expect("strace says something");
-    assert!(said.contains("attached"), "strace can't attach: {said}");
-    // What it says later is of no use, but a closed pipe would end it.
-    std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-    strace
-}
 
 /// Waits until a worker has stopped because of its log, and the others go on.
 async fn stops(scene: &mut Scene, index: usize) {
@@ -44,20 +27,14 @@ async fn stops(scene: &mut Scene, index: usize) {
     scene.left_out(index).await;
 }
 
-fn announce(scene: &mut Scene, index: usize) {
-    scene.cluster.worker(index).announce("the log failed");
-    // The engine syncs once more when it is dropped, and takes it ill that it can't.
-    scene.cluster.worker(index).announce("sled-0.34.7/src/pagecache");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_whose_disk_fails_or_is_full_stops_and_comes_back_with_its_disk() {
     let mut scene = Scene::begin(WORKERS, CLIENTS, 11).await;
     for (index, calls, error) in [(1, "fdatasync,fsync", "EIO"), (2, "pwrite64,fallocate,ftruncate", "ENOSPC")] {
-        announce(&mut scene, index);
-        let mut strace = fail(scene.cluster.worker(index).id(), calls, error);
+        strace::announce(scene.cluster.worker(index));
+        let mut failing = fail(scene.cluster.worker(index).id(), calls, error);
         stops(&mut scene, index).await;
-        strace.wait().expect("it ends with its process");
+        failing.wait().expect("it ends with its process");
         scene.cluster.start_worker(index);
         scene.back(index).await;
     }
@@ -112,7 +89,7 @@ async fn a_worker_whose_disk_others_fill_comes_back_when_there_is_room() {
     scene.cluster.move_worker(1, disk.at.path().join("data"));
     scene.cluster.start_worker(1);
     scene.back(1).await;
-    announce(&mut scene, 1);
+    strace::announce(scene.cluster.worker(1));
     disk.fill();
     stops(&mut scene, 1).await;
     assert!(!scene.cluster.try_start_worker(1, "room"), "it starts although there is no room");

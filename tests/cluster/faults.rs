@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::harness::proxy::{Injected, Weather};
 use crate::history::End;
-use crate::scene::Scene;
+use crate::scene::{Judged, Scene};
 
 const WORKERS: usize = 3;
 const CLIENTS: u32 = 8;
@@ -99,7 +99,7 @@ async fn what_nobody_knew_while_all_were_cut_off_is_known_soon_after() {
         assert!(scene.cluster.proxy(index).injected().bytes_held > 0);
         scene.cluster.proxy(index).heal();
     }
-    let (history, learnt) = scene.judge().await;
+    let Judged { history, learnt, .. } = scene.judge().await;
     let named = history.count(|event| matches!(&event.end, End::Unknown(transaction) if transaction.is_some()));
     assert!(named > 0, "nobody was told of a transaction");
     assert_eq!(learnt.committed + learnt.aborted, named, "not all is known: {learnt:?}");

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bends;
 mod chaos;
 mod clients;
 mod contention;

@@ -26,7 +26,7 @@ async fn no_kill_of_a_worker_stops_writes_for_two_seconds() {
         scene.back(index).await;
         kills.push((from, scene.clients.now()));
     }
-    let (history, _) = scene.judge().await;
+    let history = scene.judge().await.history;
     let pauses: Vec<Duration> = kills.iter().map(|(from, to)| longest(&history, *from, *to).took).collect();
     let most = pauses.iter().max().expect("there were kills");
     println!("the longest pause of writes in {KILLS} kills: {most:?}; of each: {pauses:?}");

@@ -10,7 +10,8 @@ use crate::clients::{Clients, read_all};
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan};
 use crate::harness::wait::until;
-use crate::history::fates::{self, Learnt};
+use crate::history::fates::{self, Fate, Learnt};
+use crate::history::survival::Found;
 use crate::history::verdicts::Verdicts;
 use crate::history::{End, EventId, History};
 
@@ -24,6 +25,14 @@ const BACK_WITHIN: Duration = Duration::from_secs(30);
 
 /// How soon the outcome of whatever was in doubt is known once the cluster is whole.
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);
+
+/// What came of it, in which no judge found anything.
+pub struct Judged {
+    pub history: History,
+    pub told: BTreeMap<EventId, Fate>,
+    pub found: Found,
+    pub learnt: Learnt,
+}
 
 /// A cluster and its clients.
 pub struct Scene {
@@ -76,15 +85,15 @@ impl Scene {
     /// # Panics
     ///
     /// When a promise was broken.
-    pub async fn judge(self) -> (History, Learnt) {
+    pub async fn judge(self) -> Judged {
         let Scene { cluster, clients, .. } = self;
         let origin = clients.origin();
         let mut history = clients.stop().await;
         let (told, learnt) = fates::ask(&cluster.url(), &history, KNOWN_WITHIN).await;
         cluster.agreed(cluster.plan.workers).await;
-        let verdicts = last_judgement(&cluster.url(), &mut history, &told, origin).await;
+        let (verdicts, found) = last_judgement(&cluster.url(), &mut history, &told, origin).await;
         println!("{}\n{verdicts}", summary(&history, &learnt));
-        (history, learnt)
+        Judged { history, told, found, learnt }
     }
 }
 
@@ -96,12 +105,12 @@ impl Scene {
 pub async fn last_judgement(
     url: &str,
     history: &mut History,
-    told: &BTreeMap<EventId, fates::Fate>,
+    told: &BTreeMap<EventId, Fate>,
     origin: Instant,
-) -> Verdicts {
+) -> (Verdicts, Found) {
     let found = read_all(url, history, origin).await;
     match Verdicts::of(history, told, &found) {
-        Ok(verdicts) => verdicts,
+        Ok(verdicts) => (verdicts, found),
         Err(violation) => panic!("{} is broken: {}", violation.promise, violation.detail),
     }
 }

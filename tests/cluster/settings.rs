@@ -100,7 +100,7 @@ fn the_log_of_a_cluster_is_fields_named_by_entity_and_no_dumps() {
         assert!(plain.contains(&name.as_str()) || name.contains('.'), "{name} is not named by its entity in {text}");
         assert!(!value.to_string().contains(" { "), "{name} is a dump: {value}");
     }
-    let active = lines.iter().find(|line| line["message"] == "membership: view 1 is active with 2 members");
+    let active = lines.iter().find(|line| line["message"] == "membership: view 1 is active with 2 members and 0 learners");
     let active = active.unwrap_or_else(|| panic!("no view became active in {text}"));
     assert_eq!((&active["view.number"], &active["member.count"]), (&1.into(), &2.into()));
 }

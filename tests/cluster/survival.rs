@@ -93,11 +93,13 @@ async fn a_log_synced_at_intervals_is_trusted_only_after_an_orderly_end() {
     cluster.start_all();
     assert!(cluster.worker(2).log_text().contains("set aside"), "{}", cluster.worker(2).log_text());
     client.tweet("after a crash").await;
-    cluster.agreed(2).await;
+    // It comes back as somebody else, who has everything to learn.
+    cluster.agreed(3).await;
     assert_eq!(client.all_tweets().await.len(), 3);
 }
 
-/// Without logs a dead worker is gone for good, and with the last copy all is lost; while one lives, nothing is.
+/// Without logs a dead worker's copy is gone for good, and with the last copy all is lost; while one lives, nothing is, and
+/// others learn from it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_copy_in_memory_is_enough() {
     let mut cluster = Cluster::start(Plan::in_memory());
@@ -109,10 +111,12 @@ async fn the_last_copy_in_memory_is_enough() {
         assert_eq!(cluster.agreed(left).await["copies"], left);
     }
     assert_eq!(client.all_tweets().await.len(), 4);
-    // A worker that comes back without a log is another one; it is not taken for the copy that died.
+    // A worker that comes back without a log is another one: not the copy that died, but one that learns from the last.
     cluster.start_all();
-    client.tweet("a stranger has come").await;
-    assert_eq!(cluster.agreed(1).await["copies"], 1);
+    client.tweet("strangers have come").await;
+    assert_eq!(cluster.agreed(3).await["copies"], 3);
+    cluster.kill_worker(1);
+    assert_eq!(client.all_tweets().await.len(), 5);
 }
 
 /// The coordinator stops itself when all have voted yes and before any decision leaves it: the moment at which nobody but

@@ -131,8 +131,8 @@ pub enum Error {
     /// The key was used for another request.
     #[error("this Idempotency-Key was used for another request")]
     KeyReused,
-    /// Too many writes of this key wait; nothing was done.
-    #[error("too many writes of this key are waiting")]
+    /// Too many writes of the same keys wait; nothing was done.
+    #[error("too many writes of the same keys are waiting")]
     Busy,
     /// What was read, or is to be replaced, was changed by others each time.
     #[error("others changed what was read, {ATTEMPTS_MAX} times in a row; nothing was written")]

@@ -1,6 +1,6 @@
 //! Transactions over several keys: all or nothing, serializable, single-shot. What is read is read at one instant; if
 //! something is written, the commit checks that all that was read is still so, and is tried again a bounded number of times
-//! when it is not. A transaction that only reads is that one read. Expectations of the writes are the client's own: when one
+//! when it is not, from the second time on in turn with others of this coordinator that want the same keys. A transaction that only reads is that one read. Expectations of the writes are the client's own: when one
 //! does not hold nothing is written, and the answer says which.
 
 use serde::{Deserialize, Serialize};
@@ -203,7 +203,14 @@ impl Data {
             let rows = self.read_first(transaction, None, stands).await?;
             return Ok(Transacted { txn: None, reads: transaction.found(&rows), writes: Vec::new() });
         }
-        for _ in 0..ATTEMPTS_MAX {
+        let mut turns = None;
+        for attempt in 0..ATTEMPTS_MAX {
+            // Most are done at once. Those that were not would lose again and again where many want the same, so that who
+            // comes while one of them has its turn waits, too.
+            let keys = || transaction.reads.iter().chain(transaction.writes.iter().map(|write| &write.key));
+            if turns.is_none() && (attempt > 0 || self.turns.are_taken(keys())) {
+                turns = Some(self.turns.take_all(keys()).await.ok_or(Error::Busy)?);
+            }
             let before = match self.look(transaction, claim, stands).await? {
                 Ok(before) => before,
                 Err(repeat) => return Ok(repeat),

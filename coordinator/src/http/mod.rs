@@ -1,5 +1,5 @@
 //! The HTTP surface: all routes on one page, what they share, and the order of the layers around them. Handlers speak to the
-//! domain; only `/api/cluster` and `/api/transactions` ask the cluster itself.
+//! domain; only `/api/cluster` and `/api/transactions/{id}` ask the cluster itself.
 
 pub mod address;
 pub mod code;

@@ -84,7 +84,8 @@ enum Tag {
     Weak(String),
 }
 
-fn version(text: &str) -> Option<u64> {
+/// The number that a version is, written as this server writes it.
+pub fn version(text: &str) -> Option<u64> {
     text.parse().ok().filter(|version: &u64| version.to_string() == text)
 }
 

@@ -21,7 +21,7 @@ use super::body::JsonBody;
 use super::code::Code;
 use super::data::{AnyJson, Expectation, refused};
 use super::error::{Problem, ProblemDocument, TRANSACTION};
-use super::{App, body, text_header};
+use super::{App, body, precondition, text_header};
 use crate::data::{Change, DataKey, READS_MAX, Transacted, Value, WRITES_MAX, Write, Wrote};
 use crate::tokens::Scope;
 
@@ -233,9 +233,9 @@ impl TransactionForm {
                 None => Expect::Any,
                 Some(Expectation::Absent) => Expect::Absent,
                 Some(Expectation::Present) => Expect::Present,
-                Some(Expectation::Version(text)) => match text.parse() {
-                    Ok(version) => Expect::Version(Version(version)),
-                    Err(_) => return Err(malformed(field("expect"), "no version that this server gives".to_owned(), None)),
+                Some(Expectation::Version(text)) => match precondition::version(&text) {
+                    Some(version) => Expect::Version(Version(version)),
+                    None => return Err(malformed(field("expect"), "no version that this server gives".to_owned(), None)),
                 },
             };
             writes.push(Write { key, expect, change });

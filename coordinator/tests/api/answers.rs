@@ -70,6 +70,14 @@ async fn post(told: Option<Option<Reply>>, settings: SurfaceConfig) -> (u16, hea
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from("{\"text\":\"x\"}"))
         .unwrap();
+    ask(request, told, settings).await
+}
+
+async fn ask(
+    request: HttpRequest<Body>,
+    told: Option<Option<Reply>>,
+    settings: SurfaceConfig,
+) -> (u16, header::HeaderMap, Value) {
     let (parts, body) = surface(Told(Mutex::new(told)), settings).oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (parts.status.as_u16(), parts.headers, serde_json::from_slice(&body).unwrap())
@@ -98,6 +106,34 @@ async fn every_end_of_a_transaction_has_its_answer() {
         assert_eq!(headers.get("skein-transaction").map(|value| value.to_str().unwrap()), in_header.then_some("7-42"), "{said}");
         assert_eq!(document.get("transaction").and_then(Value::as_str), in_document.then_some("7-42"), "{said}");
         assert_eq!(headers.contains_key(header::RETRY_AFTER), again, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn writes_of_data_have_the_same_ends() {
+    let aborted = |reason| Reply::Aborted { txn: TXN, reason };
+    let rows = [
+        (Some(Reply::Unknown { txn: TXN }), 503, 714),
+        (Some(aborted(AbortReason::Expectation { operation: 0, found: None })), 401, 700),
+        (Some(aborted(AbortReason::Memory)), 507, 717),
+        (Some(aborted(AbortReason::Contention)), 409, 718),
+        (Some(Reply::Refused(Refusal::Overloaded)), 503, 715),
+        (Some(Reply::Refused(Refusal::Unavailable)), 503, 716),
+        (None, 502, 724),
+    ];
+    for (reply, status, code) in rows {
+        // Each is one commit and nothing else.
+        let put = HttpRequest::put("/api/data/a").header(header::IF_NONE_MATCH, "*");
+        let run = HttpRequest::post("/api/transactions");
+        for (request, body) in [(put, "1"), (run, r#"{"writes":[{"key":"a","value":1}]}"#)] {
+            let request = request.header(header::COOKIE, COOKIE).header(header::CONTENT_TYPE, "application/json");
+            let request = request.body(Body::from(body)).unwrap();
+            let (found, headers, document) = ask(request, Some(reply.clone()), SurfaceConfig::new(Auth::Name)).await;
+            assert_eq!((found, &document["code"]), (status, &Value::from(code)), "{reply:?}");
+            let unknown = (code == 714).then_some("7-42");
+            assert_eq!(document.get("transaction").and_then(Value::as_str), unknown, "{reply:?}");
+            assert_eq!(headers.contains_key(header::RETRY_AFTER), matches!(code, 715 | 716 | 718), "{reply:?}");
+        }
     }
 }
 

@@ -60,10 +60,13 @@ async fn everything_that_is_counted_is_there_from_the_start_and_counts() {
     ] {
         assert!(before.text.contains(&format!("{name}{{")), "{name} is missing");
     }
+    let put = "skein_http_requests_total{method=\"PUT\",node=\"coordinator\",route=\"/api/data/{*key}\",status=\"201\"}";
+    assert!(before.text.contains(&format!("{put} 0\n")), "{}", before.text);
+    ann.put("/api/data/counted/too", json!(1)).await.ok(201);
     ann.tweet("counted").await;
     ann.send(Method::GET, "/api/tweet/01a1f798-19cc-72da-bbfe-5131235b7b99", &[], None).await.problem(404, 702);
     let after = ann.get("/metrics").await.ok(200).text;
-    assert!(after.contains(&format!("{post} 1\n")));
+    assert!(after.contains(&format!("{post} 1\n")) && after.contains(&format!("{put} 1\n")));
     assert!(
         after.contains(
             "skein_http_requests_total{method=\"GET\",node=\"coordinator\",route=\"/api/tweet/{id}\",status=\"404\"} 1\n"

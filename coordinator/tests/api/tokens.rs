@@ -56,7 +56,6 @@ async fn a_token_opens_what_its_scope_says_until_it_is_revoked() {
         }
         assert!(with(&mut client, &writer, method, path, body).await.status < 300);
     }
-    // This coordinator has it in mind and is not told: the reads and transactions themselves find out.
     let revoked = operator(&mut client, Method::DELETE, &format!("/api/tokens/{reader_id}"), None).await.ok(204);
     assert!(!revoked.header("skein-transaction").is_empty());
     for (method, path, body, _) in requests() {
@@ -65,6 +64,22 @@ async fn a_token_opens_what_its_scope_says_until_it_is_revoked() {
         assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"Skein\", error=\"invalid_token\"");
     }
     operator(&mut client, Method::DELETE, &format!("/api/tokens/{reader_id}"), None).await.problem(404, 732);
+}
+
+/// The coordinator has each in mind when it is revoked, and is not told: each kind of request finds out by itself.
+#[tokio::test]
+async fn the_first_request_after_a_token_was_revoked_is_refused_of_whichever_kind_it_is() {
+    let cluster = Cluster::start().await;
+    let mut client = cluster.client();
+    for (method, path, body, _) in requests() {
+        let (id, writer) = make(&mut client, "write").await;
+        with(&mut client, &writer, Method::PUT, "/api/data/a", Some(json!("before"))).await;
+        operator(&mut client, Method::DELETE, &format!("/api/tokens/{id}"), None).await.ok(204);
+        with(&mut client, &writer, method, path, body).await.problem(401, 731);
+    }
+    let (_, reader) = make(&mut client, "read").await;
+    assert_eq!(with(&mut client, &reader, Method::GET, "/api/data/a", None).await.ok(200).json(), json!("before"));
+    with(&mut client, &reader, Method::GET, "/api/data/b", None).await.problem(404, 726);
 }
 
 #[tokio::test]

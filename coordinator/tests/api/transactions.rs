@@ -118,6 +118,7 @@ async fn what_is_malformed_is_named() {
         (json!({ "writes": [{ "key": "a", "value": null, "delete": true }] }), "writes[0]"),
         (json!({ "writes": [{ "key": "a", "delete": false }] }), "writes[0]"),
         (json!({ "writes": [{ "key": "a", "value": 1, "expect": { "version": "x" } }] }), "writes[0].expect"),
+        (json!({ "writes": [{ "key": "a", "value": 1, "expect": { "version": "+7" } }] }), "writes[0].expect"),
     ] {
         ann.post("/api/transactions", body).await.problem_in(400, 606, field);
     }
@@ -169,6 +170,44 @@ async fn a_repeat_gets_the_first_answer_with_what_was_read_then() {
     let long = json!({ "reads": ["long-1", "long-2"], "writes": [{ "key": "a", "value": 5 }] });
     ann.send(Method::POST, "/api/transactions", &[("idempotency-key", "l")], Some(long.clone())).await.problem(422, 729);
     ann.post("/api/transactions", long).await.ok(200);
+}
+
+/// Each reads what it replaces. In any serial order each version is read by one and no more, and the chain has no gap.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_that_read_and_replace_the_same_keys_all_get_through_one_after_the_other() {
+    const CLIENTS: usize = 16;
+    const ROUNDS: usize = 6;
+    let cluster = Cluster::start().await;
+    let ann = cluster.logged_in("ann").await;
+    let clients = (0..CLIENTS).map(|number| {
+        let mut client = ann.another();
+        tokio::spawn(async move {
+            let mut steps = Vec::new();
+            for round in 0..ROUNDS {
+                let id = format!("{number}/{round}");
+                // Some name the keys in another order, some want to be done once.
+                let keys = if number % 2 == 0 { ["x", "y"] } else { ["y", "x"] };
+                let writes = json!([{ "key": keys[0], "value": id }, { "key": keys[1], "value": id }]);
+                let body = Some(json!({ "reads": keys, "writes": writes }));
+                let headers = [("idempotency-key", id.as_str())];
+                let done = client.send(Method::POST, "/api/transactions", &headers[number % 4 / 2..], body).await.ok(200).json();
+                let values: Vec<&Value> = done["reads"].as_array().unwrap().iter().map(|read| &read["value"]).collect();
+                assert_eq!(values[0], values[1], "both are always written together");
+                let at = keys.iter().position(|key| *key == "x").unwrap();
+                steps.push((done["reads"][at]["version"].clone(), done["writes"][at]["version"].clone()));
+            }
+            steps
+        })
+    });
+    let mut steps = Vec::new();
+    for client in clients.collect::<Vec<_>>() {
+        steps.extend(client.await.unwrap());
+    }
+    let mut last = Value::Null;
+    while let Some(at) = steps.iter().position(|(read, _)| *read == last) {
+        last = steps.swap_remove(at).1;
+    }
+    assert_eq!(steps, [], "these read what another had replaced already");
 }
 
 /// Money is moved between accounts by those who read first and expect what they read; others look on all the while.

@@ -255,9 +255,6 @@ impl Sled {
                 if *standing == Standing::Learner {
                     self.start_over();
                 }
-                for incarnation in std::mem::take(&mut self.forgotten) {
-                    self.database.remove(&incarnation_key(incarnation));
-                }
             }
             Record::Copied { records } => {
                 return records.iter().map(|(key, stored)| self.put(&data_key(self.copy, key), stored)).sum();
@@ -297,6 +294,7 @@ impl Sled {
                 self.database.put(&incarnation_key(*incarnation), &below.to_be_bytes());
             }
             Record::ForgotViews { before } => {
+                self.forget_marks();
                 let Sled { decided, views, .. } = self;
                 views.retain(|txn, view| {
                     let kept = *view >= *before;
@@ -320,12 +318,19 @@ impl Sled {
 
     /// Empties the store, and what speaks of it.
     fn start_over(&mut self) {
+        self.forget_marks();
         self.copy += 1;
         self.leftovers = true;
         self.database.put(COPY_KEY, &self.copy.to_be_bytes());
         self.prepared.clear();
         self.decided.clear();
         self.views.clear();
+    }
+
+    fn forget_marks(&mut self) {
+        for incarnation in std::mem::take(&mut self.forgotten) {
+            self.database.remove(&incarnation_key(incarnation));
+        }
     }
 
     /// Removes some records of earlier copies.

@@ -3,13 +3,15 @@
 
 use skein_protocol::id::TxnId;
 use skein_protocol::invariant;
+use skein_protocol::membership::view::Standing;
 use skein_protocol::message::Outcome;
-use skein_protocol::operation::{Action, Expect, Operation};
-use skein_protocol::record::Snapshot;
+use skein_protocol::operation::{Action, Expect, Key, Operation};
+use skein_protocol::record::{Prepared, Snapshot};
 use skein_protocol::step::{Reply, Timer};
 
 use super::ClusterModel;
 use super::client::Client;
+use super::network::Order;
 use super::world::{WorkerProcess, World};
 use crate::part::Part;
 
@@ -84,10 +86,17 @@ fn replicated(_: &ClusterModel, world: &World) -> bool {
         member.disk.whole.records.iter().all(|(key, stored)| {
             snapshot.prepared.contains_key(&stored.written_by)
                 || snapshot.records.get(key).is_some_and(|other| other == stored || other.version > stored.version)
+                || is_being_deleted(&member.disk.whole, key)
         })
     };
     let both = |other: &WorkerProcess, member| kept(&other.disk.whole, member) && kept(&other.disk.synced, member);
     world.members().all(|member| world.members().all(|other| both(other, member)))
+}
+
+/// Whether a transaction that is prepared here deletes this key: elsewhere it may be gone already.
+fn is_being_deleted(snapshot: &Snapshot, key: &Key) -> bool {
+    let deletes = |operation: &Operation| operation.key == *key && operation.action == Action::Delete;
+    snapshot.prepared.values().any(|prepared| prepared.operations.iter().any(deletes))
 }
 
 fn committed_stays(model: &ClusterModel, world: &World) -> bool {
@@ -105,7 +114,11 @@ fn committed_stays(model: &ClusterModel, world: &World) -> bool {
                     let kept = |snapshot: &Snapshot| {
                         let written = |(operation, version): (&Operation, _)| {
                             let stored = snapshot.records.get(&operation.key);
-                            !matches!(operation.action, Action::Put(_)) || stored.is_some_and(|s| s.version >= version)
+                            match operation.action {
+                                Action::Put(_) => stored.is_some_and(|stored| stored.version >= version),
+                                Action::Delete => stored.is_none_or(|stored| stored.version > version),
+                                Action::Check => true,
+                            }
                         };
                         let versions = versions.iter().copied();
                         snapshot.prepared.contains_key(txn) || operations.iter().zip(versions).all(written)
@@ -190,19 +203,33 @@ fn reads_current(model: &ClusterModel, world: &World) -> bool {
     })
 }
 
-fn comes_to_rest(_: &ClusterModel, world: &World) -> bool {
+fn comes_to_rest(model: &ClusterModel, world: &World) -> bool {
     let reachable = world.members().any(|member| member.link.is_some());
-    if !reachable || !is_quiet(world) {
+    if !reachable || !is_quiet(world) || has_unsealed_learner(model, world) {
         return true;
     }
     let run = Some(world.coordinator.run);
     let answered = world.clients.iter().all(|client| client.asked != run || !client.replies.is_empty())
         && world.readers.iter().all(|reader| reader.asked != run || !reader.replies.is_empty());
     let settled = !world.is_view_pending() && world.members().all(|member| member.disk.whole.prepared.is_empty());
-    answered && settled && all_equal(world.members().map(|member| &member.disk.whole.records))
+    let all_in = world.coordinator.timers.contains(&Timer::Join) || world.members().count() == world.workers.len();
+    answered && settled && all_in && all_equal(world.members().map(|member| &member.disk.whole.records))
 }
 
-/// Nothing is under way that the machines wait for: no message, sync, swap or timer but the sweeps, and no worker out of reach.
+/// A learner that had not heard of the view that it learns in when a transaction of it came, or still has not: its connection
+/// was lost with the seal while the view changed, or did not keep order. It acknowledges nothing, which only beats or sweeps end.
+fn has_unsealed_learner(model: &ClusterModel, world: &World) -> bool {
+    let active = world.store.as_ref().and_then(|record| record.active.as_ref());
+    active.is_some_and(|active| {
+        let learners = active.view.learners();
+        let learns = |worker: &&WorkerProcess| learners.contains(&worker.node());
+        let unsealed = |worker: &WorkerProcess| worker.machine.view() != active.view.number;
+        world.workers.iter().filter(learns).any(|worker| model.scenario.order == Order::Any || unsealed(worker))
+    })
+}
+
+/// Nothing is under way that the machines wait for: no message, sync, swap or timer but those that run for ever and that which takes
+/// in who has come back, and no worker out of reach.
 pub fn is_quiet(world: &World) -> bool {
     let at_rest = |worker: &WorkerProcess| {
         worker.disk.unsynced.is_empty()
@@ -211,7 +238,7 @@ pub fn is_quiet(world: &World) -> bool {
     };
     world.fault.is_none()
         && world.coordinator.swap.is_none()
-        && world.coordinator.timers.iter().all(|&timer| timer == Timer::Sweep)
+        && !world.coordinator.timers.iter().any(|timer| matches!(timer, Timer::ViewChange | Timer::Retry))
         && world.workers.iter().all(at_rest)
 }
 
@@ -231,8 +258,15 @@ fn logged(_: &ClusterModel, world: &World) -> bool {
             && (machine.cluster(), machine.view()) == (log.cluster, log.view)
             && *machine.records() == log.records
             && *machine.decided() == log.decided
-            && machine.prepared().eq(log.prepared.values())
+            && machine.prepared().len() == log.prepared.len()
+            && machine.prepared().zip(log.prepared.values()).all(|(held, logged)| is_logged_as(held, logged, log))
     })
+}
+
+/// A learner logs what it prepares without versions, and as a member knows them from what it holds.
+fn is_logged_as(held: &Prepared, logged: &Prepared, log: &Snapshot) -> bool {
+    let completed = logged.versions.is_empty() && log.standing == Some(Standing::Member);
+    held == logged || completed && *held == Prepared { versions: held.versions.clone(), ..logged.clone() }
 }
 
 fn sound(_: &ClusterModel, world: &World) -> bool {

@@ -128,9 +128,10 @@ pub fn digests() -> Scenario {
     }
 }
 
-/// One transaction on two workers without logs, one of which dies; an empty one starts in its place and is not taken.
+/// One transaction on two workers without logs, one of which dies; an empty one starts in its place and is taken as a learner.
 pub fn strangers() -> Scenario {
     Scenario {
+        views: 2,
         bounds: Bounds { replacements: 1, coordinator_restarts: 1, view_changes: 1, ..Bounds::default() },
         sights: vec![Sight::Commits, Sight::DoubtCommits, Sight::DoubtAborts, Sight::Rests],
         ..Scenario::new("strangers", 2, one_write())

@@ -1,11 +1,12 @@
 //! What the replicas did, as the simulator sees it from outside: every transaction that was applied or aborted anywhere, the
 //! writes to each key in their order, every view that became active. Promises are checked against it; the machines never
-//! see it. Two replicas that contradict each other are a violation the moment the second one speaks.
+//! see it. Two replicas that contradict each other are a violation the moment the second one speaks. A learner begins with
+//! nothing, so its writes and what is copied to it find their places among those of the others by the transaction's name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use skein_protocol::id::{NodeId, TxnId, Version};
-use skein_protocol::membership::view::{ActiveView, ViewRecord};
+use skein_protocol::id::{NodeId, TxnId, Version, ViewNumber};
+use skein_protocol::membership::view::{ActiveView, Standing, ViewRecord};
 use skein_protocol::message::Outcome;
 use skein_protocol::operation::Key;
 use skein_protocol::record::{Prepared, Record, Stored, Write};
@@ -15,12 +16,25 @@ use super::checks::Violation;
 /// The call that a transaction is an attempt of.
 pub(crate) type CallId = u32;
 
-/// How many writes of each key a replica has applied.
-pub(crate) type Progress = Counts;
-
-/// A count for each key.
+/// How far a replica has come.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Counts(BTreeMap<Key, usize>);
+pub(crate) struct Progress {
+    /// The last write of each key that it holds.
+    last: BTreeMap<Key, TxnId>,
+    begun: Begun,
+}
+
+/// How a replica began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Begun {
+    /// With the cluster: it holds all writes of every key.
+    #[default]
+    AtFirst,
+    /// As a learner, which it still is: any write may be missing.
+    Learns,
+    /// As a learner: what it did not get was gone when it was copied.
+    Learned,
+}
 
 /// One write in the order of a key's writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,29 +66,30 @@ pub(crate) struct Ledger {
     pub(crate) chains: BTreeMap<Key, Vec<Applied>>,
     /// All views that became active, in order.
     pub(crate) views: Vec<ActiveView>,
+    /// Learners that have said that they hold all records, with the view in which they do.
+    pub(crate) learned: BTreeSet<(NodeId, ViewNumber)>,
 }
 
-impl Counts {
+impl Progress {
     /// Takes a record of the log in.
     pub(crate) fn fold(&mut self, record: &Record) {
-        if let Record::Committed { writes, .. } = record {
-            for write in writes {
-                self.next(&write.key);
+        match record {
+            Record::Sealed { standing: Standing::Learner, .. } => {
+                *self = Progress { begun: Begun::Learns, ..Progress::default() };
             }
+            Record::Sealed { standing: Standing::Member, .. } if self.begun == Begun::Learns => self.begun = Begun::Learned,
+            Record::Copied { records } => {
+                records.iter().for_each(|(key, stored)| self.holds(key, stored.written_by));
+            }
+            Record::Committed { txn, writes, .. } => writes.iter().for_each(|write| self.holds(&write.key, *txn)),
+            _ => {}
         }
     }
 
-    /// Counts one more, and says how many there were before.
-    fn next(&mut self, key: &Key) -> usize {
-        match self.0.get_mut(key) {
-            Some(count) => {
-                *count += 1;
-                *count - 1
-            }
-            None => {
-                self.0.insert(key.clone(), 1);
-                0
-            }
+    fn holds(&mut self, key: &Key, txn: TxnId) {
+        match self.last.get_mut(key) {
+            Some(last) => *last = txn,
+            None => drop(self.last.insert(key.clone(), txn)),
         }
     }
 }
@@ -88,21 +103,21 @@ impl Ledger {
     /// A replica has handed this record to its log.
     pub(crate) fn recorded(&mut self, record: &Record, progress: &mut Progress) -> Result<(), Violation> {
         match record {
-            Record::Prepared(prepared) => self.prepared(prepared),
+            Record::Prepared(prepared) => self.prepared(prepared)?,
             Record::Committed { txn, writes, .. } => {
                 self.committed(*txn, writes)?;
-                writes.iter().try_for_each(|write| self.applied(*txn, write, progress.next(&write.key)))
+                writes.iter().try_for_each(|write| self.applied(*txn, write, progress))?;
             }
             Record::Aborted { txn, .. } => {
                 self.ended.entry(*txn).or_insert(Ended { outcome: Outcome::Aborted, writes: Vec::new() });
-                Ok(())
             }
-            Record::Bound { .. }
-            | Record::Sealed { .. }
-            | Record::Copied { .. }
-            | Record::Forgot { .. }
-            | Record::ForgotViews { .. } => Ok(()),
+            Record::Copied { records } => {
+                records.iter().try_for_each(|(key, stored)| self.copied(key, stored, progress))?;
+            }
+            Record::Bound { .. } | Record::Sealed { .. } | Record::Forgot { .. } | Record::ForgotViews { .. } => {}
         }
+        progress.fold(record);
+        Ok(())
     }
 
     /// Replicas that differ in what they would write may do so as long as it does not come to that: another transaction may
@@ -164,11 +179,23 @@ impl Ledger {
         }
     }
 
-    fn applied(&mut self, txn: TxnId, write: &Write, place: usize) -> Result<(), Violation> {
+    fn applied(&mut self, txn: TxnId, write: &Write, progress: &Progress) -> Result<(), Violation> {
         if !self.chains.contains_key(&write.key) {
             self.chains.insert(write.key.clone(), Vec::new());
         }
         let chain = self.chains.get_mut(&write.key).expect("it was put there");
+        let here = chain.iter().rposition(|known| known.txn == txn);
+        let held = progress.last.get(&write.key).and_then(|last| chain.iter().rposition(|known| known.txn == *last));
+        let place = match (held, progress.begun) {
+            (Some(held), _) => held + 1,
+            (None, Begun::AtFirst) => 0,
+            (None, Begun::Learns | Begun::Learned) => here.unwrap_or(chain.len()),
+        };
+        let missed = place.checked_sub(1).filter(|_| held.is_none()).and_then(|before| chain[before].stored.as_ref());
+        if let Some(missed) = missed.filter(|_| progress.begun == Begun::Learned) {
+            let detail = format!("{txn} finds no {:?} at a replica that was to hold all: {missed:?} is missing", write.key);
+            return Err(Violation::new("convergence", detail));
+        }
         match chain.get(place) {
             Some(known) if known.txn == txn => Ok(()),
             None if place == chain.len() => {
@@ -183,6 +210,27 @@ impl Ledger {
         }
     }
 
+    /// A learner has taken in a record of another replica: as it once was, and not older than what the learner holds.
+    fn copied(&self, key: &Key, stored: &Stored, progress: &Progress) -> Result<(), Violation> {
+        let chain = self.chains.get(key).map(Vec::as_slice).unwrap_or_default();
+        let place = |txn: TxnId| chain.iter().rposition(|known| known.txn == txn);
+        let known = place(stored.written_by).filter(|place| chain[*place].stored.as_ref() == Some(stored));
+        let held = progress.last.get(key).and_then(|last| place(*last));
+        match known {
+            None => Err(Violation::new("convergence", format!("{stored:?} of {key:?} is copied and was never written"))),
+            Some(place) if held.is_some_and(|held| held > place) => {
+                let last = held.map(|held| chain[held].txn);
+                Err(Violation::new("convergence", format!("{stored:?} of {key:?} is copied over what {last:?} wrote")))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// A learner has said that it holds all records.
+    pub(crate) fn learned(&mut self, learner: NodeId, copy: ViewNumber) {
+        self.learned.insert((learner, copy));
+    }
+
     /// The control store holds this now.
     pub(crate) fn swapped(&mut self, record: &ViewRecord) -> Result<bool, Violation> {
         let Some(active) = &record.active else { return Ok(false) };
@@ -192,7 +240,11 @@ impl Ledger {
         }
         if let Some(last) = last {
             let (old, new) = (last.view.members(), active.view.members());
-            if active.view.number < last.view.number || !new.iter().all(|node| old.contains(node)) {
+            let holds_all = |node: &NodeId| {
+                let learned = last.view.learners().contains(node) && self.learned.contains(&(*node, last.view.number));
+                old.contains(node) || learned
+            };
+            if active.view.number < last.view.number || !new.iter().all(holds_all) {
                 let detail = format!("{new:?} of view {} follows {old:?} of view {}", active.view.number, last.view.number);
                 return Err(Violation::new("views", detail));
             }
@@ -211,7 +263,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skein_protocol::id::{Incarnation, NodeId, ViewNumber};
+    use skein_protocol::id::{ClusterId, Incarnation};
     use skein_protocol::membership::roster::Changes;
     use skein_protocol::membership::view::{Member, Shard, View};
     use skein_protocol::operation::TableId;
@@ -225,21 +277,19 @@ mod tests {
         Record::Committed { txn: txn(sequence), view: ViewNumber(1), writes: vec![write] }
     }
 
-    fn record(number: u64, nodes: &[u128]) -> ViewRecord {
+    fn record(number: u64, members: &[u128], learners: &[u128]) -> ViewRecord {
         let member = |node: &u128| Member { node: NodeId(*node), address: String::new(), logged: true };
-        let view = View {
-            number: ViewNumber(number),
-            shards: vec![Shard { members: nodes.iter().map(member).collect(), learners: vec![] }],
-        };
+        let (members, learners) = (members.iter().map(member).collect(), learners.iter().map(member).collect());
+        let view = View { number: ViewNumber(number), shards: vec![Shard { members, learners }] };
         let active = Some(ActiveView { view, outcomes: Vec::new(), ended: Vec::new() });
-        let cluster = skein_protocol::id::ClusterId(1);
-        ViewRecord { cluster, writer: Incarnation(1), active, pending: None, roster: Changes::default(), emptied: None }
+        let roster = Changes::default();
+        ViewRecord { cluster: ClusterId(1), writer: Incarnation(1), active, pending: None, roster, emptied: None }
     }
 
     #[test]
     fn an_outcome_that_two_members_see_differently_is_found() {
         let mut ledger = Ledger::default();
-        assert_eq!(ledger.swapped(&record(1, &[1, 2])), Ok(true));
+        assert_eq!(ledger.swapped(&record(1, &[1, 2], &[])), Ok(true));
         assert_eq!(ledger.aborted(NodeId(3), txn(1)), Ok(()), "it was left out");
         assert_eq!(ledger.recorded(&committed(1), &mut Progress::default()), Ok(()));
         assert_eq!(ledger.aborted(NodeId(2), txn(1)).unwrap_err().property, "atomicity");
@@ -257,8 +307,54 @@ mod tests {
     #[test]
     fn a_view_of_strangers_is_found() {
         let mut ledger = Ledger::default();
-        assert_eq!(ledger.swapped(&record(1, &[1])), Ok(true));
-        assert_eq!(ledger.swapped(&record(1, &[1])), Ok(false));
-        assert_eq!(ledger.swapped(&record(2, &[2])).unwrap_err().property, "views");
+        assert_eq!(ledger.swapped(&record(1, &[1], &[])), Ok(true));
+        assert_eq!(ledger.swapped(&record(1, &[1], &[])), Ok(false));
+        assert_eq!(ledger.swapped(&record(2, &[2], &[])).unwrap_err().property, "views");
+    }
+    #[test]
+    fn a_learner_that_is_made_a_member_too_early_is_found() {
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.swapped(&record(1, &[1], &[2])), Ok(true));
+        ledger.learned(NodeId(2), ViewNumber(1));
+        assert_eq!(ledger.clone().swapped(&record(2, &[1, 2], &[])), Ok(true));
+        assert_eq!(ledger.swapped(&record(2, &[1], &[2])), Ok(true));
+        assert_eq!(ledger.swapped(&record(3, &[1, 2], &[])).unwrap_err().property, "views", "it has begun anew");
+    }
+
+    fn put(sequence: u64, version: u64) -> (Record, Record) {
+        let key = Key::new(TableId(1), "a");
+        let stored = Stored::new(&key, Version(version), txn(sequence), "v".into());
+        let write = Write { key: key.clone(), stored: Some(stored.clone()) };
+        let committed = Record::Committed { txn: txn(sequence), view: ViewNumber(1), writes: vec![write] };
+        (committed, Record::Copied { records: vec![(key, stored)] })
+    }
+
+    /// A ledger that knows of two writes of one key, and a learner that has begun.
+    fn learning() -> (Ledger, Progress) {
+        let (mut ledger, mut member, mut learner) = (Ledger::default(), Progress::default(), Progress::default());
+        for record in [put(1, 1).0, put(2, 2).0] {
+            assert_eq!(ledger.recorded(&record, &mut member), Ok(()));
+        }
+        learner.fold(&Record::Sealed { view: ViewNumber(2), standing: Standing::Learner });
+        (ledger, learner)
+    }
+
+    #[test]
+    fn a_copy_of_what_was_never_so_or_of_something_older_is_found() {
+        let (mut ledger, mut learner) = learning();
+        assert_eq!(ledger.recorded(&put(1, 7).1, &mut learner).unwrap_err().property, "convergence");
+        assert_eq!(ledger.recorded(&put(1, 1).1, &mut learner), Ok(()));
+        assert_eq!(ledger.recorded(&put(2, 2).0, &mut learner), Ok(()));
+        assert_eq!(ledger.recorded(&committed(3), &mut learner), Ok(()));
+        assert_eq!(ledger.recorded(&put(2, 2).1, &mut learner).unwrap_err().property, "convergence", "it has deleted it");
+    }
+
+    #[test]
+    fn a_learner_may_lack_a_record_and_a_member_may_not() {
+        let (ledger, learner) = learning();
+        assert_eq!(ledger.clone().recorded(&put(3, 3).0, &mut learner.clone()), Ok(()));
+        let mut promoted = learner;
+        promoted.fold(&Record::Sealed { view: ViewNumber(3), standing: Standing::Member });
+        assert_eq!(ledger.clone().recorded(&put(3, 3).0, &mut promoted).unwrap_err().property, "convergence");
     }
 }

@@ -28,6 +28,9 @@ const DANGER_MAX: Time = 60 * SECOND;
 /// After the end of all faults the cluster serves again within this.
 const HEALING_MAX: Time = 60 * SECOND;
 
+/// A worker whose disk hangs for good is let be for so long.
+const HUNG_FOR: Time = 20 * SECOND;
+
 /// For so long the view must have stayed the same before it counts as calm: longer than a dead connection goes unnoticed and a
 /// doubt lasts, together.
 const STEADY: Time = 9 * SECOND;
@@ -137,7 +140,10 @@ impl World {
             self.until(self.now + 500 * MS, |_| false);
             let decided = |reply: &Option<Reply>| matches!(reply, Some(Reply::Committed { .. } | Reply::Aborted { .. }));
             served |= self.oracle.calls[first..].iter().any(|call| decided(&call.reply));
-            if view.0 != self.view_number() || !self.is_steady() {
+            if served && self.now >= healed + HUNG_FOR {
+                self.stop_the_hung();
+            }
+            if view.0 != self.view_number() || !self.is_steady() || !self.all_are_back() {
                 view = (self.view_number(), self.now);
             }
             if served && view.1 + STEADY <= self.now {
@@ -146,6 +152,19 @@ impl World {
         }
         let record = self.control.record.as_ref().map(super::trace::view_record).unwrap_or_default();
         Err(Violation::new("healing", format!("{} s after the last fault: served {served}, {record}", HEALING_MAX / SECOND)))
+    }
+
+    /// An operator stops a worker whose disk hangs for good: it is taken in and given up again and again.
+    fn stop_the_hung(&mut self) {
+        let members = self.members();
+        let hung: Vec<Slot> = self.hung_for_good.iter().copied().filter(|slot| !members.contains(slot)).collect();
+        hung.into_iter().for_each(|slot| self.crash(slot));
+    }
+
+    /// Whether every worker is a member again, or stopped for good.
+    fn all_are_back(&self) -> bool {
+        let members = self.members();
+        self.workers().all(|slot| members.contains(&slot) || self.hung_for_good.contains(&slot) && !self.nodes[slot].is_up())
     }
 
     fn calm(&mut self) -> Result<(), Violation> {
@@ -205,7 +224,8 @@ impl World {
 
     /// The control store is empty, the workers are not: a coordinator must not make a new cluster of them.
     fn epilogue(&mut self) -> Result<(), Violation> {
-        if !self.plan.lose_control {
+        // With a worker gone for good it would wait for that one, and never get to see what the others belong to.
+        if !self.plan.lose_control || !self.hung_for_good.is_empty() {
             return Ok(());
         }
         let leader = self.leader();
@@ -240,7 +260,7 @@ impl World {
         let standing = |slot: Slot| {
             let worker = self.nodes[slot].worker()?;
             let ours = worker.cluster().is_none_or(|cluster| cluster == CLUSTER);
-            Some(Standing { node: worker.node(), view: worker.view(), active: worker.is_active(), ours })
+            Some(Standing { node: worker.node(), view: worker.view(), active: worker.is_active(), what: worker.standing(), ours })
         };
         self.workers().filter_map(standing).collect()
     }

@@ -150,8 +150,8 @@ impl World {
             Output::Swap { expected, record } => self.swap(slot, expected, record),
             Output::Disconnect { node } => {
                 if let Some(connection) = self.nodes[slot].peers.get(&node).copied() {
-                    self.queue.push(self.now, Event::Arrive(connection, 0, Pending::Closed(connection)));
-                    self.closed_by(connection, 0);
+                    let end = usize::from(self.network.connections[connection].ends[0].slot != slot);
+                    self.queue.push(self.now, Event::Arrive(connection, end, Pending::Closed(connection)));
                 }
             }
             Output::Roster { .. } => {}
@@ -170,6 +170,7 @@ impl World {
                     self.ledger.sent(prepare.txn, u32::try_from(trace.trace).expect("a call's number"));
                 }
             }
+            Message::Stored { copy, last: true } => self.ledger.learned(self.nodes[slot].id, *copy),
             Message::ForgetViews { before } if slot == self.leader() => {
                 let current = self.ledger.views.last().is_some_and(|active| active.view.number == *before);
                 if let Some(guest) = self.guest().filter(|_| current) {

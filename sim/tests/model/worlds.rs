@@ -37,7 +37,7 @@ fn leaders_that_die_within_a_view_change() {
 
 #[test]
 fn workers_that_restart_without_what_was_not_synced() {
-    assert_eq!(hold(worlds::restarts()), 46_820);
+    assert_eq!(hold(worlds::restarts()), 48_884);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn digests_while_transactions_run() {
 
 #[test]
 fn an_empty_worker_in_the_place_of_one_that_died() {
-    assert_eq!(hold(worlds::strangers()), 20_294);
+    assert_eq!(hold(worlds::strangers()), 11_554);
 }
 
 #[test]

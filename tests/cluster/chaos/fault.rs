@@ -3,12 +3,14 @@
 
 use std::fmt::{Display, Formatter};
 use std::os::unix::process::ExitStatusExt;
+use std::process::Child;
 use std::time::Duration;
 
 use skein_sim::simulation::random::Random;
 
 use crate::harness::cluster::Cluster;
 use crate::harness::proxy::{Injected, Weather};
+use crate::harness::strace;
 
 /// The number of the signal of `kill -9`.
 const SIGKILL: i32 = 9;
@@ -18,6 +20,10 @@ const SIGKILL: i32 = 9;
 pub enum Kind {
     /// A worker is killed and started again with its log.
     Kill,
+    /// A worker is killed and started again without anything, as a machine that replaces it.
+    Replace,
+    /// A worker can't sync its log any more, stops for it, and is started again when it can.
+    Disk,
     /// A worker is stopped where it is, and goes on.
     Pause,
     /// A worker's connections are reset.
@@ -45,12 +51,16 @@ pub struct Fault {
     before: Injected,
     /// Whether it has shown that it happened.
     happened: bool,
+    /// Who makes system calls fail.
+    failing: Option<Child>,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Kill,
+        Kind::Replace,
+        Kind::Disk,
         Kind::Pause,
         Kind::Cut,
         Kind::Partition,
@@ -70,7 +80,7 @@ impl Kind {
     /// How long it lasts: some are over before anybody is left out, some last beyond every timeout.
     pub fn duration(self, random: &mut Random) -> Duration {
         let (least, most) = match self {
-            Kind::Kill => (100, 3_000),
+            Kind::Kill | Kind::Replace | Kind::Disk => (100, 3_000),
             Kind::Pause | Kind::Partition | Kind::Deaf | Kind::Mute | Kind::HalfOpen => (300, 5_000),
             Kind::Slow => (1_000, 4_000),
             Kind::Cut | Kind::Coordinator | Kind::Everything => (0, 0),
@@ -82,10 +92,14 @@ impl Kind {
 impl Fault {
     /// Does it to a worker.
     pub fn begin(kind: Kind, worker: usize, cluster: &mut Cluster, random: &mut Random) -> Self {
-        let mut fault = Fault { kind, worker, before: cluster.proxy(worker).injected(), happened: false };
+        let mut fault = Fault { kind, worker, before: cluster.proxy(worker).injected(), happened: false, failing: None };
         let weather = |weather: Weather| cluster.proxy(worker).set(weather);
         match kind {
-            Kind::Kill => fault.happened = cluster.kill_worker(worker).signal() == Some(SIGKILL),
+            Kind::Kill | Kind::Replace => fault.happened = cluster.kill_worker(worker).signal() == Some(SIGKILL),
+            Kind::Disk => {
+                strace::announce(cluster.worker(worker));
+                fault.failing = Some(strace::fail(cluster.worker(worker).id(), "fdatasync,fsync", "EIO"));
+            }
             Kind::Pause => cluster.worker(worker).pause(),
             Kind::Cut => cluster.proxy(worker).cut(),
             Kind::Partition => weather(Weather::partition()),
@@ -103,9 +117,28 @@ impl Fault {
         self.look(cluster);
         match self.kind {
             Kind::Kill => cluster.start_worker(self.worker),
+            Kind::Replace => {
+                std::fs::remove_dir_all(cluster.worker_directory(self.worker)).expect("a killed worker leaves its log");
+                cluster.start_worker(self.worker);
+            }
+            Kind::Disk => {
+                // One that had nothing to sync has not noticed.
+                cluster.kill_worker(self.worker);
+                cluster.start_worker(self.worker);
+            }
             Kind::Pause => cluster.worker(self.worker).resume(),
             Kind::Cut => {}
             _ => cluster.proxy(self.worker).heal(),
+        }
+        self.happened
+    }
+
+    /// Everything is about to be killed, this fault's worker too; says whether it did anything.
+    pub fn overtaken(mut self, cluster: &mut Cluster) -> bool {
+        self.look(cluster);
+        cluster.proxy(self.worker).heal();
+        if self.kind == Kind::Replace {
+            std::fs::remove_dir_all(cluster.worker_directory(self.worker)).expect("a killed worker leaves its log");
         }
         self.happened
     }
@@ -115,7 +148,8 @@ impl Fault {
         let now = cluster.proxy(self.worker).injected();
         let more = |count: fn(&Injected) -> u64| count(&now) > count(&self.before);
         self.happened |= match self.kind {
-            Kind::Kill => false,
+            Kind::Kill | Kind::Replace => false,
+            Kind::Disk => cluster.worker(self.worker).ended().is_some_and(|status| status.code() == Some(1)),
             Kind::Pause => cluster.worker(self.worker).is_paused(),
             Kind::Cut => more(|injected| injected.connections_cut),
             Kind::Partition | Kind::Deaf | Kind::Mute => more(|injected| injected.bytes_held + injected.connections_stalled),
@@ -127,10 +161,22 @@ impl Fault {
     }
 }
 
+impl Drop for Fault {
+    fn drop(&mut self) {
+        if let Some(failing) = &mut self.failing {
+            // It ends with its process, which may have been killed for another reason meanwhile.
+            failing.kill().ok();
+            failing.wait().ok();
+        }
+    }
+}
+
 impl Display for Kind {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Kind::Kill => "worker killed",
+            Kind::Replace => "worker replaced",
+            Kind::Disk => "failing sync",
             Kind::Pause => "worker paused",
             Kind::Cut => "connections cut",
             Kind::Partition => "partition",

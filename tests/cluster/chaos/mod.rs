@@ -101,7 +101,7 @@ async fn chaos() {
     let others: Vec<usize> = (0..WORKERS).filter(|index| *index != last).collect();
     cluster.kill_workers(&others);
     cluster.agreed(1).await;
-    let verdicts = last_judgement(&cluster.url(), &mut history, &told, origin).await;
+    let (verdicts, _) = last_judgement(&cluster.url(), &mut history, &told, origin).await;
 
     let longest = pauses::longest(&history, from, to);
     let beside = |pause: &Pause| down.iter().all(|(since, until)| *until < pause.began || pause.ended() < *since);
@@ -270,10 +270,10 @@ impl Chaos {
         let killed = clients.now();
         if kind == Kind::Everything {
             // Nobody is paused or cut off any more; who was dead is started with the others.
-            for (_, mut fault) in std::mem::take(&mut self.ongoing) {
-                let happened = fault.look(&mut self.cluster);
-                self.cluster.proxy(fault.worker).heal();
-                self.count(fault.kind, happened);
+            for (_, fault) in std::mem::take(&mut self.ongoing) {
+                let kind = fault.kind;
+                let happened = fault.overtaken(&mut self.cluster);
+                self.count(kind, happened);
             }
             self.cluster.kill_all();
             self.sound_since = [Instant::now(); WORKERS];

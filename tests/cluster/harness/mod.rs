@@ -5,4 +5,5 @@ pub mod client;
 pub mod cluster;
 pub mod process;
 pub mod proxy;
+pub mod strace;
 pub mod wait;

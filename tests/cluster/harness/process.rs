@@ -193,6 +193,11 @@ impl Process {
         assert!(sent.expect("kill(1) is there").success(), "{} can't be sent {name}", self.name);
     }
 
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child of ours")
+    }
+
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
         wait_for(&mut self.child, &format!("{} ends", self.name))

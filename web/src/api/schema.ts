@@ -38,6 +38,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/data": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List values
+         * @description In the order of the keys' bytes. Consistency: *arrival* (the default) holds everything that was acknowledged before the
+         *     request came in, each value whole and current; two lists that are read at the same time may see unrelated new values in
+         *     different order. `consistent=strict` reads all of the page as of one instant, and queues with the writers for it. Pages are
+         *     read one by one.
+         */
+        get: operations["listData"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/data/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a value
+         * @description Strictly serializable: what was acknowledged before the request came in is seen. The answer is the value itself, as it was
+         *     sent but for white space around it.
+         */
+        get: operations["getData"];
+        /**
+         * Write a value
+         * @description One transaction across all replicas: 201 and 200 say that every one of them has it. Conditions are judged within it: of
+         *     several clients that replace the same version exactly one wins, the others get 412. Without a condition the last write wins.
+         */
+        put: operations["putData"];
+        post?: never;
+        /**
+         * Delete a value
+         * @description It is gone from every replica when the answer comes.
+         */
+        delete: operations["deleteData"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/login": {
         parameters: {
             query?: never;
@@ -77,6 +130,76 @@ export interface paths {
         get: operations["getSettings"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List tokens
+         * @description All there are, at one instant; those that have expired until they are swept. None of the answer is secret enough to let
+         *     anybody in.
+         */
+        get: operations["listTokens"];
+        put?: never;
+        /**
+         * Make a token
+         * @description The answer is the only place where its secret ever stands. There may be 256 at once. An `Idempotency-Key` is not taken:
+         *     a repeat would need the secret to be stored.
+         */
+        post: operations["createToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a token
+         * @description It is of no use any more, at no coordinator, when the answer comes.
+         */
+        delete: operations["revokeToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/transactions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a transaction
+         * @description Reads and writes several keys of data: all or nothing, and strictly serializable. All reads are of one instant; if something
+         *     is written, that is the instant of the writes too: when a key that was read changes in between, the transaction is tried
+         *     again, and after 32 times given up with 409 (718). If an expectation does not hold, nothing is written, and the answer
+         *     (409, 727) names all that did not hold at one instant. A transaction that only reads writes nothing, has no id and takes no
+         *     notice of an `Idempotency-Key`.
+         */
+        post: operations["runTransaction"];
         delete?: never;
         options?: never;
         head?: never;
@@ -182,11 +305,37 @@ export interface components {
              */
             username: string;
         };
+        /** @description Any JSON. */
+        AnyJson: unknown;
         /**
          * @description How people log in.
          * @enum {string}
          */
         Auth: "password" | "name";
+        /** @description A worker that copies the records of a member, to become one. */
+        ClusterLearner: {
+            /**
+             * @description Where it was last reached.
+             * @example 127.0.0.1:7004
+             */
+            address: string;
+            /** @description Whether it is connected now. */
+            connected: boolean;
+            /** @description The member that gives. */
+            donor?: string | null;
+            /** @description Its identity. */
+            node: string;
+            /**
+             * Format: int64
+             * @description Records copied so far.
+             */
+            records_copied: number;
+            /**
+             * Format: int64
+             * @description Records that the member has.
+             */
+            records_total: number;
+        };
         /** @description A replica. */
         ClusterMember: {
             /**
@@ -229,6 +378,8 @@ export interface components {
              * @description Transactions of this coordinator that are under way.
              */
             in_flight: number;
+            /** @description Workers that copy the records, to become members. */
+            learners: components["schemas"]["ClusterLearner"][];
             /** @description The members of the active view. */
             members: components["schemas"]["ClusterMember"][];
             /**
@@ -276,11 +427,62 @@ export interface components {
              */
             username: string;
         };
+        /** @description A value with its key. */
+        DataEntry: {
+            /** @description Its key. */
+            key: components["schemas"]["DataKey"];
+            /** @description The value, as it was sent. */
+            value: components["schemas"]["AnyJson"];
+            /**
+             * @description Its version: opaque, and another after each write. In quotes it is the ETag.
+             * @example 1763617739250000
+             */
+            version: string;
+        };
+        DataKey: string;
+        /** @description A page of values, in the order of their keys. */
+        DataPage: {
+            /** @description The values. */
+            data: components["schemas"]["DataEntry"][];
+            /** @description The cursor of the next page; null if this is the last. */
+            next: string | null;
+        };
+        /** @description What a transaction read under one key. */
+        DataRead: {
+            /** @description The key. */
+            key: string;
+            /** @description The value; null as well if there is none. */
+            value: components["schemas"]["AnyJson"];
+            /** @description Its version; null if there is no value. */
+            version: string | null;
+        };
+        /** @description What a write of one key did. */
+        DataWritten: {
+            /** @description The key. */
+            key: components["schemas"]["DataKey"];
+            /**
+             * @description The version that was written: opaque, and another after each write. In quotes it is the ETag.
+             * @example 1763617739250000
+             */
+            version: string;
+        };
+        /** @description What a transaction wrote under one key. */
+        DataWrote: {
+            /** @description The key. */
+            key: string;
+            /** @description The version that was written; null if it was deleted. */
+            version: string | null;
+        };
         /**
          * @description What an acknowledged write is worth, from the members' live settings: the weakest of them counts.
          * @enum {string}
          */
         Durability: "memory" | "logged" | "logged and synced";
+        /** @description What a write of a transaction expects. */
+        Expectation: "absent" | "present" | {
+            /** @description There is one, of this version. */
+            version: string;
+        };
         /** @description A field that is wrong. */
         FieldProblem: {
             /**
@@ -363,7 +565,7 @@ export interface components {
          *     | 703 | 404 | The transaction was never heard of, or is no longer known. |
          *     | 704 | 404 | There is nothing at this path. |
          *     | 705 | 405 | The path does not take this method; `Allow` lists those that it takes. |
-         *     | 706 | 412 | The tweet has another version than the one named in If-Match. |
+         *     | 706 | 412 | What is there has another version than If-Match or If-None-Match demands. |
          *     | 707 | 415 | The body is of another media type, charset or encoding than plain application/json. |
          *     | 708 | 400 | The body is not the JSON document that was expected. |
          *     | 709 | 400 | A parameter or header is malformed. |
@@ -383,10 +585,19 @@ export interface components {
          *     | 723 | 414 | The path or query is longer than allowed. |
          *     | 724 | 502 | This coordinator stopped before it had an answer; what was asked for may have happened. |
          *     | 725 | 421 | The Host header names another server than this one. |
+         *     | 726 | 404 | There is no value under this key. |
+         *     | 727 | 409 | What the transaction expects does not hold; nothing was written. |
+         *     | 728 | 413 | A value, or all of one transaction, is longer than allowed. |
+         *     | 729 | 422 | What the transaction read is too long to be remembered under its Idempotency-Key. |
+         *     | 730 | 403 | The token may read data and not write it. |
+         *     | 731 | 401 | The bearer token is missing, was never given out, was revoked or has expired. |
+         *     | 732 | 404 | There is no such token. |
+         *     | 733 | 409 | There are as many tokens as may be. |
+         *     | 734 | 401 | The request does not prove that it is an operator's. |
          *     | 799 | 500 | Something is wrong with this server. |
          * @enum {integer}
          */
-        ProblemCode: 512 | 601 | 602 | 606 | 607 | 700 | 701 | 702 | 703 | 704 | 705 | 706 | 707 | 708 | 709 | 710 | 711 | 712 | 713 | 714 | 715 | 716 | 717 | 718 | 719 | 720 | 721 | 722 | 723 | 724 | 725 | 799;
+        ProblemCode: 512 | 601 | 602 | 606 | 607 | 700 | 701 | 702 | 703 | 704 | 705 | 706 | 707 | 708 | 709 | 710 | 711 | 712 | 713 | 714 | 715 | 716 | 717 | 718 | 719 | 720 | 721 | 722 | 723 | 724 | 725 | 726 | 727 | 728 | 729 | 730 | 731 | 732 | 733 | 734 | 799;
         /** @description A problem document (RFC 9457). */
         ProblemDocument: {
             /** @description The kind of problem as a number that never changes. */
@@ -395,6 +606,8 @@ export interface components {
             detail: string;
             /** @description The fields that are wrong; each names its bound. */
             errors?: components["schemas"]["FieldProblem"][];
+            /** @description With code 727 alone: the expectations that did not hold, all of them at one instant. */
+            expectations?: components["schemas"]["UnmetExpectation"][];
             /**
              * Format: int32
              * @description The HTTP status.
@@ -422,6 +635,64 @@ export interface components {
             /** @description Skein's version. */
             version: string;
         };
+        /**
+         * @description What a token is good for.
+         * @enum {string}
+         */
+        Scope: "read" | "write";
+        /** @description A token, without its secret. */
+        TokenDescription: {
+            /**
+             * Format: date-time
+             * @description When it was made (RFC 3339).
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it ends by itself (RFC 3339); null if it does not.
+             */
+            expires_at: string | null;
+            /**
+             * @description Its name for operators: 16 hexadecimal digits.
+             * @example 9f86d081884c7d65
+             */
+            id: string;
+            /**
+             * @description What it is called.
+             * @example billing
+             */
+            name: string;
+            /** @description What it is good for. */
+            scope: components["schemas"]["Scope"];
+        };
+        /** @description A token that is to be made. */
+        TokenForm: {
+            /**
+             * Format: int32
+             * @description Days after which it ends; without it, it ends when it is revoked.
+             */
+            days?: number | null;
+            /**
+             * @description What it is called: 1 to 64 characters, none of them a control character.
+             * @example billing
+             */
+            name: string;
+            /** @description What it is good for; to write includes to read. */
+            scope: components["schemas"]["Scope"];
+        };
+        /** @description All tokens. */
+        TokenList: {
+            /** @description The tokens, the oldest first. */
+            tokens: components["schemas"]["TokenDescription"][];
+        };
+        /** @description A token that was made. */
+        TokenMade: components["schemas"]["TokenDescription"] & {
+            /**
+             * @description The token, told here and never again.
+             * @example skein_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
+             */
+            token: string;
+        };
         /** @description How a transaction ended. */
         Transaction: {
             /**
@@ -431,6 +702,30 @@ export interface components {
             id: string;
             /** @description How it ended. */
             outcome: components["schemas"]["TransactionOutcome"];
+        };
+        /** @description What a transaction did. */
+        TransactionDone: {
+            /** @description What was read, in the order asked for, all at the instant of the transaction. */
+            reads: components["schemas"]["DataRead"][];
+            /**
+             * @description Its id; null if it only read.
+             * @example 3-1042
+             */
+            transaction: string | null;
+            /** @description What was written, in the order asked for. */
+            writes: components["schemas"]["DataWrote"][];
+        };
+        /** @description What a transaction reads and writes: at least one key. */
+        TransactionForm: {
+            /**
+             * @description The keys to be read, each once.
+             * @example [
+             *       "accounts/1"
+             *     ]
+             */
+            reads?: string[];
+            /** @description The writes, of each key at most one. */
+            writes?: components["schemas"]["WriteForm"][];
         };
         /**
          * @description How a transaction ended.
@@ -484,6 +779,30 @@ export interface components {
              * @example Hello
              */
             text: string;
+        };
+        /** @description An expectation of a transaction that did not hold. */
+        UnmetExpectation: {
+            /** @description What was expected. */
+            expected: components["schemas"]["Expectation"];
+            /** @description The version that was found; null if there was no value. */
+            found: string | null;
+            /** @description Which of `writes`, counted from 0. */
+            index: number;
+            /** @description Its key. */
+            key: components["schemas"]["DataKey"];
+        };
+        /** @description One write of a transaction: a value, or `"delete": true`. */
+        WriteForm: {
+            /** @description Takes the value away; that there is none is no error. */
+            delete?: boolean;
+            expect?: components["schemas"]["Expectation"] | null;
+            /**
+             * @description Of what.
+             * @example accounts/1
+             */
+            key: string;
+            /** @description The new value: any JSON, null as well. */
+            value?: components["schemas"]["AnyJson"];
         };
     };
     responses: never;
@@ -620,6 +939,387 @@ export interface operations {
             };
         };
     };
+    listData: {
+        parameters: {
+            query?: {
+                /** @description Only keys that begin so; all if it is empty or missing. */
+                prefix?: string;
+                /** @description How many values to give at the most. */
+                limit?: number;
+                /** @description Where to go on: `next` of the page before, with the same prefix. Opaque. */
+                cursor?: string;
+                /** @description `strict` reads all as of one instant; the default reads each value as of the request's arrival. */
+                consistent?: components["schemas"]["ConsistencyParameter"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of values */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataPage"];
+                };
+            };
+            /** @description 709: `prefix`, `limit`, `cursor` or `consistent` is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 700 or 731: nobody is logged in, and there is no token; or the token is of no use */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getData: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETags in quotes or `*`: if the value has none of them, the answer is 412 */
+                "If-Match"?: string;
+                /** @description ETags in quotes or `*`: if the value has one of them still, the answer is 304 */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description 1 to 512 bytes of UTF-8, percent-encoded; slashes may stand as they are
+                 * @example users/1
+                 */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The value */
+            200: {
+                headers: {
+                    /** @description Its version in quotes */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyJson"];
+                };
+            };
+            /** @description The value still has a version named in If-None-Match */
+            304: {
+                headers: {
+                    /** @description Its version in quotes */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 606 or 709: the key or a header is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 700 or 731: nobody is logged in, and there is no token; or the token is of no use */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 726: there is no value under this key */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 706: the value has another version than If-Match names */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    putData: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETags in quotes: only if the value has one of them. `*`: only if there is a value */
+                "If-Match"?: string;
+                /** @description `*`: only if there is no value. ETags in quotes: only if the value has none of them */
+                "If-None-Match"?: string;
+                /** @description 1 to 255 visible ASCII characters: a repeat with the same key, body and conditions gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description 1 to 512 bytes of UTF-8, percent-encoded; slashes may stand as they are
+                 * @example users/1
+                 */
+                key: string;
+            };
+            cookie?: never;
+        };
+        /** @description Any JSON, at most 65536 bytes, nested at most 127 deep */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnyJson"];
+            };
+        };
+        responses: {
+            /** @description Replaced */
+            200: {
+                headers: {
+                    /** @description The new version in quotes */
+                    ETag?: string;
+                    /** @description The transaction that wrote it */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataWritten"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description The version in quotes */
+                    ETag?: string;
+                    /** @description The transaction that wrote it */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataWritten"];
+                };
+            };
+            /** @description 606, 708 or 709: key, body or a header */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 700 or 731: nobody is logged in, and there is no token; or the token is of no use */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 730: the token may only read */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 706: the value is not as If-Match or If-None-Match demands */
+            412: {
+                headers: {
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 710: the value is longer than 65536 bytes */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 713: the Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    deleteData: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETags in quotes: only if the value has one of them. `*`: only if there is a value */
+                "If-Match"?: string;
+                /** @description ETags in quotes: only if the value has none of them */
+                "If-None-Match"?: string;
+                /** @description 1 to 255 visible ASCII characters: a repeat with the same key and conditions gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description 1 to 512 bytes of UTF-8, percent-encoded; slashes may stand as they are
+                 * @example users/1
+                 */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    /** @description The transaction that deleted it */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 606 or 709: key or a header */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 700 or 731: nobody is logged in, and there is no token; or the token is of no use */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 730: the token may only read */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 726: there is no value under this key */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 706: the value is not as If-Match or If-None-Match demands */
+            412: {
+                headers: {
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 713: the Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     getLogin: {
         parameters: {
             query?: never;
@@ -641,7 +1341,7 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
-                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
                     "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
@@ -700,7 +1400,7 @@ export interface operations {
             /** @description 601 or 602: no such user, or another password */
             401: {
                 headers: {
-                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
                     "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
@@ -800,6 +1500,283 @@ export interface operations {
             };
         };
     };
+    listTokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tokens */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
+            };
+            /** @description 734: not an operator's request */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    createToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenForm"];
+            };
+        };
+        responses: {
+            /** @description The token, with its secret */
+            201: {
+                headers: {
+                    /** @description The path of the token */
+                    Location?: string;
+                    /** @description The transaction that made it */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenMade"];
+                };
+            };
+            /** @description 606 or 708: a field or the body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 734: not an operator's request */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 733: there are as many tokens as may be */
+            409: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    revokeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The token's id
+                 * @example 9f86d081884c7d65
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked */
+            204: {
+                headers: {
+                    /** @description The transaction that revoked it */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 734: not an operator's request */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 732: there is no such token */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    runTransaction: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 255 visible ASCII characters: a repeat with the same key and body gets the first answer and writes nothing */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TransactionForm"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description The transaction; missing if it only read */
+                    "Skein-Transaction"?: string | null;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransactionDone"];
+                };
+            };
+            /** @description 606, 708 or 709: a field, the body or a header */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 700 or 731: nobody is logged in, and there is no token; or the token is of no use */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 730: it writes, and the token may only read */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 727: expectations did not hold, as `expectations` says; 718: others changed what was read each time */
+            409: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 710 or 728: the body, a value, or all together is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 713: the Idempotency-Key was used for another request; 729: what was read is too long to be remembered under it */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     getTransaction: {
         parameters: {
             query?: never;
@@ -883,7 +1860,7 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
-                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
                     "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
@@ -947,7 +1924,7 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
-                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
                     "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
@@ -1017,7 +1994,7 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
-                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
                     "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
@@ -1093,7 +2070,7 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
-                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
                     "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };
@@ -1192,7 +2169,7 @@ export interface operations {
             /** @description 700: nobody is logged in */
             401: {
                 headers: {
-                    /** @description `Cookie`: asks for the session's cookie, and makes no browser show a dialogue */
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
                     "WWW-Authenticate"?: string;
                     [name: string]: unknown;
                 };

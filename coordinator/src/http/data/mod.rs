@@ -145,24 +145,26 @@ pub async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let who = access.admit(&app, Scope::Read).await?;
-    let reading = async {
-        let PathKey(key) = key?;
-        let condition = precondition::data_condition(&headers)?;
-        let entry = app.data.get(&key, &who.stands).await?;
-        let tag = [(header::ETAG, etag(entry.version))];
-        if !(data::Condition { not_matching: None, ..condition.clone() }).holds(Some(entry.version)) {
-            return Err(data::Error::ConditionFailed { txn: None }.into());
-        }
-        if !condition.holds(Some(entry.version)) {
-            return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
-        }
-        let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        Ok((tag, json, entry.value.to_vec()).into_response())
+    let asked = key.and_then(|PathKey(key)| Ok((key, precondition::data_condition(&headers)?)));
+    let (key, condition) = match asked {
+        Ok(asked) => asked,
+        Err(problem) => return Err(access.excuse(&app, problem).await),
     };
-    match reading.await {
-        Ok(response) => Ok(response),
-        Err(problem) => Err(access.excuse(&app, problem).await),
+    let entry = match app.data.get(&key, &who.stands).await {
+        Ok(entry) => entry,
+        Err(data::Error::Ended) => return Err(access.excuse(&app, data::Error::Ended.into()).await),
+        // Who asked was found to be let in by the very read that found this.
+        Err(error) => return Err(error.into()),
+    };
+    if !(data::Condition { not_matching: None, ..condition.clone() }).holds(Some(entry.version)) {
+        return Err(data::Error::ConditionFailed { txn: None }.into());
     }
+    let tag = [(header::ETAG, etag(entry.version))];
+    if !condition.holds(Some(entry.version)) {
+        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+    }
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok((tag, json, entry.value.to_vec()).into_response())
 }
 
 /// Write a value

@@ -1,7 +1,9 @@
-//! Views are agreed (Oki and Liskov 1988): who takes itself for active in a view is a member of that view, and the view is
-//! one that the control store made active. That each view takes members of the last one only the ledger sees as it happens.
+//! Views are agreed (Oki and Liskov 1988): who takes itself for a member, or a learner, of an active view is one, and the view is
+//! one that the control store made active. That each view takes only members of the last one, and learners of it that hold all
+//! records, the ledger sees as it happens.
 
 use skein_protocol::id::{NodeId, ViewNumber};
+use skein_protocol::membership::view::Standing as What;
 
 use super::Violation;
 use crate::simulation::ledger::Ledger;
@@ -12,6 +14,8 @@ pub(crate) struct Standing {
     pub(crate) node: NodeId,
     pub(crate) view: ViewNumber,
     pub(crate) active: bool,
+    /// What it takes itself for.
+    pub(crate) what: Option<What>,
     /// Whether it belongs to this cluster, if to any.
     pub(crate) ours: bool,
 }
@@ -19,7 +23,12 @@ pub(crate) struct Standing {
 pub(crate) fn check(standings: &[Standing], ledger: &Ledger) -> Result<(), Violation> {
     for standing in standings {
         let active = ledger.views.iter().find(|active| active.view.number == standing.view);
-        let agreed = !standing.active || active.is_some_and(|active| active.view.members().contains(&standing.node));
+        let agreed = !standing.active
+            || active.is_some_and(|active| match standing.what {
+                Some(What::Member) => active.view.members().contains(&standing.node),
+                Some(What::Learner) => active.view.learners().contains(&standing.node),
+                None => false,
+            });
         if !agreed || !standing.ours {
             return Err(Violation::new("views", format!("{standing:?} is in no agreed view")));
         }
@@ -34,14 +43,21 @@ mod tests {
 
     #[test]
     fn a_worker_in_a_view_of_its_own_is_found() {
-        let member = Member { node: NodeId(1), address: String::new(), logged: true };
-        let view = View { number: ViewNumber(3), shards: vec![Shard { members: vec![member], learners: vec![] }] };
+        let member = |node| Member { node: NodeId(node), address: String::new(), logged: true };
+        let view = View { number: ViewNumber(3), shards: vec![Shard { members: vec![member(1)], learners: vec![member(5)] }] };
         let ledger = Ledger { views: vec![ActiveView { view, outcomes: Vec::new(), ended: Vec::new() }], ..Ledger::default() };
-        let sound = Standing { node: NodeId(1), view: ViewNumber(3), active: true, ours: true };
-        assert_eq!(check(&[sound, Standing { view: ViewNumber(4), active: false, ..sound }], &ledger), Ok(()));
-        for wrong in
-            [Standing { view: ViewNumber(4), ..sound }, Standing { node: NodeId(2), ..sound }, Standing { ours: false, ..sound }]
-        {
+        let sound = Standing { node: NodeId(1), view: ViewNumber(3), active: true, what: Some(What::Member), ours: true };
+        let learner = Standing { node: NodeId(5), what: Some(What::Learner), ..sound };
+        assert_eq!(check(&[sound, learner, Standing { view: ViewNumber(4), active: false, ..sound }], &ledger), Ok(()));
+        let wrong = [
+            Standing { view: ViewNumber(4), ..sound },
+            Standing { node: NodeId(2), ..sound },
+            Standing { ours: false, ..sound },
+            Standing { what: Some(What::Learner), ..sound },
+            Standing { what: Some(What::Member), ..learner },
+            Standing { what: None, ..sound },
+        ];
+        for wrong in wrong {
             assert_eq!(check(&[wrong], &ledger).unwrap_err().property, "views");
         }
     }
