@@ -140,7 +140,11 @@ impl Database {
         if existed {
             sync_file(&file).map_err(io)?;
             for blob in fs::read_dir(path.join("blobs")).map_err(io)? {
-                sync_file(&blob.map_err(io)?.path()).map_err(io)?;
+                match sync_file(&blob.map_err(io)?.path()) {
+                    // One that is about to let go of the database has removed it; then nothing refers to it any more.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    synced => synced.map_err(io)?,
+                }
             }
         } else {
             // What is kept is nobody's business but its owner's: records hold hashes of passwords.
