@@ -177,10 +177,10 @@ impl Participant {
         }
     }
 
-    /// Some records behind `after`, for a learner, and whether they are the last; nothing if one of them is not what was once
+    /// Some records behind `after`, `records_max` at the most, for a learner, and whether they are the last; nothing if one of them is not what was once
     /// written.
     #[must_use]
-    pub fn chunk(&self, after: Option<&Key>) -> Option<(Vec<(Key, Stored)>, bool)> {
+    pub fn chunk(&self, after: Option<&Key>, records_max: usize) -> Option<(Vec<(Key, Stored)>, bool)> {
         let mut rest = match after {
             Some(after) => self.store.records().range((Bound::Excluded(after), Bound::Unbounded)),
             None => self.store.records().range::<Key, _>(..),
@@ -192,7 +192,7 @@ impl Participant {
             }
             bytes += key.bytes.len() + stored.value.len();
             records.push((key.clone(), stored.clone()));
-            if records.len() >= limits::CHUNK_RECORDS_MAX || bytes >= limits::CHUNK_BYTES_MAX {
+            if records.len() >= records_max.min(limits::CHUNK_RECORDS_MAX) || bytes >= limits::CHUNK_BYTES_MAX {
                 break;
             }
         }

@@ -40,6 +40,8 @@ pub struct WorkerConfig {
     pub doubt_sweeps: u8,
     /// Milliseconds in which every record is looked at once, whether it still is what was written.
     pub scrub_ms: u64,
+    /// Records of one chunk of a copy, at the most [`limits::CHUNK_RECORDS_MAX`].
+    pub chunk_records_max: usize,
     /// Rules left out, by tests only.
     pub omissions: Omissions,
 }
@@ -67,7 +69,14 @@ pub struct Worker {
 
 impl Default for WorkerConfig {
     fn default() -> Self {
-        WorkerConfig { memory_bytes_max: 1 << 30, sweep_ms: 250, doubt_sweeps: 8, scrub_ms: 30_000, omissions: Omissions::NONE }
+        WorkerConfig {
+            memory_bytes_max: 1 << 30,
+            sweep_ms: 250,
+            doubt_sweeps: 8,
+            scrub_ms: 30_000,
+            chunk_records_max: limits::CHUNK_RECORDS_MAX,
+            omissions: Omissions::NONE,
+        }
     }
 }
 
@@ -467,7 +476,7 @@ impl Worker {
         if copy != self.view || !settled || self.standing != Some(Standing::Member) {
             return;
         }
-        let Some((records, last)) = self.participant.chunk(after) else {
+        let Some((records, last)) = self.participant.chunk(after, self.config.chunk_records_max) else {
             self.found_damage(1, out);
             return;
         };
