@@ -92,9 +92,10 @@ impl Clients {
         until(&format!("{more} more writes are acknowledged"), WRITES_WITHIN, enough).await;
     }
 
-    /// Waits until somebody was told that nobody knows what became of a write.
+    /// Waits until somebody is told that nobody knows what became of a write.
     pub async fn doubt(&self) {
-        let some = async || (self.shared.unknown.load(Ordering::Relaxed) > 0).then_some(());
+        let before = self.shared.unknown.load(Ordering::Relaxed);
+        let some = async || (self.shared.unknown.load(Ordering::Relaxed) > before).then_some(());
         until("a client is told that the outcome is unknown", WRITES_WITHIN, some).await;
     }
 

@@ -115,3 +115,26 @@ async fn everything_at_once_dies_and_comes_back() {
     }
     scene.judge().await;
 }
+
+/// The same, and the coordinator that told them so dies: another run of it can tell as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_knew_outlives_the_coordinator() {
+    let mut scene = Scene::begin(WORKERS, CLIENTS, 8).await;
+    // What was sent came in nowhere; was prepared everywhere and nobody heard of it; or neither.
+    for weather in [Weather::deaf(), Weather::mute(), Weather::partition()] {
+        scene.clients.writes(50).await;
+        for index in 0..WORKERS {
+            scene.cluster.proxy(index).set(weather);
+        }
+        scene.clients.doubt().await;
+        scene.cluster.kill_coordinator();
+        for index in 0..WORKERS {
+            scene.cluster.proxy(index).heal();
+        }
+        scene.cluster.start_all();
+    }
+    let Judged { history, learnt, .. } = scene.judge().await;
+    let named = history.count(|event| matches!(&event.end, End::Unknown(transaction) if transaction.is_some()));
+    assert!(named > 0, "nobody was told of a transaction");
+    assert_eq!(learnt.committed + learnt.aborted, named, "not all is known: {learnt:?}");
+}

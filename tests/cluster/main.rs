@@ -17,6 +17,7 @@ mod hostile;
 mod identity;
 mod memory;
 mod network;
+mod outcomes;
 mod pauses;
 mod scene;
 mod settings;

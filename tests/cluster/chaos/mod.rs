@@ -127,6 +127,7 @@ async fn chaos() {
     let missing: Vec<String> =
         Kind::ALL.iter().filter(|kind| !happened.contains_key(kind)).map(|kind| kind.to_string()).collect();
     assert!(missing.is_empty(), "this never happened, so the run shows nothing: {missing:?}");
+    assert_eq!(learnt.still_unknown + learnt.no_longer_known, 0, "not everybody could learn what became of a write: {learnt:?}");
     assert!(of_workers.took < PAUSE_MAX, "writes stood still for {:?}", of_workers.took);
     assert!(views.len() > 2, "faults that change no view are none: {views:?}");
     assert!(verdicts.searched.records > 0 && verdicts.there > 0, "{verdicts:?}");

@@ -1,0 +1,85 @@
+//! Whoever heard that an outcome is unknown learns it within seconds of the healing, whoever has died meanwhile, and what it
+//! learns is true and stays so. What was acknowledged is never called aborted, whoever is asked.
+
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::json;
+
+use crate::harness::client::Client;
+use crate::harness::cluster::{Cluster, Plan};
+use crate::harness::wait::until;
+
+/// How soon an outcome must be known once all processes run again.
+const KNOWN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Who dies while nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dies {
+    Nobody,
+    Coordinator,
+    Everybody,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_outcome_is_known_within_seconds_of_the_healing_and_stays_so() {
+    let mut cluster = Cluster::start(Plan::logged());
+    let mut client = Client::logged_in(&cluster.url(), "ada").await;
+    let mut ended = Vec::new();
+    let mut acknowledged = Vec::new();
+    for (round, dies) in [Dies::Nobody, Dies::Coordinator, Dies::Everybody].into_iter().enumerate() {
+        acknowledged.push(write(&mut client, &format!("before-{round}"), 201).await);
+        (0..3).for_each(|index| cluster.worker(index).pause());
+        let key = format!("unknown-{round}");
+        let txn = write(&mut client, &key, 503).await;
+        match dies {
+            Dies::Nobody => {}
+            Dies::Coordinator => cluster.kill_coordinator(),
+            Dies::Everybody => cluster.kill_all(),
+        }
+        cluster.workers.iter().flatten().for_each(|worker| worker.resume());
+        cluster.start_all();
+        let (outcome, _) =
+            until(&format!("{txn} is known, {dies:?} died"), KNOWN_WITHIN, async || known(&mut client, &txn).await).await;
+        let found = client.get(&format!("/api/data/{key}")).await.status;
+        assert_eq!((outcome == "committed", outcome == "aborted"), (found == 200, found == 404), "{dies:?}: {outcome} {found}");
+        ended.push((txn, outcome));
+        never_aborted(&mut client, &acknowledged).await;
+    }
+    for _ in 0..2 {
+        cluster.kill_coordinator();
+        cluster.start_all();
+        for (txn, outcome) in &ended {
+            let (again, _) = until(&format!("{txn} is known again"), KNOWN_WITHIN, async || known(&mut client, txn).await).await;
+            assert_eq!(again, *outcome, "{txn}");
+        }
+        never_aborted(&mut client, &acknowledged).await;
+    }
+}
+
+/// Writes a value; gives the transaction.
+async fn write(client: &mut Client, key: &str, status: u16) -> String {
+    let answer = client.send(Method::PUT, &format!("/api/data/{key}"), &[], Some(&json!(key))).await.expect("an answer");
+    assert_eq!(answer.status, status, "{answer:?}");
+    if status == 503 {
+        assert_eq!((&answer.json()["code"], answer.json()["transaction"].is_string()), (&json!(714), true), "{answer:?}");
+    }
+    answer.header("skein-transaction").to_owned()
+}
+
+/// How the transaction ended, if that is known.
+async fn known(client: &mut Client, txn: &str) -> Option<String> {
+    let answer = client.get(&format!("/api/transactions/{txn}")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let outcome = answer.json()["outcome"].as_str().expect("an outcome").to_owned();
+    (outcome != "unknown").then_some(outcome)
+}
+
+/// What was acknowledged may be forgotten; it is not called aborted.
+async fn never_aborted(client: &mut Client, acknowledged: &[String]) {
+    for txn in acknowledged {
+        let answer = client.get(&format!("/api/transactions/{txn}")).await;
+        let outcome = if answer.status == 200 { answer.json()["outcome"].clone() } else { json!(null) };
+        assert_ne!(outcome, "aborted", "{txn} was acknowledged");
+    }
+}
