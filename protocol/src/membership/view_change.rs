@@ -20,18 +20,20 @@ use crate::commit::coordinator::Transactions;
 use crate::commit::outcome::{self, Settlement};
 use crate::id::{ClusterId, Incarnation, NodeId, RequestId, ViewNumber};
 use crate::membership::choice::{Choice, Situation};
-use crate::membership::comparison::{Comparison, Verdict};
+use crate::membership::comparison::Comparison;
 use crate::membership::copy::Copies;
 use crate::membership::failure_detector::FailureDetector;
 use crate::membership::joiners::Joiners;
-use crate::membership::roster::{self, Changes};
-use crate::membership::view::{ActiveView, Outcomes, Shard, Standing, View, ViewRecord};
-use crate::message::{Chunk, Message, Outcome, Report, Seal};
+use crate::membership::roster::Changes;
+use crate::membership::view::{ActiveView, Outcomes, Standing, View, ViewRecord};
+use crate::message::{Message, Outcome, Report, Seal};
 use crate::omission::{Omission, Omissions};
-use crate::operation::Digest;
-use crate::step::{
-    ComparisonStatus, CopyProgress, Event, Halt, Output, Peer, Reply, RosterChange, RosterRefusal, Swapped, Timer,
-};
+use crate::step::{Event, Halt, Output, Peer, Reply, Swapped, Timer};
+
+mod joining;
+mod repair;
+mod roster;
+mod watch;
 
 /// A leader's settings; see [`crate::node::coordinator::CoordinatorConfig`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -138,230 +140,6 @@ impl ViewChange {
         out.push(Output::Roster { workers: self.roster() });
         out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.start_grace_ms });
         out.push(Output::SetTimer { timer: Timer::Beat, after_ms: self.config.beat_ms });
-    }
-
-    /// The workers that the cluster is meant to have.
-    #[must_use]
-    pub fn roster(&self) -> Vec<String> {
-        roster::roster(&self.config.workers, self.changes())
-    }
-
-    fn changes(&self) -> &Changes {
-        static NONE: Changes = Changes { added: Vec::new(), removed: Vec::new() };
-        let recorded = self.record.as_ref().map_or(&NONE, |record| &record.roster);
-        self.wanted.as_ref().map_or(recorded, |(_, changes)| changes)
-    }
-
-    /// People want other workers: the next view brings it about, and only then is `id` answered.
-    pub fn change_roster(&mut self, id: RequestId, change: &RosterChange, out: &mut Vec<Output>) {
-        let reply = match self.changed_roster(change) {
-            Ok(changes) if changes != *self.changes() => {
-                self.wanted = Some((id, changes));
-                if self.stage == Stage::Steady {
-                    self.change(out);
-                } else {
-                    self.advance(out);
-                }
-                return;
-            }
-            Ok(_) => Reply::Roster(self.roster()),
-            Err(refusal) => Reply::RosterRefused(refusal),
-        };
-        out.push(Output::Reply { id, reply });
-    }
-
-    fn changed_roster(&self, change: &RosterChange) -> Result<Changes, RosterRefusal> {
-        if self.wanted.is_some() || !matches!(self.stage, Stage::Steady | Stage::Gathering { .. }) {
-            return Err(RosterRefusal::Busy);
-        }
-        match change {
-            RosterChange::Add(address) => roster::add(&self.config.workers, self.changes(), address),
-            RosterChange::Remove(address) => {
-                let changes = roster::remove(&self.config.workers, self.changes(), address)?;
-                let stays = |member: &&super::view::Member| member.address != *address;
-                let is_kept = |shard: &Shard| match self.stage {
-                    Stage::Steady => shard.members.iter().filter(stays).any(|it| self.connected.contains_key(&it.node)),
-                    _ => shard.members.iter().any(|member| stays(&member)),
-                };
-                let kept = match self.active() {
-                    Some(active) => active.view.shards.iter().all(is_kept),
-                    None => !roster::roster(&self.config.workers, &changes).is_empty(),
-                };
-                if kept { Ok(changes) } else { Err(RosterRefusal::LastCopy) }
-            }
-        }
-    }
-
-    /// The next beat is due: whoever has left too many unanswered is given up.
-    pub fn beat(&mut self, out: &mut Vec<Output>) {
-        let missing = self.detector.beat();
-        self.joiners.beat();
-        self.beat += 1;
-        let members = self.active().map(|active| active.view.members()).unwrap_or_default();
-        let is_missing = |node: &NodeId| missing.contains(node) || !self.connected.contains_key(node);
-        // What holds up all members is no fault of theirs.
-        let all_missing = members.iter().all(is_missing);
-        for node in missing.into_iter().filter(|node| !all_missing || !members.contains(node)) {
-            let address = self.connected.get(&node).map(|peer| peer.address.clone()).unwrap_or_default();
-            self.suspected.insert(node);
-            out.push(Output::Publish(Event::Suspected { node, address }));
-            out.push(Output::Disconnect { node });
-        }
-        for to in self.connected.keys() {
-            out.push(Output::Send { to: *to, message: Message::Beat { beat: self.beat } });
-        }
-        out.push(Output::SetTimer { timer: Timer::Beat, after_ms: self.config.beat_ms });
-    }
-
-    /// A worker has answered a beat. One that takes part must be in the active view at least: else it can't do anything.
-    pub fn beating(&mut self, from: NodeId, view: ViewNumber) {
-        let active = self.active().map_or(ViewNumber(0), |active| active.view.number);
-        if view >= active || !self.takes_part(from) || self.config.omissions.has(Omission::BeatOfDeadView) {
-            self.detector.answered(from);
-        }
-    }
-
-    /// A worker says that records of its replica are not what was written.
-    pub fn damaged(&mut self, from: NodeId, view: ViewNumber, out: &mut Vec<Output>) {
-        let of_active = self.active().is_some_and(|active| active.view.number == view);
-        if of_active && self.takes_part(from) && self.comparison.damaged(from) {
-            self.distrust(from, true, out);
-            self.repair(out);
-        }
-    }
-
-    /// The members of this view have summed up their records at the same place in the order of transactions.
-    pub fn compared(&mut self, view: ViewNumber, digests: &[(NodeId, Digest)], out: &mut Vec<Output>) {
-        let Some(active) = self.active().filter(|active| active.view.number == view) else { return };
-        if active.view.members().len() != digests.len() {
-            return;
-        }
-        match self.comparison.compare(digests, self.config.omissions.has(Omission::RepairFromWrongCopy)) {
-            Verdict::Same => {}
-            Verdict::Outvoted(nodes) => nodes.into_iter().for_each(|node| self.distrust(node, false, out)),
-            Verdict::Undecided => out.push(Output::Publish(Event::Differ { view })),
-        }
-        self.repair(out);
-    }
-
-    fn distrust(&self, node: NodeId, damaged: bool, out: &mut Vec<Output>) {
-        let address = self.connected.get(&node).map(|peer| peer.address.clone()).unwrap_or_default();
-        out.push(Output::Publish(Event::Distrusted { node, address, damaged }));
-    }
-
-    /// Whoever is not trusted begins anew with the next view, if there is somebody to copy from.
-    fn repair(&mut self, out: &mut Vec<Output>) {
-        let Some(active) = self.active().filter(|_| self.stage == Stage::Steady) else { return };
-        let mut nodes = active.view.participants().into_iter();
-        let good = |node: &NodeId| self.connected.contains_key(node) && !self.comparison.distrusts(*node);
-        if nodes.any(|node| self.comparison.distrusts(node)) && active.view.members().iter().any(good) {
-            self.change(out);
-        }
-    }
-
-    /// What comparing the replicas has found.
-    #[must_use]
-    pub fn comparison(&self) -> ComparisonStatus {
-        self.comparison.status()
-    }
-
-    /// A worker is there.
-    pub fn connected(&mut self, peer: Peer, out: &mut Vec<Output>) {
-        let node = peer.node;
-        if !self.situation().is_wanted(&peer) {
-            out.push(Output::Publish(Event::NotTaken { node, address: peer.address.clone(), bound: peer.cluster }));
-        }
-        let first = self.candidates().next().is_none();
-        self.detector.connected(node);
-        self.suspected.remove(&node);
-        self.connected.insert(node, peer);
-        match &self.stage {
-            // It was lost in between, and what was sent to it last may be lost too.
-            Stage::Steady if self.takes_part(node) => self.change(out),
-            Stage::Steady => self.await_joiners(out),
-            Stage::Sealing { view, reports } if view.members().contains(&node) && !reports.contains_key(&node) => {
-                self.change(out)
-            }
-            // Everybody was gone for longer than the grace: the first to come back waits for the others, like at the start.
-            Stage::Gathering { over: true } if first => {
-                self.stage = Stage::Gathering { over: false };
-                out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.start_grace_ms });
-            }
-            _ => {}
-        }
-        self.advance(out);
-    }
-
-    /// A worker is gone. If it is a member, the view ends.
-    pub fn disconnected(&mut self, node: NodeId, out: &mut Vec<Output>) {
-        self.detector.disconnected(node);
-        self.joiners.gone(node);
-        self.copies.lost(node);
-        if let Some(peer) = self.connected.remove(&node)
-            && self.takes_part(node)
-        {
-            self.joiners.lost(&peer.address);
-        }
-        match &self.stage {
-            Stage::Steady if self.takes_part(node) => self.change(out),
-            Stage::Gathering { .. } => self.advance(out),
-            Stage::Sealing { view, .. } if view.members().contains(&node) && self.suspected.contains(&node) => self.change(out),
-            // It won't answer over this connection, so it is waited for no longer than anybody who is lost.
-            Stage::Sealing { view, reports } if view.members().contains(&node) && !reports.contains_key(&node) => {
-                out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.grace_ms });
-            }
-            _ => {}
-        }
-    }
-
-    /// Workers that want to join have waited: those who have waited long enough are taken in.
-    pub fn join(&mut self, out: &mut Vec<Output>) {
-        self.joiners.waited(core::mem::take(&mut self.joining_ms));
-        if self.stage != Stage::Steady {
-            return;
-        }
-        // A new view would make those that copy begin again.
-        if self.joiners.next() == Some(0) && !self.copies.is_busy() {
-            self.change(out);
-        } else {
-            self.await_joiners(out);
-        }
-    }
-
-    /// Connected workers that could belong to the active view and don't wait for their turn.
-    fn await_joiners(&mut self, out: &mut Vec<Output>) {
-        let taken = self.active().map(|active| active.view.participants()).unwrap_or_default();
-        let outside = |peer: &&Peer| !taken.contains(&peer.node) && self.situation().is_wanted(peer);
-        let outside: Vec<(NodeId, String)> =
-            self.connected.values().filter(outside).map(|peer| (peer.node, peer.address.clone())).collect();
-        for node in taken {
-            self.joiners.gone(node);
-        }
-        for (node, address) in outside {
-            self.joiners.came(node, &address, self.config.join_ms);
-        }
-        if let Some(wait) = self.joiners.next() {
-            self.joining_ms = wait.max(self.config.join_ms);
-            out.push(Output::SetTimer { timer: Timer::Join, after_ms: self.joining_ms });
-        }
-    }
-
-    /// A member has given records for a learner.
-    pub fn given(&mut self, from: NodeId, chunk: Chunk, out: &mut Vec<Output>) {
-        self.copies.given(from, chunk, out);
-    }
-
-    /// A learner has stored some. When all learners are complete, the next view makes them members.
-    pub fn stored(&mut self, from: NodeId, copy: ViewNumber, last: bool, out: &mut Vec<Output>) {
-        if self.copies.stored(from, copy, last, out) && self.stage == Stage::Steady {
-            self.change(out);
-        }
-    }
-
-    /// How far each copy is.
-    #[must_use]
-    pub fn copies(&self) -> Vec<CopyProgress> {
-        self.copies.progress()
     }
 
     /// A view change is wanted, with the same members if all are there.

@@ -1,0 +1,57 @@
+//! Replicas that are not what they should be, at the leader: whose copy has lost begins anew with the next view, as long as somebody
+//! is left to copy from.
+
+use alloc::vec::Vec;
+
+use super::{Stage, ViewChange};
+use crate::id::{NodeId, ViewNumber};
+use crate::membership::comparison::Verdict;
+use crate::omission::Omission;
+use crate::operation::Digest;
+use crate::step::{ComparisonStatus, Event, Output};
+
+impl ViewChange {
+    /// A worker says that records of its replica are not what was written.
+    pub fn damaged(&mut self, from: NodeId, view: ViewNumber, out: &mut Vec<Output>) {
+        let of_active = self.active().is_some_and(|active| active.view.number == view);
+        if of_active && self.takes_part(from) && self.comparison.damaged(from) {
+            self.distrust(from, true, out);
+            self.repair(out);
+        }
+    }
+
+    /// The members of this view have summed up their records at the same place in the order of transactions.
+    pub fn compared(&mut self, view: ViewNumber, digests: &[(NodeId, Digest)], out: &mut Vec<Output>) {
+        let Some(active) = self.active().filter(|active| active.view.number == view) else { return };
+        if active.view.members().len() != digests.len() {
+            return;
+        }
+        match self.comparison.compare(digests, self.config.omissions.has(Omission::RepairFromWrongCopy)) {
+            Verdict::Same => {}
+            Verdict::Outvoted(nodes) => nodes.into_iter().for_each(|node| self.distrust(node, false, out)),
+            Verdict::Undecided => out.push(Output::Publish(Event::Differ { view })),
+        }
+        self.repair(out);
+    }
+
+    fn distrust(&self, node: NodeId, damaged: bool, out: &mut Vec<Output>) {
+        let address = self.connected.get(&node).map(|peer| peer.address.clone()).unwrap_or_default();
+        out.push(Output::Publish(Event::Distrusted { node, address, damaged }));
+    }
+
+    /// Whoever is not trusted begins anew with the next view, if there is somebody to copy from.
+    pub(super) fn repair(&mut self, out: &mut Vec<Output>) {
+        let Some(active) = self.active().filter(|_| self.stage == Stage::Steady) else { return };
+        let mut nodes = active.view.participants().into_iter();
+        let good = |node: &NodeId| self.connected.contains_key(node) && !self.comparison.distrusts(*node);
+        if nodes.any(|node| self.comparison.distrusts(node)) && active.view.members().iter().any(good) {
+            self.change(out);
+        }
+    }
+
+    /// What comparing the replicas has found.
+    #[must_use]
+    pub fn comparison(&self) -> ComparisonStatus {
+        self.comparison.status()
+    }
+}

@@ -1,0 +1,89 @@
+//! Who is there: connections that stand and end, and beats that show who is gone without a word.
+
+use alloc::vec::Vec;
+
+use super::{Stage, ViewChange};
+use crate::id::{NodeId, ViewNumber};
+use crate::message::Message;
+use crate::omission::Omission;
+use crate::step::{Event, Output, Peer, Timer};
+
+impl ViewChange {
+    /// The next beat is due: whoever has left too many unanswered is given up.
+    pub fn beat(&mut self, out: &mut Vec<Output>) {
+        let missing = self.detector.beat();
+        self.joiners.beat();
+        self.beat += 1;
+        let members = self.active().map(|active| active.view.members()).unwrap_or_default();
+        let is_missing = |node: &NodeId| missing.contains(node) || !self.connected.contains_key(node);
+        // What holds up all members is no fault of theirs.
+        let all_missing = members.iter().all(is_missing);
+        for node in missing.into_iter().filter(|node| !all_missing || !members.contains(node)) {
+            let address = self.connected.get(&node).map(|peer| peer.address.clone()).unwrap_or_default();
+            self.suspected.insert(node);
+            out.push(Output::Publish(Event::Suspected { node, address }));
+            out.push(Output::Disconnect { node });
+        }
+        for to in self.connected.keys() {
+            out.push(Output::Send { to: *to, message: Message::Beat { beat: self.beat } });
+        }
+        out.push(Output::SetTimer { timer: Timer::Beat, after_ms: self.config.beat_ms });
+    }
+
+    /// A worker has answered a beat. One that takes part must be in the active view at least: else it can't do anything.
+    pub fn beating(&mut self, from: NodeId, view: ViewNumber) {
+        let active = self.active().map_or(ViewNumber(0), |active| active.view.number);
+        if view >= active || !self.takes_part(from) || self.config.omissions.has(Omission::BeatOfDeadView) {
+            self.detector.answered(from);
+        }
+    }
+
+    /// A worker is there.
+    pub fn connected(&mut self, peer: Peer, out: &mut Vec<Output>) {
+        let node = peer.node;
+        if !self.situation().is_wanted(&peer) {
+            out.push(Output::Publish(Event::NotTaken { node, address: peer.address.clone(), bound: peer.cluster }));
+        }
+        let first = self.candidates().next().is_none();
+        self.detector.connected(node);
+        self.suspected.remove(&node);
+        self.connected.insert(node, peer);
+        match &self.stage {
+            // It was lost in between, and what was sent to it last may be lost too.
+            Stage::Steady if self.takes_part(node) => self.change(out),
+            Stage::Steady => self.await_joiners(out),
+            Stage::Sealing { view, reports } if view.members().contains(&node) && !reports.contains_key(&node) => {
+                self.change(out)
+            }
+            // Everybody was gone for longer than the grace: the first to come back waits for the others, like at the start.
+            Stage::Gathering { over: true } if first => {
+                self.stage = Stage::Gathering { over: false };
+                out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.start_grace_ms });
+            }
+            _ => {}
+        }
+        self.advance(out);
+    }
+
+    /// A worker is gone. If it is a member, the view ends.
+    pub fn disconnected(&mut self, node: NodeId, out: &mut Vec<Output>) {
+        self.detector.disconnected(node);
+        self.joiners.gone(node);
+        self.copies.lost(node);
+        if let Some(peer) = self.connected.remove(&node)
+            && self.takes_part(node)
+        {
+            self.joiners.lost(&peer.address);
+        }
+        match &self.stage {
+            Stage::Steady if self.takes_part(node) => self.change(out),
+            Stage::Gathering { .. } => self.advance(out),
+            Stage::Sealing { view, .. } if view.members().contains(&node) && self.suspected.contains(&node) => self.change(out),
+            // It won't answer over this connection, so it is waited for no longer than anybody who is lost.
+            Stage::Sealing { view, reports } if view.members().contains(&node) && !reports.contains_key(&node) => {
+                out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.grace_ms });
+            }
+            _ => {}
+        }
+    }
+}
