@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use skein_protocol::id::{NodeId, TxnId, Version, ViewNumber};
 use skein_protocol::operation::{Answer, Consistency, Digest, Key, Operation, Query, Range, Row};
-use skein_protocol::step::{AbortReason, CoordinatorStatus, KnownOutcome, Refusal, Reply, Request};
+use skein_protocol::step::{AbortReason, CoordinatorStatus, KnownOutcome, Refusal, Reply, Request, Unrecorded};
 use skein_runtime::driver::Handle;
 use skein_runtime::telemetry;
 use tracing::field::Empty;
@@ -197,6 +197,30 @@ impl Cluster {
     pub async fn outcome(&self, txn: TxnId) -> Result<KnownOutcome, Error> {
         match self.ask(Request::Outcome { txn }).await? {
             Reply::Outcome(outcome) => Ok(outcome),
+            Reply::Refused(refusal) => Err(refusal.into()),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    /// What has ended that somebody may still ask for, and stands in no row yet.
+    ///
+    /// # Errors
+    /// Overloaded, unavailable or invalid.
+    pub async fn unrecorded(&self) -> Result<Unrecorded, Error> {
+        match self.ask(Request::Unrecorded).await? {
+            Reply::Unrecorded(unrecorded) => Ok(unrecorded),
+            Reply::Refused(refusal) => Err(refusal.into()),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    /// These outcomes stand in rows now; with `runs`, so does what is known of the runs before this one.
+    ///
+    /// # Errors
+    /// Overloaded, unavailable or invalid.
+    pub async fn recorded(&self, outcomes: Vec<TxnId>, runs: bool) -> Result<(), Error> {
+        match self.ask(Request::Recorded { outcomes, runs }).await? {
+            Reply::Noted => Ok(()),
             Reply::Refused(refusal) => Err(refusal.into()),
             _ => Err(Error::Invalid),
         }

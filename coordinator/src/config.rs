@@ -82,6 +82,10 @@ pub struct SurfaceArgs {
     #[arg(long, value_name = "HOURS", env = "SKEIN_IDEMPOTENCY_HOURS", hide_env_values = true, default_value = "24")]
     pub idempotency_hours: String,
 
+    /// Hours for which the outcome of a transaction can be asked for whose client heard that it is unknown (1 to 720)
+    #[arg(long, value_name = "HOURS", env = "SKEIN_OUTCOME_HOURS", hide_env_values = true, default_value = "24")]
+    pub outcome_hours: String,
+
     /// Who may read and write /api/data: whoever is logged in or has a bearer token, or bearer tokens alone
     #[arg(long, value_name = "accounts|tokens", env = "SKEIN_DATA_ACCESS", hide_env_values = true, default_value = "accounts")]
     pub data_access: String,
@@ -153,6 +157,8 @@ pub struct SurfaceConfig {
     pub session_lifetime: Duration,
     /// How long an `Idempotency-Key` is remembered.
     pub idempotency_lifetime: Duration,
+    /// How long it can be asked how a transaction ended whose client heard *unknown*.
+    pub outcome_lifetime: Duration,
     /// The bounds.
     pub limits: Limits,
     /// Whether a proxy in front is believed.
@@ -224,6 +230,7 @@ impl SurfaceConfig {
             demo: false,
             session_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
             idempotency_lifetime: Duration::from_secs(24 * 60 * 60),
+            outcome_lifetime: Duration::from_secs(24 * 60 * 60),
             limits: Limits::default(),
             trust_proxy: false,
             secure_cookies: false,
@@ -286,6 +293,7 @@ impl SurfaceArgs {
         let tweet_max = number("--tweet-max", &self.tweet_max, 1..=10_000, &mut wrong);
         let session_days = number("--session-days", &self.session_days, 1..=366, &mut wrong);
         let idempotency_hours = number("--idempotency-hours", &self.idempotency_hours, 1..=720, &mut wrong);
+        let outcome_hours = number("--outcome-hours", &self.outcome_hours, 1..=720, &mut wrong);
         let login_failures = number("--login-failures", &self.login_failures, 1..=10_000, &mut wrong);
         let sign_ups = number("--sign-ups", &self.sign_ups, 0..=1_000_000, &mut wrong);
         let writes = number("--writes", &self.writes, 0..=1_000_000, &mut wrong);
@@ -324,6 +332,7 @@ impl SurfaceArgs {
             demo,
             session_lifetime: hour * 24 * session_days,
             idempotency_lifetime: hour * idempotency_hours,
+            outcome_lifetime: hour * outcome_hours,
             limits: Limits {
                 tweet_characters_max: tweet_max as usize,
                 login_failures: Allowance { tries: login_failures, per: minute },

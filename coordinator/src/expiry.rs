@@ -1,4 +1,4 @@
-//! The sweep: rows that carry their own end (sessions, remembered answers, tokens) are removed some time after it. They count as gone
+//! The sweep: rows that carry their own end (sessions, remembered answers, tokens, outcomes) are removed some time after it. They count as gone
 //! from the moment they end, whether swept or not; the sweep only gives their room back. It goes through a table to its end, a
 //! page at a time with a breath between two, and deletes in small transactions that expect the versions it saw, so that it
 //! never removes what was just renewed and hardly disturbs anyone; several coordinators may sweep at once. How fast it goes
@@ -12,8 +12,8 @@ use tracing::{debug, info};
 
 use crate::clock::Timestamp;
 use crate::cluster::{Cluster, Error};
-use crate::tables::{IDEMPOTENCY, SESSIONS, TOKENS};
-use crate::{idempotency, sessions, tokens};
+use crate::tables::{IDEMPOTENCY, OUTCOMES, SESSIONS, TOKENS};
+use crate::{idempotency, outcomes, sessions, tokens};
 
 /// Rows of a page.
 const PAGE_ROWS: u32 = 500;
@@ -50,11 +50,12 @@ async fn over(shutdown: &mut Shutdown, wait: Duration) -> bool {
 }
 
 impl Swept {
-    fn all() -> [Self; 3] {
+    fn all() -> [Self; 4] {
         [
             Swept { table: SESSIONS, expired: sessions::expired, from: None },
             Swept { table: IDEMPOTENCY, expired: idempotency::expired, from: None },
             Swept { table: TOKENS, expired: tokens::expired, from: None },
+            Swept { table: OUTCOMES, expired: outcomes::expired, from: None },
         ]
     }
 
@@ -220,7 +221,7 @@ mod tests {
         let rows = filled(3 * PAGE_ROWS);
         let (trigger, mut shutdown) = shutdown::channel();
         trigger.start();
-        let [_, mut answers, _] = Swept::all();
+        let [_, mut answers, _, _] = Swept::all();
         answers.round(&rows.cluster(), &mut shutdown).await;
         assert!(answers.from.is_some());
     }

@@ -17,6 +17,7 @@ pub mod http;
 pub mod idempotency;
 pub mod metrics;
 pub mod operator;
+pub mod outcomes;
 pub mod seen;
 pub mod sessions;
 pub mod tables;
@@ -99,7 +100,7 @@ pub async fn run(
     let mut running = driver::spawn(machine, parts);
     let cluster = Cluster::new(running.handle(), metrics.clone());
     let limits = config.surface.limits.clone();
-    let (demo, sweep_every) = (config.surface.demo, limits.sweep_every);
+    let (demo, sweep_every, outcomes_kept_for) = (config.surface.demo, limits.sweep_every, config.surface.outcome_lifetime);
     let workers = config.workers.len();
     let operators = config.operator_secret.as_ref().map(OperatorKey::of);
     let app =
@@ -107,6 +108,7 @@ pub async fn run(
     let surface = tokio::spawn(http::server::serve(listener, http::router(app), limits, shutdown.clone()));
     let polled = tokio::spawn(metrics::poll(cluster.clone(), metrics, shutdown.clone()));
     let swept = tokio::spawn(expiry::sweep(cluster.clone(), sweep_every, shutdown.clone()));
+    let recorded = tokio::spawn(outcomes::record(cluster.clone(), outcomes_kept_for, shutdown.clone()));
 
     let begun = async {
         until_serving(&cluster).await;
@@ -135,6 +137,7 @@ pub async fn run(
     };
     polled.abort();
     swept.abort();
+    recorded.abort();
     match stopped {
         Stopped::Shutdown => {
             info!("the coordinator has ended in order");
@@ -167,10 +170,7 @@ async fn open(config: &CoordinatorConfig) -> anyhow::Result<(Coordinator, Box<dy
         incarnation.0,
         record.as_ref().map_or(0, |record| record.number().0),
     );
-    let machine = MachineConfig {
-        record_outcomes: false,
-        ..MachineConfig::new(node, incarnation, ClusterId(rand::random()), config.workers.clone(), record)
-    };
+    let machine = MachineConfig::new(node, incarnation, ClusterId(rand::random()), config.workers.clone(), record);
     Ok((Coordinator::new(machine), control, node))
 }
 
@@ -228,6 +228,7 @@ fn log_settings(config: &CoordinatorConfig) {
         login.failures_per_minute = limits.login_failures.tries,
         session.lifetime_seconds = surface.session_lifetime.as_secs(),
         idempotency.lifetime_seconds = surface.idempotency_lifetime.as_secs(),
+        outcome.lifetime_seconds = surface.outcome_lifetime.as_secs(),
         tweet.characters_max = limits.tweet_characters_max,
         sign_up.per_hour = limits.sign_ups.as_ref().map_or(0, |allowance| allowance.tries),
         write.per_minute = limits.writes.as_ref().map_or(0, |allowance| allowance.tries),

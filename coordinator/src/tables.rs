@@ -21,3 +21,6 @@ pub const DATA: TableId = TableId(5);
 
 /// Bearer tokens by the SHA-256 hash of their secret; the empty key holds what bounds their number.
 pub const TOKENS: TableId = TableId(6);
+
+/// How transactions ended that somebody may still ask for, by their ids, and what runs of coordinators found of earlier ones.
+pub const OUTCOMES: TableId = TableId(7);

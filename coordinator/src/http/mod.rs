@@ -1,5 +1,5 @@
 //! The HTTP surface: all routes on one page, what they share, and the order of the layers around them. Handlers speak to the
-//! domain; only `/api/cluster` and `/api/transactions/{id}` ask the cluster itself.
+//! domain; only those below `/api/cluster` ask the cluster itself.
 
 pub mod address;
 pub mod code;
@@ -50,6 +50,7 @@ use crate::config::SurfaceConfig;
 use crate::data::Data;
 use crate::metrics::NodeMetrics;
 use crate::operator::OperatorKey;
+use crate::outcomes::Outcomes;
 use crate::sessions::Sessions;
 use crate::tokens::Tokens;
 use crate::tweets::Tweets;
@@ -70,6 +71,7 @@ pub struct Shared {
     tweets: Tweets,
     data: Data,
     cluster: Cluster,
+    outcomes: Outcomes,
     limits: limits::RateLimits,
     digests: cluster::DigestCache,
     under_way: Semaphore,
@@ -101,6 +103,7 @@ impl Shared {
             data: Data::new(cluster.clone(), limits.turn_time_max),
             limits: limits::RateLimits::new(limits),
             digests: cluster::DigestCache::default(),
+            outcomes: Outcomes::new(cluster.clone()),
             under_way: Semaphore::new(limits.requests_max),
             cluster,
             workers,

@@ -1,5 +1,5 @@
 //! `/api/transactions`: run one over several keys of data, all or nothing; and `/api/transactions/{id}`: how one ended, as far
-//! as this coordinator knows. After an answer that said *unknown* this is where to ask.
+//! as this coordinator or the rows of [`crate::outcomes`] know. After an answer that said *unknown* this is where to ask.
 
 #![allow(unused_qualifications, reason = "the lint means what utoipa's macro writes")]
 
@@ -64,6 +64,10 @@ fn not_known() -> Problem {
 }
 
 /// How a transaction ended
+///
+/// A transaction whose client heard that its outcome is unknown (714) is known here within seconds of the cluster's healing, and
+/// for a day after that unless the server is set otherwise, also by coordinators that come later. Of others the outcome is
+/// known for as long as the coordinator that ran them remembers it.
 #[utoipa::path(
     get, path = "/api/transactions/{id}", tag = "cluster", operation_id = "getTransaction",
     params(("id" = String, Path, description = "The id from Skein-Transaction, or from a problem document", example = "3-1042")),
@@ -73,7 +77,7 @@ fn not_known() -> Problem {
     ),
 )]
 pub async fn get(State(app): State<App>, id: Id) -> Result<Json<Transaction>, Problem> {
-    let outcome = match app.cluster.outcome(id.0).await? {
+    let outcome = match app.outcomes.outcome(id.0).await? {
         KnownOutcome::Known(Outcome::Committed) => TransactionOutcome::Committed,
         KnownOutcome::Known(Outcome::Aborted) => TransactionOutcome::Aborted,
         KnownOutcome::Unknown => TransactionOutcome::Unknown,
