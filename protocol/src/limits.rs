@@ -47,10 +47,13 @@ pub const OUTCOMES_REMEMBERED_MAX: usize = 64 * 1024;
 /// Records of one chunk of a copy.
 pub const CHUNK_RECORDS_MAX: usize = 1_000;
 
+/// Records of one chunk while transactions are under way: few, since a learner's vote waits for what its log has before it.
+pub const CHUNK_RECORDS_BUSY: usize = 64;
+
 /// Bytes of one chunk of a copy; the first record goes in whatever its size.
 pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
 
-/// Chunks of one copy that are under way at once.
+/// Chunks of one copy that are under way at once; while transactions are, one.
 pub const CHUNKS_UNDER_WAY_MAX: u8 = 4;
 
 /// The greatest age stamp that a node believes another to have seen: microseconds far beyond any clock, far below the end of

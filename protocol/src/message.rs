@@ -112,6 +112,8 @@ pub enum Message {
         learner: NodeId,
         /// The last key that it was given; `None` at the beginning.
         after: Option<Key>,
+        /// How many records to give at the most.
+        records_max: u32,
     },
     /// Member to leader, and on to the learner: some records, in the order of keys.
     Chunk(Chunk),

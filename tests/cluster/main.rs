@@ -9,6 +9,7 @@ mod chaos;
 mod clients;
 mod contention;
 mod crowd;
+mod damage;
 mod disk;
 mod faults;
 mod harness;

@@ -1,5 +1,6 @@
 //! The leader's part of rejoining (R9): it has a member give its records to each learner, chunk by chunk, and knows when a
 //! learner holds all of them. Chunks pass through the leader, a few of each copy at a time, so that a learner is never flooded.
+//! While transactions are under way (`busy`) they are few and small: a learner's votes wait for what its log has before them.
 //!
 //! ```text
 //! leader               member              learner
@@ -46,7 +47,7 @@ struct Copy {
 
 impl Copies {
     /// A view has become active: begins with each of its learners. Members take turns in giving.
-    pub fn begin(&mut self, view: &View, out: &mut Vec<Output>) {
+    pub fn begin(&mut self, view: &View, busy: bool, out: &mut Vec<Output>) {
         let members = view.members();
         self.copy = view.number;
         let donors = members.iter().cycle();
@@ -62,22 +63,27 @@ impl Copies {
         };
         self.learners = view.learners().into_iter().zip(donors.map(copy)).collect();
         for learner in self.learners.keys().copied().collect::<Vec<_>>() {
-            self.ask(learner, out);
+            self.ask(learner, busy, out);
         }
     }
 
-    fn ask(&mut self, learner: NodeId, out: &mut Vec<Output>) {
+    fn ask(&mut self, learner: NodeId, busy: bool, out: &mut Vec<Output>) {
         let Some(copy) = self.learners.get_mut(&learner) else { return };
-        if copy.asked || copy.given || copy.under_way >= limits::CHUNKS_UNDER_WAY_MAX {
+        let (records, under_way) = match busy {
+            true => (limits::CHUNK_RECORDS_BUSY, 1),
+            false => (limits::CHUNK_RECORDS_MAX, limits::CHUNKS_UNDER_WAY_MAX),
+        };
+        if copy.asked || copy.given || copy.under_way >= under_way {
             return;
         }
         copy.asked = true;
-        let message = Message::Copy { copy: self.copy, learner, after: copy.after.clone() };
+        let records_max = u32::try_from(records).expect("it is a small number");
+        let message = Message::Copy { copy: self.copy, learner, after: copy.after.clone(), records_max };
         out.push(Output::Send { to: copy.donor, message });
     }
 
     /// A member has given records: passes them on, and asks for the next.
-    pub fn given(&mut self, from: NodeId, chunk: Chunk, out: &mut Vec<Output>) {
+    pub fn given(&mut self, from: NodeId, chunk: Chunk, busy: bool, out: &mut Vec<Output>) {
         let learner = chunk.learner;
         let Some(copy) = self.learners.get_mut(&learner).filter(|copy| copy.asked && copy.donor == from) else { return };
         if chunk.copy != self.copy {
@@ -92,18 +98,18 @@ impl Copies {
             copy.after = Some(key.clone());
         }
         out.push(Output::Send { to: learner, message: Message::Chunk(chunk) });
-        self.ask(learner, out);
+        self.ask(learner, busy, out);
     }
 
     /// A learner has stored a chunk. Says whether every learner is complete now.
-    pub fn stored(&mut self, from: NodeId, number: ViewNumber, last: bool, out: &mut Vec<Output>) -> bool {
+    pub fn stored(&mut self, from: NodeId, number: ViewNumber, last: bool, busy: bool, out: &mut Vec<Output>) -> bool {
         let Some(copy) = self.learners.get_mut(&from).filter(|_| number == self.copy) else { return false };
         copy.under_way = copy.under_way.saturating_sub(1);
         copy.complete |= last;
         if last {
             return self.learners.values().all(|copy| copy.complete);
         }
-        self.ask(from, out);
+        self.ask(from, busy, out);
         false
     }
 

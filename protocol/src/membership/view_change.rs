@@ -354,7 +354,7 @@ impl ViewChange {
         self.suspected.clear();
         self.comparison.activated(&view);
         self.activating = members.iter().copied().collect();
-        self.copies.begin(&view, out);
+        self.copies.begin(&view, true, out);
         Activated { view, settlement }
     }
 
@@ -446,9 +446,9 @@ impl ViewChange {
 
 /// Says which members of the view before are not in this one.
 fn leave_out(before: Option<&View>, view: &View, out: &mut Vec<Output>) {
-    let members = view.members();
+    let there = view.participants();
     for member in before.into_iter().flat_map(|before| before.shards.iter().flat_map(|shard| &shard.members)) {
-        if !members.contains(&member.node) {
+        if !there.contains(&member.node) {
             out.push(Output::Publish(Event::LeftOut { node: member.node, address: member.address.clone() }));
         }
     }

@@ -215,10 +215,10 @@ impl Coordinator {
                     self.forget_views(out);
                 }
             }
-            Message::Chunk(chunk) => self.leader.given(from, chunk, out),
+            Message::Chunk(chunk) => self.leader.given(from, chunk, self.transactions.in_flight() > 0, out),
             Message::Damaged { view, .. } => self.leader.damaged(from, view, out),
             Message::Beating { view, .. } => self.leader.beating(from, view),
-            Message::Stored { copy, last } => self.leader.stored(from, copy, last, out),
+            Message::Stored { copy, last } => self.leader.stored(from, copy, last, self.transactions.in_flight() > 0, out),
             Message::InDoubt { view } => {
                 // A view change that is under way ends the doubt; begun anew each time somebody doubts, it might never end.
                 let steady = self.leader.is_steady() || self.config.omissions.has(Omission::DoubtRestarts);

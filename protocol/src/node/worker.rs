@@ -203,7 +203,10 @@ impl Worker {
             Message::Prepare(prepare) => self.prepare(from, prepare, out),
             Message::Decide { txn, view, outcome, versions } => self.decide(from, txn, view, outcome, versions, out),
             Message::Read(read) => self.read(from, read, out),
-            Message::Copy { copy, learner, after } => self.give_chunk(from, copy, learner, after.as_ref(), out),
+            Message::Copy { copy, learner, after, records_max } => {
+                let records_max = usize::try_from(records_max).unwrap_or(usize::MAX);
+                self.give_chunk(from, (copy, learner), after.as_ref(), records_max, out);
+            }
             Message::Chunk(chunk) => self.take_chunk(from, chunk, out),
             Message::Forget { view, incarnation, below } if view == self.view => {
                 self.participant.forget(incarnation, below);
@@ -471,12 +474,19 @@ impl Worker {
     }
 
     /// Gives the next records to a learner of the active view, once nothing prepared in an earlier one is left here.
-    fn give_chunk(&mut self, from: NodeId, copy: ViewNumber, learner: NodeId, after: Option<&Key>, out: &mut Vec<Output>) {
+    fn give_chunk(
+        &mut self,
+        from: NodeId,
+        (copy, learner): (ViewNumber, NodeId),
+        after: Option<&Key>,
+        records_max: usize,
+        out: &mut Vec<Output>,
+    ) {
         let settled = self.active || self.config.omissions.has(Omission::CopyUnsettled);
         if copy != self.view || !settled || self.standing != Some(Standing::Member) {
             return;
         }
-        let Some((records, last)) = self.participant.chunk(after, self.config.chunk_records_max) else {
+        let Some((records, last)) = self.participant.chunk(after, records_max.min(self.config.chunk_records_max)) else {
             self.found_damage(1, out);
             return;
         };

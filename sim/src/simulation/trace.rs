@@ -105,7 +105,9 @@ fn message(message: &Message) -> String {
         Message::SealRefused { view, bound } => format!("SealRefused view {view} bound {bound:?}"),
         Message::Activate { view, outcomes } => format!("Activate view {view} {outcomes:?}"),
         Message::Activated { view } => format!("Activated view {view}"),
-        Message::Copy { copy, learner, after } => format!("Copy {copy} for {learner} after {after:?}"),
+        Message::Copy { copy, learner, after, records_max } => {
+            format!("Copy {copy} for {learner} after {after:?}, {records_max} at the most")
+        }
         Message::Chunk(chunk) => {
             let Chunk { copy, learner, records, last, .. } = chunk;
             format!("Chunk of {copy} for {learner}: {} records{}", records.len(), if *last { ", the last" } else { "" })

@@ -43,13 +43,13 @@ impl ViewChange {
     }
 
     /// A member has given records for a learner.
-    pub fn given(&mut self, from: NodeId, chunk: Chunk, out: &mut Vec<Output>) {
-        self.copies.given(from, chunk, out);
+    pub fn given(&mut self, from: NodeId, chunk: Chunk, busy: bool, out: &mut Vec<Output>) {
+        self.copies.given(from, chunk, busy, out);
     }
 
     /// A learner has stored some. When all learners are complete, the next view makes them members.
-    pub fn stored(&mut self, from: NodeId, copy: ViewNumber, last: bool, out: &mut Vec<Output>) {
-        if self.copies.stored(from, copy, last, out) && self.stage == Stage::Steady {
+    pub fn stored(&mut self, from: NodeId, copy: ViewNumber, last: bool, busy: bool, out: &mut Vec<Output>) {
+        if self.copies.stored(from, copy, last, busy, out) && self.stage == Stage::Steady {
             self.change(out);
         }
     }

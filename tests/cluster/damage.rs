@@ -1,0 +1,70 @@
+//! A record that rots in the memory of one worker: nobody is told what was never written, and within a period of comparison the
+//! copy is found out and made anew from another.
+
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::harness::bits;
+use crate::harness::client::Client;
+use crate::harness::cluster::{Cluster, Plan};
+use crate::harness::wait::until;
+
+/// A period of comparison, as it is by default.
+const PERIOD: Duration = Duration::from_secs(60);
+
+async fn put(client: &mut Client, key: &str, value: &Value) {
+    let answer = client.send(Method::PUT, &format!("/api/data/{key}"), &[], Some(value)).await.unwrap();
+    assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_rots_in_one_memory_and_is_not_read_is_found_and_made_anew() {
+    rot(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_reads_a_record_that_rots_in_one_memory() {
+    rot(true).await;
+}
+
+async fn rot(is_read: bool) {
+    let mut cluster = Cluster::start(Plan::in_memory());
+    let mut client = Client::logged_in(&cluster.url(), "ada").await;
+    for number in 0..2_000 {
+        put(&mut client, &format!("sound-{number}"), &json!(number)).await;
+    }
+    let value = json!("Galilei measured the fall of bodies on an inclined plane, 1604");
+    put(&mut client, "precious", &value).await;
+    cluster.agreed(3).await;
+    cluster.coordinator().announce("holds records that are not what was written");
+
+    let flipped = bits::flip(cluster.worker(1).id(), value.to_string().as_bytes());
+    assert!(flipped > 0, "the record is in the worker's memory");
+    let look = async || {
+        if is_read {
+            // Members take turns in answering.
+            let read = client.get("/api/data/precious").await;
+            assert!((read.status, read.json()) == (200, value.clone()), "{read:?}");
+        }
+        let standing = client.get("/api/cluster").await.json();
+        let comparison = &standing["comparison"];
+        (comparison["differences"] == 1 && comparison["repaired"] == 1).then_some(standing)
+    };
+    let (standing, _) = until("the copy is found out and made anew", PERIOD, look).await;
+    assert_eq!(standing["members"].as_array().unwrap().len(), 3, "{standing}");
+    assert_eq!(standing["comparison"]["distrusted"], json!([]), "{standing}");
+    cluster.agreed(3).await;
+
+    // What was bad is as good as any other now: it alone is enough.
+    cluster.kill_workers(&[0, 2]);
+    let alone = async || {
+        let read = client.get("/api/data/precious").await;
+        (read.status == 200).then(|| assert_eq!(read.json(), value))
+    };
+    until("the repaired copy serves alone", Duration::from_secs(20), alone).await;
+    for number in (0..2_000).step_by(100) {
+        assert_eq!(client.get(&format!("/api/data/sound-{number}")).await.json(), json!(number));
+    }
+}

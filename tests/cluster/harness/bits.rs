@@ -1,0 +1,48 @@
+//! Failing memory: bits of a running process are flipped from outside, through `/proc`, as no program of its own would do it and
+//! without its knowing. What is flipped is found by its content, so it should be like nothing else.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
+
+/// Flips the lowest bit of the last byte of each place in the process's writable memory that holds this, and says how many there were.
+pub fn flip(process: u32, content: &[u8]) -> usize {
+    let memory =
+        OpenOptions::new().read(true).write(true).open(format!("/proc/{process}/mem")).expect("its memory can be opened");
+    let mut flipped = 0;
+    for (from, until) in regions(process) {
+        for at in places(&memory, from, until, content) {
+            let last = [content[content.len() - 1] ^ 1];
+            memory.write_all_at(&last, at + content.len() as u64 - 1).expect("its memory can be written");
+            flipped += 1;
+        }
+    }
+    flipped
+}
+
+/// Where its memory lies that it can write and shares with nobody.
+fn regions(process: u32) -> Vec<(u64, u64)> {
+    let maps = fs::read_to_string(format!("/proc/{process}/maps")).expect("its maps can be read");
+    let parse = |line: &str| {
+        let mut fields = line.split_whitespace();
+        let (range, rights) = (fields.next()?, fields.next()?);
+        let (from, until) = range.split_once('-')?;
+        let bound = |text| u64::from_str_radix(text, 16).ok();
+        rights.starts_with("rw-p").then_some((bound(from)?, bound(until)?))
+    };
+    maps.lines().filter_map(parse).collect()
+}
+
+fn places(memory: &File, from: u64, until: u64, content: &[u8]) -> Vec<u64> {
+    const STEP: usize = 1 << 20;
+    let (mut found, mut at) = (Vec::new(), from);
+    while at < until {
+        let mut bytes = vec![0; usize::try_from(until - at).unwrap().min(STEP + content.len())];
+        // A page that was never touched may refuse to be read.
+        if memory.read_exact_at(&mut bytes, at).is_ok() {
+            let begins = (0..bytes.len().saturating_sub(content.len() - 1)).filter(|begin| *begin < STEP);
+            found.extend(begins.filter(|begin| bytes[*begin..].starts_with(content)).map(|begin| at + begin as u64));
+        }
+        at += STEP as u64;
+    }
+    found
+}
