@@ -10,6 +10,9 @@ const QUESTION: u64 = 1_000;
 /// Added to a reader's number, names its request.
 const READER: u64 = 2_000;
 
+/// Names what is committed before the exploration begins.
+const BEFORE: u64 = 3_000;
+
 /// Whom an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Addressee {
@@ -19,6 +22,8 @@ pub enum Addressee {
     Question(usize),
     /// A reader.
     Reader(usize),
+    /// Nobody: it was committed before the exploration began.
+    Before,
 }
 
 /// One client with one request.
@@ -50,9 +55,15 @@ impl Client {
         RequestId(reader as u64 + READER)
     }
 
+    /// The name of the `number`th that is committed before the exploration begins.
+    pub fn before(number: u64) -> RequestId {
+        RequestId(number + BEFORE)
+    }
+
     /// Whom an answer is for.
     pub fn addressee(id: RequestId) -> Addressee {
         match id.0 {
+            BEFORE.. => Addressee::Before,
             READER.. => Addressee::Reader((id.0 - READER) as usize),
             QUESTION.. => Addressee::Question((id.0 - QUESTION) as usize),
             _ => Addressee::Request(id.0 as usize),

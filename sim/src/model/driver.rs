@@ -64,6 +64,7 @@ impl World {
                 (Addressee::Request(client) | Addressee::Question(client), reply) => {
                     self.clients[client].update(|client| client.replies.push(reply));
                 }
+                (Addressee::Before, reply) => self.history.update(|history| history.note_before(scenario, &reply)),
                 (Addressee::Reader(reader), reply) => self.readers[reader].update(|reader| reader.replies.push(reply)),
             },
             Output::SetTimer { timer, .. } => {

@@ -104,7 +104,7 @@ impl World {
             })
         });
         let read = self.readers.iter().filter_map(|reader| reader.version(key));
-        written.chain(read).max()
+        written.chain(read).chain(self.history.before.get(key).copied()).max()
     }
 
     fn restart_worker(&mut self, scenario: &Scenario, worker: usize, restart: impl FnOnce(&mut WorkerProcess)) {
@@ -179,6 +179,6 @@ impl World {
     }
 }
 
-fn commit(operations: Vec<Operation>) -> Request {
+pub(super) fn commit(operations: Vec<Operation>) -> Request {
     Request::Commit { operations, clock: 10, trace: None }
 }

@@ -3,10 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use skein_protocol::id::{TxnId, ViewNumber};
+use skein_protocol::id::{TxnId, Version, ViewNumber};
 use skein_protocol::membership::view::ActiveView;
 use skein_protocol::message::{Outcome, Prepare};
-use skein_protocol::operation::Operation;
+use skein_protocol::operation::{Action, Key, Operation};
+use skein_protocol::step::Reply;
+
+use super::scenario::Scenario;
 
 /// The observer's notes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -17,6 +20,8 @@ pub struct History {
     pub applied: BTreeSet<TxnId>,
     /// How the first active view above its own settled each.
     pub settled: BTreeMap<TxnId, Outcome>,
+    /// What was committed before the exploration began: the version of each key that was there then.
+    pub before: BTreeMap<Key, Version>,
     /// Whether a worker has said of itself what was not yet on its disk (R6).
     pub unbacked: bool,
     /// The invariants that a machine's own state broke after an input.
@@ -38,6 +43,26 @@ impl History {
         if let Some(request) = requests.iter().position(|operations| *operations == prepare.operations) {
             self.ran.entry(prepare.txn).or_insert(Run { request, view: prepare.view });
         }
+    }
+
+    /// What was committed before the exploration began, or without the worker that was away.
+    pub fn note_before(&mut self, scenario: &Scenario, reply: &Reply) {
+        let Reply::Committed { versions, .. } = reply else { return };
+        let operations = if self.before.is_empty() { &scenario.before } else { &scenario.missed };
+        for (operation, version) in operations.iter().zip(versions) {
+            match operation.action {
+                Action::Put(_) => drop(self.before.insert(operation.key.clone(), *version)),
+                Action::Delete => drop(self.before.remove(&operation.key)),
+                Action::Check => {}
+            }
+        }
+    }
+
+    /// Whether a request that deletes this key has taken effect.
+    pub fn is_deleted(&self, scenario: &Scenario, key: &Key) -> bool {
+        let deletes = |operation: &Operation| operation.key == *key && operation.action == Action::Delete;
+        let took_effect = self.ran.iter().filter(|(txn, _)| self.applied.contains(txn));
+        took_effect.flat_map(|(_, run)| &scenario.requests[run.request]).any(deletes)
     }
 
     /// A view became active. Absence from its outcomes is *aborted*, but for what was known everywhere and forgotten (R7).

@@ -107,7 +107,8 @@ fn committed_stays(model: &ClusterModel, world: &World) -> bool {
             world.history.applied.contains(&txn) || world.members().all(prepared)
         })
     };
-    world.clients.iter().all(|client| learned(client))
+    before_stays(model, world)
+        && world.clients.iter().all(|client| learned(client))
         && world.clients.iter().zip(&model.scenario.requests).all(|(client, operations)| {
             client.replies.iter().all(|reply| match reply {
                 Reply::Committed { txn, versions } => {
@@ -130,6 +131,15 @@ fn committed_stays(model: &ClusterModel, world: &World) -> bool {
                 _ => true,
             })
         })
+}
+
+/// What was committed before the exploration began is at each member, unless a request has deleted it.
+fn before_stays(model: &ClusterModel, world: &World) -> bool {
+    world.history.before.iter().all(|(key, version)| {
+        let kept = |snapshot: &Snapshot| snapshot.records.get(key).is_some_and(|stored| stored.version >= *version);
+        world.members().all(|member| kept(&member.disk.whole) && kept(&member.disk.synced))
+            || world.history.is_deleted(&model.scenario, key)
+    })
 }
 
 fn aborted_never_was(_: &ClusterModel, world: &World) -> bool {

@@ -43,6 +43,12 @@ pub struct Scenario {
     pub workers: usize,
     /// A worker without memory for any write: it votes no where others vote yes.
     pub full: Option<usize>,
+    /// What was committed before the exploration begins.
+    pub before: Vec<Operation>,
+    /// A worker that has been left out before the exploration begins, after that.
+    pub away: Option<usize>,
+    /// What was committed without it.
+    pub missed: Vec<Operation>,
     /// What the clients ask for, one after the other, at any moment.
     pub requests: Vec<Vec<Operation>>,
     /// Who reads the first request's key, one after the other, at any moment.
@@ -84,6 +90,12 @@ pub enum Sight {
     Reads,
     /// After a view change all comes to rest with an answered client.
     Rests,
+    /// A learner has something prepared while its copy is not complete.
+    Learns,
+    /// A learner begins its copy anew.
+    BeginsAnew,
+    /// Who was away is a member again.
+    Rejoins,
 }
 
 impl Scenario {
@@ -93,6 +105,9 @@ impl Scenario {
             name,
             workers,
             full: None,
+            before: Vec::new(),
+            away: None,
+            missed: Vec::new(),
             requests,
             readers: Vec::new(),
             order: Order::Kept,
@@ -104,6 +119,11 @@ impl Scenario {
             sights: Vec::new(),
         }
     }
+}
+
+/// Removes a key, if it is there.
+pub fn delete(key: &str) -> Operation {
+    Operation { key: Key::new(TableId(0), key), expect: Expect::Any, action: Action::Delete }
 }
 
 /// A write of one key; its value tells which request it is of.

@@ -1,13 +1,14 @@
 //! What must be seen to happen in a world. A promise kept by a world in which nothing ever commits, or nothing is ever in
 //! doubt, says little; so each world names what it is able to show, and the checker must find an example.
 
+use skein_protocol::membership::view::Standing;
 use skein_protocol::message::Outcome;
 use skein_protocol::step::Reply;
 
 use super::ClusterModel;
 use super::property;
 use super::scenario::Sight;
-use super::world::World;
+use super::world::{WorkerProcess, World};
 
 impl Sight {
     /// Its name, as the checker reports it.
@@ -22,6 +23,9 @@ impl Sight {
             Sight::ThirdView => "third view",
             Sight::Reads => "reads",
             Sight::Rests => "rests",
+            Sight::Learns => "learns",
+            Sight::BeginsAnew => "begins anew",
+            Sight::Rejoins => "rejoins",
         }
     }
 
@@ -39,9 +43,25 @@ impl Sight {
             },
             Sight::ThirdView => |_, world| active_view(world) == 3,
             Sight::Reads => |_, world| world.readers.iter().any(|reader| reader.rows().is_some_and(|rows| !rows.is_empty())),
+            Sight::Learns => |_, world| {
+                learners(world).any(|learner| {
+                    learner.machine.participant().is_incomplete() && learner.disk.whole.prepared.values().len() > 0
+                })
+            },
+            Sight::BeginsAnew => |_, world| {
+                learners(world).any(|learner| learner.machine.records().is_empty() && !learner.disk.synced.records.is_empty())
+            },
+            Sight::Rejoins => |model, world| {
+                model.scenario.away.is_some_and(|away| world.members().any(|it| it.node() == world.workers[away].node()))
+            },
             Sight::Rests => |_, world| property::is_quiet(world) && active_view(world) > 1 && replied(world, |_| true),
         }
     }
+}
+
+/// Those that learn, as they see it themselves.
+fn learners(world: &World) -> impl Iterator<Item = &WorkerProcess> {
+    world.workers.iter().filter(|worker| worker.machine.standing() == Some(Standing::Learner))
 }
 
 fn active_view(world: &World) -> u64 {

@@ -38,6 +38,10 @@ pub fn all() -> Vec<Without> {
         without("R6", Omission::AcknowledgeUnsynced, refusing(Bounds { worker_restarts: 1, ..one_left })),
         without("R6", Omission::SealUnsynced, writing(Bounds { worker_restarts: 2, ..leader_dies })),
         without("R7", Omission::ForgetApplied, writing(Bounds { worker_restarts: 1, coordinator_sweeps: 1, ..once })),
+        without("R9", Omission::LearnerTooEarly, learning(Bounds { joins: 1, cuts: 1, ..once })),
+        without("R9", Omission::DropTombstones, worlds::rejoin()),
+        without("R9", Omission::ChunkReplaces, worlds::rejoin()),
+        without("R9", Omission::CopyUnsettled, unordered(learning(Bounds { joins: 1, ..once }))),
     ]
 }
 
@@ -78,7 +82,12 @@ fn writing(bounds: Bounds) -> Scenario {
     Scenario { bounds, ..Scenario::new("without", 2, vec![vec![put("k", Expect::Any, "v")]]) }
 }
 
-/// The same, where the first worker has no room for it and votes no.
+/// One write on one worker, and another that comes back to it.
+fn learning(bounds: Bounds) -> Scenario {
+    Scenario { before: vec![put("k", Expect::Any, "0")], away: Some(1), views: 4, ..writing(bounds) }
+}
+
+/// The same as [`writing`], where the first worker has no room for it and votes no.
 fn refusing(bounds: Bounds) -> Scenario {
     Scenario { full: Some(0), ..writing(bounds) }
 }

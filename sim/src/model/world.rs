@@ -11,12 +11,14 @@ use skein_protocol::id::{ClusterId, Incarnation, NodeId};
 use skein_protocol::membership::view::ViewRecord;
 use skein_protocol::node::coordinator::{Coordinator, CoordinatorConfig};
 use skein_protocol::node::worker::{Worker, WorkerConfig};
+use skein_protocol::operation::Operation;
 use skein_protocol::record::Snapshot;
 use skein_protocol::step::{Input, Peer, Role, Timer};
 
 use super::action::Action;
 use super::client::Client;
 use super::disk::Disk;
+use super::effect::commit;
 use super::history::History;
 use super::network::{Link, Remnant};
 use super::reader::Reader;
@@ -103,18 +105,43 @@ impl World {
             world.worker_handles(scenario, worker, Input::Start);
         }
         if !scenario.from_nothing {
-            world.settle(scenario);
+            world.settle(scenario, None);
+            world.commit_before(scenario, 0, &scenario.before);
+        }
+        if let Some(away) = scenario.away {
+            world.leave_out(scenario, away);
+            world.commit_before(scenario, 1, &scenario.missed);
         }
         world
     }
 
-    /// Lets all go on without faults, requests or timers until nothing is left to do.
-    fn settle(&mut self, scenario: &Scenario) {
+    /// This is committed everywhere before the exploration begins.
+    fn commit_before(&mut self, scenario: &Scenario, number: u64, operations: &[Operation]) {
+        if !operations.is_empty() {
+            let request = commit(operations.to_vec());
+            self.coordinator_handles(scenario, Input::Request { id: Client::before(number), request });
+            self.settle(scenario, scenario.away.filter(|_| number > 0));
+        }
+    }
+
+    /// A worker's connection is lost, and the view goes on without it.
+    fn leave_out(&mut self, scenario: &Scenario, away: usize) {
+        self.left = Bounds { cuts: 1, view_changes: 1, ..Bounds::default() };
+        self.apply(scenario, &Action::Cut { worker: away });
+        self.apply(scenario, &Action::CoordinatorTimer(Timer::ViewChange));
+        self.settle(scenario, Some(away));
+        self.left = scenario.bounds;
+    }
+
+    /// Lets all go on without faults, requests or timers until nothing is left to do; nobody connects to who is `away`.
+    fn settle(&mut self, scenario: &Scenario, away: Option<usize>) {
         let mut actions = Vec::new();
         for _ in 0..PRELUDE_STEPS_MAX {
             actions.clear();
             self.actions(scenario, &mut actions);
-            let Some(action) = actions.iter().find(|action| action.is_ordinary()) else { return };
+            let happens =
+                |action: &&Action| action.is_ordinary() && !matches!(action, Action::Connect { worker } if Some(*worker) == away);
+            let Some(action) = actions.iter().find(happens) else { return };
             self.apply(scenario, &Action::clone(action));
         }
         panic!("the machines did not come to rest within {PRELUDE_STEPS_MAX} steps");
@@ -199,7 +226,8 @@ impl WorkerProcess {
 fn worker_config(scenario: &Scenario, worker: usize) -> WorkerConfig {
     let default = WorkerConfig::default();
     let memory_bytes_max = if scenario.full == Some(worker) { 0 } else { default.memory_bytes_max };
-    WorkerConfig { memory_bytes_max, doubt_sweeps: 1, omissions: scenario.omissions, ..default }
+    // One record a chunk, so that a copy takes several steps.
+    WorkerConfig { memory_bytes_max, doubt_sweeps: 1, chunk_records_max: 1, omissions: scenario.omissions, ..default }
 }
 
 /// The identity of a run of the coordinator.

@@ -5,7 +5,7 @@ use skein_protocol::operation::{Consistency, Expect, Operation};
 
 use super::network::Order;
 use super::reader::Asks;
-use super::scenario::{Bounds, Scenario, Sight, put};
+use super::scenario::{Bounds, Scenario, Sight, delete, put};
 
 /// Every world, the small ones first.
 pub fn all() -> Vec<Scenario> {
@@ -21,8 +21,10 @@ pub fn all() -> Vec<Scenario> {
         overtaken(),
         digests(),
         strangers(),
+        rejoin(),
+        survivor(),
     ];
-    let large = vec![cuts(), refusal(), unordered(), triple()];
+    let large = vec![cuts(), refusal(), unordered(), triple(), relearn(), onlookers()];
     small.into_iter().chain(large).collect()
 }
 
@@ -135,6 +137,57 @@ pub fn strangers() -> Scenario {
         bounds: Bounds { replacements: 1, coordinator_restarts: 1, view_changes: 1, ..Bounds::default() },
         sights: vec![Sight::Commits, Sight::DoubtCommits, Sight::DoubtAborts, Sight::Rests],
         ..Scenario::new("strangers", 2, one_write())
+    }
+}
+
+/// A worker that was left out comes back: what it held is old, and so is what it missed. While it copies record by record, one
+/// transaction writes a record and deletes another.
+pub fn rejoin() -> Scenario {
+    Scenario {
+        before: ["k", "l", "m", "n"].map(|key| put(key, Expect::Any, "0")).into(),
+        away: Some(1),
+        missed: vec![put("k", Expect::Any, "1"), delete("m")],
+        bounds: Bounds { joins: 1, ..Bounds::default() },
+        views: 4,
+        sights: vec![Sight::Commits, Sight::Learns, Sight::Rejoins, Sight::Rests],
+        ..Scenario::new("rejoin", 2, vec![vec![put("l", Expect::Any, "v"), delete("n")]])
+    }
+}
+
+/// The same with fewer records, and the one that it copied from is lost, for a while or for good.
+pub fn survivor() -> Scenario {
+    Scenario {
+        name: "survivor",
+        before: ["l", "n"].map(|key| put(key, Expect::Any, "0")).into(),
+        missed: vec![put("l", Expect::Any, "1")],
+        bounds: Bounds { joins: 1, cuts: 1, view_changes: 1, ..Bounds::default() },
+        views: 5,
+        ..rejoin()
+    }
+}
+
+/// The same, where the learner, or the one that it copies from, restarts during the copy.
+pub fn relearn() -> Scenario {
+    Scenario {
+        name: "relearn",
+        bounds: Bounds { joins: 1, worker_restarts: 1, ..Bounds::default() },
+        views: 5,
+        sights: vec![Sight::Commits, Sight::Learns, Sight::BeginsAnew, Sight::Rejoins, Sight::DoubtCommits, Sight::Rests],
+        ..rejoin()
+    }
+}
+
+/// A worker that was left out comes back while somebody writes and somebody reads.
+pub fn onlookers() -> Scenario {
+    Scenario {
+        name: "onlookers",
+        missed: vec![put("k", Expect::Any, "1")],
+        before: vec![put("k", Expect::Any, "0")],
+        readers: vec![Asks::Key(Consistency::Arrival), Asks::Table(Consistency::Strict)],
+        bounds: Bounds { joins: 1, retries: 1, ..Bounds::default() },
+        sights: vec![Sight::Commits, Sight::Learns, Sight::Reads, Sight::Rejoins, Sight::Rests],
+        requests: one_write(),
+        ..rejoin()
     }
 }
 

@@ -8,6 +8,8 @@ pub enum FaultKind {
     WorkerCrash,
     /// A worker without log dies and comes back as somebody else.
     WorkerLost,
+    /// A worker's disk is lost: it comes back with an empty one, as somebody else.
+    DiskLost,
     /// The coordinator dies and is followed by its next run.
     CoordinatorCrash,
     /// Everything dies at once.
@@ -91,6 +93,32 @@ pub enum Sight {
     HungForGood,
     /// A coordinator with an empty control store refused to go on.
     ControlLost,
+    /// A worker began as a learner.
+    LearnerBegan,
+    /// Several did in one view.
+    LearnersBegan,
+    /// A worker that the cluster had never seen did.
+    NewcomerBegan,
+    /// A learner applied a transaction.
+    LearnerWrote,
+    /// A learner took records in.
+    LearnerCopied,
+    /// A learner had already changed what was copied to it.
+    ChunkOvertaken,
+    /// A learner became a member.
+    LearnerPromoted,
+    /// A view ended before all its learners held all records.
+    CopyInterrupted,
+    /// A learner died before it held all records.
+    LearnerDied,
+    /// A member died while a learner did not hold all records.
+    MemberDiedInCopy,
+    /// The coordinator did.
+    LeaderDiedInCopy,
+    /// A former learner was the only member.
+    LearnerSurvived,
+    /// A worker that did not answer was given up.
+    Suspected,
 }
 
 macro_rules! names {
@@ -110,7 +138,7 @@ macro_rules! names {
 }
 
 names!(FaultKind,
-    WorkerCrash => "worker crash", WorkerLost => "worker lost", CoordinatorCrash => "coordinator crash",
+    WorkerCrash => "worker crash", WorkerLost => "worker lost", DiskLost => "disk lost", CoordinatorCrash => "coordinator crash",
     PowerFailure => "power failure", Cut => "cut", HalfOpen => "half-open", PartitionOneWay => "partition one way",
     PartitionBothWays => "partition both ways", PartitionPartial => "partition partial", Pause => "pause",
     SlowNode => "slow node", SlowSync => "slow sync", HungDisk => "hung disk", SlowLink => "slow link",
@@ -125,7 +153,11 @@ names!(Sight,
     ViewChangeRepeated => "view change repeated", ToldUnknown => "told unknown", ToldAborted => "told aborted",
     NeverAnswered => "never answered", Retried => "retried", PrepareWaited => "prepare waited",
     ReadWaited => "read waited", MemoryRefused => "memory refused", DigestsCompared => "digests compared",
-    HungForGood => "hung for good", ControlLost => "control store lost",
+    HungForGood => "hung for good", ControlLost => "control store lost", LearnerBegan => "learner began",
+    LearnersBegan => "several learners began", NewcomerBegan => "newcomer began", LearnerWrote => "learner wrote",
+    LearnerCopied => "learner copied", ChunkOvertaken => "chunk overtaken", LearnerPromoted => "learner promoted",
+    CopyInterrupted => "copy interrupted", LearnerDied => "learner died", MemberDiedInCopy => "member died in copy",
+    LeaderDiedInCopy => "leader died in copy", LearnerSurvived => "learner survived", Suspected => "suspected",
 );
 
 /// How often each happened.

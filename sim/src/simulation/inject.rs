@@ -48,6 +48,7 @@ impl World {
         match kind {
             FaultKind::WorkerCrash if self.plan.logged[worker] => self.try_crash(worker),
             FaultKind::WorkerLost if !self.plan.logged[worker] => self.try_crash(worker),
+            FaultKind::DiskLost => self.lose_disk(worker),
             FaultKind::CoordinatorCrash => self.try_crash(coordinator),
             FaultKind::PowerFailure => self.power_failure(),
             FaultKind::Cut | FaultKind::HalfOpen => {
@@ -120,6 +121,18 @@ impl World {
             self.crash_and_restart(slot);
         }
         may
+    }
+
+    /// Dies, and is started again with an empty disk, if all that it holds is kept by another.
+    fn lose_disk(&mut self, worker: Slot) -> bool {
+        if !self.nodes[worker].is_up() || !self.plan.logged[worker] || !self.is_dispensable(worker) {
+            return false;
+        }
+        self.crash_and_restart(worker);
+        self.say(worker, "fault", "", || "its disk is lost".into());
+        self.nodes[worker].disk = None;
+        self.nodes[worker].id = NodeId(0);
+        true
     }
 
     /// Dies, and is started again after a while: at once, within the grace of a view change, or much later.
@@ -233,7 +246,7 @@ impl World {
         true
     }
 
-    /// Faults that fall at random seldom meet the few messages that end a doubt. These are aimed at: the message is lost with
+    /// Faults that fall at random seldom meet the few messages that end a doubt, or make a copy. These are aimed at: the message is lost with
     /// its connection or late, or its sender dies with it, and often another worker goes for a long while as well.
     pub(crate) fn aim_at(&mut self, slot: Slot, to: NodeId, message: &Message) {
         let ends_doubt = match message {
@@ -241,7 +254,8 @@ impl World {
             Message::Activate { .. } | Message::Seal(_) | Message::Sealed(_) | Message::Acknowledged { .. } => true,
             _ => false,
         };
-        if !ends_doubt || !self.danger || !self.random.chance(self.plan.aim) {
+        let copies = matches!(message, Message::Copy { .. } | Message::Chunk(_) | Message::Stored { .. });
+        if !(ends_doubt || copies) || !self.danger || !self.random.chance(self.plan.aim) {
             return;
         }
         self.coverage.saw(Sight::Aimed);

@@ -226,6 +226,16 @@ impl Ledger {
         }
     }
 
+    /// Whether this learner of this view has said that it holds all records.
+    pub(crate) fn has_learned(&self, learner: NodeId, copy: ViewNumber) -> bool {
+        self.learned.contains(&(learner, copy))
+    }
+
+    /// Whether this one has once learned.
+    pub(crate) fn has_once_learned(&self, node: NodeId) -> bool {
+        self.learned.iter().any(|(learner, _)| *learner == node)
+    }
+
     /// A learner has said that it holds all records.
     pub(crate) fn learned(&mut self, learner: NodeId, copy: ViewNumber) {
         self.learned.insert((learner, copy));
@@ -241,7 +251,7 @@ impl Ledger {
         if let Some(last) = last {
             let (old, new) = (last.view.members(), active.view.members());
             let holds_all = |node: &NodeId| {
-                let learned = last.view.learners().contains(node) && self.learned.contains(&(*node, last.view.number));
+                let learned = last.view.learners().contains(node) && self.has_learned(*node, last.view.number);
                 old.contains(node) || learned
             };
             if active.view.number < last.view.number || !new.iter().all(holds_all) {

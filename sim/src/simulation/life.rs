@@ -27,8 +27,8 @@ impl World {
         let (id, machine, progress) = match self.nodes[slot].role {
             Role::Worker => {
                 let (snapshot, progress) = self.recovered(slot, fresh);
-                let memory_bytes_max = self.plan.memory_bytes_max;
-                let config = WorkerConfig { memory_bytes_max, omissions, ..WorkerConfig::default() };
+                let (memory_bytes_max, chunk_records_max) = (self.plan.memory_bytes_max, self.plan.chunk_records_max);
+                let config = WorkerConfig { memory_bytes_max, chunk_records_max, omissions, ..WorkerConfig::default() };
                 (snapshot.node, Machine::Worker(Worker::recover(config, snapshot)), progress)
             }
             Role::Coordinator if slot == self.leader() => {
@@ -85,6 +85,7 @@ impl World {
         if !self.nodes[slot].is_up() {
             return;
         }
+        self.note_crash(slot);
         self.abandon(slot);
         self.waits.gone(slot);
         if let Some(disk) = &mut self.nodes[slot].disk {
@@ -109,6 +110,24 @@ impl World {
         }
         if self.nodes[slot].role == Role::Coordinator {
             self.orphan_calls(slot);
+        }
+    }
+
+    /// What of a copy under way ends with this process.
+    fn note_crash(&mut self, slot: Slot) {
+        let Some(active) = self.ledger.views.last() else { return };
+        let (members, learners) = (active.view.members(), active.view.learners());
+        let copies = |node: &NodeId| !self.ledger.has_learned(*node, active.view.number);
+        if !learners.iter().any(copies) {
+            return;
+        }
+        let id = self.nodes[slot].id;
+        if slot == self.leader() {
+            self.coverage.saw(Sight::LeaderDiedInCopy);
+        } else if members.contains(&id) {
+            self.coverage.saw(Sight::MemberDiedInCopy);
+        } else if learners.contains(&id) && copies(&id) {
+            self.coverage.saw(Sight::LearnerDied);
         }
     }
 

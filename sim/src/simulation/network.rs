@@ -111,7 +111,8 @@ impl World {
         link.back_off = RECONNECT_MIN;
         let cluster = self.nodes[worker].worker().and_then(|worker| worker.cluster());
         let address = self.nodes[worker].address.clone();
-        let worker_peer = Peer { node: self.nodes[worker].id, role: Role::Worker, address, cluster, logged: true };
+        let logged = self.plan.logged[worker];
+        let worker_peer = Peer { node: self.nodes[worker].id, role: Role::Worker, address, cluster, logged };
         let coordinator_peer = Peer {
             node: self.nodes[coordinator].id,
             role: Role::Coordinator,

@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) start_grace_ms: u64,
     pub(crate) answer_ms: u64,
     pub(crate) memory_bytes_max: u64,
+    /// Records of one chunk of a copy.
+    pub(crate) chunk_records_max: usize,
     pub(crate) weights: Weights,
     /// How often each kind of fault is chosen among all; 0 for those that never happen in this run.
     pub(crate) faults: [u64; FaultKind::COUNT],
@@ -72,6 +74,7 @@ impl Plan {
             start_grace_ms: random.pick(&[1_000, 5_000]),
             answer_ms: random.pick(&[400, 1_000]),
             memory_bytes_max: if random.chance(100) { random.between(4_000, 12_000) } else { 1 << 30 },
+            chunk_records_max: usize::try_from(random.magnitude(1, 64)).expect("a few"),
             weights: Weights::draw(random),
             fault_interval: random.magnitude(40 * MS, 3 * SECOND),
             point_interval: (!quiet && random.chance(600)).then(|| random.magnitude(60, 8_000)),

@@ -3,7 +3,7 @@
 //! is compared with what the others wrote.
 
 use skein_protocol::id::{NodeId, TxnId};
-use skein_protocol::membership::view::ViewRecord;
+use skein_protocol::membership::view::{Standing, ViewRecord};
 use skein_protocol::message::Message;
 use skein_protocol::record::Record;
 use skein_protocol::step::{Event as Published, Input, Output, Swapped, TransactionStep};
@@ -34,6 +34,10 @@ impl World {
         self.steps += 1;
         let mut out = std::mem::take(&mut self.outputs);
         let before = self.waits.before(slot, machine, &input);
+        let given = match &input {
+            Input::Message { message: Message::Chunk(chunk), .. } => chunk.records.len(),
+            _ => 0,
+        };
         machine.handle(input, &mut out);
         let broken = machine.violations();
         let waited = self.waits.after(slot, machine, before, &out);
@@ -46,6 +50,12 @@ impl World {
             && let Some(plea) = guest.plea()
         {
             self.plead(plea);
+        }
+        let stores = |output: &Output| matches!(output, Output::Persist(Record::Copied { .. }));
+        if let Some(Output::Persist(Record::Copied { records })) = out.iter().find(|output| stores(output))
+            && records.len() < given
+        {
+            self.coverage.saw(Sight::ChunkOvertaken);
         }
         match waited {
             Ok(true) => self.coverage.saw(Sight::ReadWaited),
@@ -120,6 +130,7 @@ impl World {
             Output::Persist(record) => {
                 self.say(slot, "log", "", || super::trace::record(&record));
                 *records += 1;
+                self.note_learning(slot, &record);
                 let node = &mut self.nodes[slot];
                 if let Err(violation) = self.ledger.recorded(&record, &mut node.progress) {
                     self.violate(violation);
@@ -160,6 +171,17 @@ impl World {
                 self.say(slot, "halt", "", || format!("{halt:?}"));
                 self.halted = Some(halt);
             }
+        }
+    }
+
+    fn note_learning(&mut self, slot: Slot, record: &Record) {
+        if self.nodes[slot].worker().is_none_or(|worker| worker.standing() != Some(Standing::Learner)) {
+            return;
+        }
+        match record {
+            Record::Committed { .. } => self.coverage.saw(Sight::LearnerWrote),
+            Record::Copied { .. } => self.coverage.saw(Sight::LearnerCopied),
+            _ => {}
         }
     }
 
@@ -287,12 +309,33 @@ impl World {
                 if before.is_some_and(|before| before > members.len()) {
                     self.coverage.saw(Sight::LeftOut);
                 }
+                self.note_learners();
                 self.say(slot, "view", "", || {
                     format!("{view} active {members:?}, learners {learners:?}, {committed} committed, {aborted} aborted")
                 });
             }
+            Published::Suspected { node, .. } => {
+                self.coverage.saw(Sight::Suspected);
+                self.say(slot, "suspect", "", || format!("{node:?}"));
+            }
             Published::Transaction { step: TransactionStep::Retried { .. }, .. } => self.coverage.saw(Sight::Retried),
             _ => {}
         }
+    }
+    /// What the last view says of learners, beside the one before.
+    fn note_learners(&mut self) {
+        let [.., before, last] = &self.ledger.views[..] else { return };
+        let (members, learners) = (last.view.members(), last.view.learners());
+        let seen = |node: &NodeId| self.ledger.views.iter().rev().skip(1).any(|it| it.view.participants().contains(node));
+        let promoted = before.view.learners().iter().filter(|node| members.contains(node)).count();
+        let sights = [
+            (Sight::LearnerBegan, !learners.is_empty()),
+            (Sight::LearnersBegan, learners.len() > 1),
+            (Sight::NewcomerBegan, !learners.iter().all(seen)),
+            (Sight::LearnerPromoted, promoted > 0),
+            (Sight::CopyInterrupted, promoted < before.view.learners().len()),
+            (Sight::LearnerSurvived, members.len() == 1 && self.ledger.has_once_learned(members[0])),
+        ];
+        sights.into_iter().filter(|(_, seen)| *seen).for_each(|(sight, _)| self.coverage.saw(sight));
     }
 }

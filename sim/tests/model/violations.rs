@@ -142,6 +142,23 @@ fn a_write_told_to_be_committed_and_missing_is_lost() {
 }
 
 #[test]
+fn what_was_there_before_a_learner_came_must_not_be_lost() {
+    let key = || worlds::rejoin().before[0].key.clone();
+    breaks_in(&property::COMMITTED_STAYS, worlds::rejoin(), |world| {
+        let gone = Record::Committed { txn: txn(9), view: ViewNumber(2), writes: vec![Write { key: key(), stored: None }] };
+        log(world, 0, gone);
+    });
+}
+
+#[test]
+fn an_acknowledged_delete_must_not_be_undone() {
+    breaks_in(&property::COMMITTED_STAYS, worlds::rejoin(), |world| {
+        reply(world, &[Reply::Committed { txn: txn(3), versions: vec![Version(11), Version(11)] }]);
+        world.history.update(|history| history.applied.insert(txn(3)));
+    });
+}
+
+#[test]
 fn a_write_told_to_be_committed_and_settled_otherwise_is_lost() {
     breaks(&property::COMMITTED_STAYS, |world| {
         reply(world, &[told_committed()]);

@@ -76,6 +76,26 @@ fn an_empty_worker_in_the_place_of_one_that_died() {
 }
 
 #[test]
+fn a_worker_that_comes_back_while_its_records_are_written_and_deleted() {
+    assert_eq!(hold(worlds::rejoin()), 12_763);
+}
+
+#[test]
+fn a_former_learner_that_alone_is_left() {
+    hold(worlds::survivor());
+}
+
+#[test]
+fn a_copy_in_the_middle_of_which_a_worker_restarts() {
+    hold(worlds::relearn());
+}
+
+#[test]
+fn readers_while_a_worker_comes_back() {
+    hold(worlds::onlookers());
+}
+
+#[test]
 fn connections_that_are_lost() {
     hold(worlds::cuts());
 }

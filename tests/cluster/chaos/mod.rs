@@ -277,11 +277,12 @@ impl Chaos {
                 self.count(kind, happened);
             }
             self.cluster.kill_all();
+            self.cluster.spawn_all();
             self.sound_since = [Instant::now(); WORKERS];
         } else {
             self.cluster.kill_coordinator();
+            self.cluster.begin_coordinator();
         }
-        self.cluster.spawn_all();
         self.down.push((killed, Moment::MAX));
         self.timeline.push((killed, clients.now(), kind.to_string()));
         self.count(kind, true);

@@ -131,6 +131,13 @@ impl Cluster {
         self.workers.iter_mut().flatten().chain(&mut self.coordinator).for_each(Process::await_ready);
     }
 
+    /// Starts the coordinator, if it does not run, and does not wait for it.
+    pub fn begin_coordinator(&mut self) {
+        if self.coordinator.is_none() {
+            self.coordinator = Some(self.spawn_coordinator());
+        }
+    }
+
     /// Starts every process that is not running; waits for the workers, which need nobody, and not for the coordinator.
     pub fn spawn_all(&mut self) {
         for index in 0..self.workers.len() {
@@ -138,9 +145,7 @@ impl Cluster {
                 self.workers[index] = Some(self.spawn_worker(index));
             }
         }
-        if self.coordinator.is_none() {
-            self.coordinator = Some(self.spawn_coordinator());
-        }
+        self.begin_coordinator();
         self.workers.iter_mut().flatten().for_each(Process::await_ready);
     }
 
