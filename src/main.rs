@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use skein_coordinator::config::CoordinatorArgs;
-use skein_worker::config::WorkerArgs;
 
+use crate::roster::WorkerLine;
 use crate::secret::SecretArgs;
 use crate::status::StatusArgs;
 use crate::token::TokenArgs;
@@ -18,6 +18,7 @@ use crate::up::UpArgs;
 mod alone;
 mod operator;
 mod process;
+mod roster;
 mod secret;
 mod settings;
 mod status;
@@ -47,11 +48,11 @@ enum Command {
     /// If SKEIN_CLUSTER_SECRET or SKEIN_CLUSTER_SECRET_FILE is set, it is what operators must know (`skein token`); the workers
     /// have a secret of their own that never leaves the process.
     Up(UpArgs),
-    /// Hold a replica: take part in transactions, with or without a write-ahead log
+    /// Hold a replica: take part in transactions, with or without a write-ahead log; or add and remove workers of a cluster
     ///
     /// The cluster's secret is read from SKEIN_CLUSTER_SECRET, or from the file that SKEIN_CLUSTER_SECRET_FILE names; it has
     /// at least 16 bytes and is required as soon as the cluster address is not loopback.
-    Worker(WorkerArgs),
+    Worker(WorkerLine),
     /// Serve clients: run transactions over the workers named, and change views when one of them is gone
     ///
     /// The cluster's secret is read from SKEIN_CLUSTER_SECRET, or from the file that SKEIN_CLUSTER_SECRET_FILE names; it has
@@ -75,7 +76,11 @@ fn main() -> ExitCode {
             let settings = settings::with_secret(|secret| args.check(secret));
             process::serve("skein", line.log, settings, up::up)
         }
-        Command::Worker(args) => {
+        Command::Worker(WorkerLine::Change(change)) => match settings::with_secret(|secret| change.check(secret.as_ref())) {
+            Ok(errand) => process::ask(roster::run(errand)),
+            Err(errors) => settings::refuse(&errors),
+        },
+        Command::Worker(WorkerLine::Start(args)) => {
             let settings = settings::with_secret(|secret| args.check(secret));
             process::serve("skein-worker", line.log, settings, alone::worker)
         }

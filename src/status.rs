@@ -103,7 +103,7 @@ pub async fn status(Question { authority, json, live: live_alone }: Question) ->
         Ok(standing) => {
             standing.parts.iter().for_each(|part| println!("  {part}"));
             if let Some(cluster) = &standing.cluster {
-                print_indented(cluster, 1);
+                print_indented(&for_people(cluster), 1);
             }
         }
         Err(error) => println!("  {error:#}"),
@@ -162,6 +162,20 @@ async fn get(authority: &str, path: &str) -> anyhow::Result<(StatusCode, Bytes)>
         Ok((status, body))
     };
     tokio::time::timeout(ANSWER_WITHIN, exchange).await.with_context(|| format!("no answer within {ANSWER_WITHIN:?}"))?
+}
+
+/// The document with what people want to know beside the numbers: how far each learner has come in percent.
+fn for_people(cluster: &Value) -> Value {
+    let mut cluster = cluster.clone();
+    for learner in cluster["learners"].as_array_mut().into_iter().flatten() {
+        let number = |name: &str| learner[name].as_u64().unwrap_or_default();
+        let (copied, total) = (number("records_copied"), number("records_total"));
+        let percent = if total == 0 { 0 } else { u128::from(copied.min(total)) * 100 / u128::from(total) };
+        if let Some(fields) = learner.as_object_mut() {
+            fields.insert("progress".to_owned(), format!("{percent} %").into());
+        }
+    }
+    cluster
 }
 
 /// Prints a document as indented lines, a field each.
@@ -233,6 +247,17 @@ mod tests {
         {
             assert_eq!(check(wrong), None, "{wrong:?} was taken");
         }
+    }
+
+    #[test]
+    fn the_progress_of_a_learner_is_told_in_percent() {
+        let of = |copied: u64, total: u64| {
+            let cluster = json!({ "learners": [{ "records_copied": copied, "records_total": total }] });
+            for_people(&cluster)["learners"][0]["progress"].clone()
+        };
+        assert_eq!([of(0, 0), of(0, 9), of(1, 3), of(9, 9)], ["0 %", "0 %", "33 %", "100 %"]);
+        assert_eq!(for_people(&json!({ "learners": 1 })), json!({ "learners": 1 }));
+        assert_eq!(of(u64::MAX, 1), "100 %");
     }
 
     #[test]

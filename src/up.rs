@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use skein_coordinator::config::membership::{MembershipArgs, MembershipConfig};
 use skein_coordinator::config::{Auth, CoordinatorConfig, SurfaceArgs, SurfaceConfig, number};
 use skein_protocol::limits::MEMBERS_MAX;
 use skein_runtime::shutdown::{self, Trigger};
@@ -40,6 +41,9 @@ pub struct UpArgs {
     store: StoreArgs,
 
     #[command(flatten)]
+    membership: MembershipArgs,
+
+    #[command(flatten)]
     surface: SurfaceArgs,
 }
 
@@ -51,6 +55,7 @@ pub struct UpConfig {
     data: Option<PathBuf>,
     operator_secret: Option<Secret>,
     store: StoreConfig,
+    membership: MembershipConfig,
     surface: SurfaceConfig,
 }
 
@@ -68,11 +73,12 @@ impl UpArgs {
             wrong.push(error);
         }
         let store = self.store.check().map_err(|errors| wrong.extend(errors)).ok();
+        let membership = self.membership.check().map_err(|errors| wrong.extend(errors)).ok();
         let surface = self.surface.check(Auth::Name).map_err(|errors| wrong.extend(errors)).ok();
-        match (http, store, surface) {
-            (Some(http), Some(store), Some(surface)) if wrong.is_empty() => {
+        match (http, store, membership, surface) {
+            (Some(http), Some(store), Some(membership), Some(surface)) if wrong.is_empty() => {
                 let data = self.data.clone();
-                Ok(UpConfig { http, workers, data, operator_secret, store, surface })
+                Ok(UpConfig { http, workers, data, operator_secret, store, membership, surface })
             }
             _ => Err(wrong),
         }
@@ -137,6 +143,7 @@ pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyho
         data: config.part("coordinator"),
         operator_secret: config.operator_secret,
         neighbours,
+        membership: config.membership,
         surface: config.surface,
     };
     let instruments = skein_coordinator::Instruments { registry: counters.registry, runtime: counters.runtime };

@@ -12,7 +12,9 @@ use std::time::Instant;
 
 use skein_protocol::id::{NodeId, TxnId, Version, ViewNumber};
 use skein_protocol::operation::{Answer, Consistency, Digest, Key, Operation, Query, Range, Row};
-use skein_protocol::step::{AbortReason, CoordinatorStatus, KnownOutcome, Refusal, Reply, Request, Unrecorded};
+use skein_protocol::step::{
+    AbortReason, CoordinatorStatus, KnownOutcome, Refusal, Reply, Request, RosterChange, RosterRefusal, Unrecorded,
+};
 use skein_runtime::driver::Handle;
 use skein_runtime::telemetry;
 use tracing::field::Empty;
@@ -221,6 +223,20 @@ impl Cluster {
     pub async fn recorded(&self, outcomes: Vec<TxnId>, runs: bool) -> Result<(), Error> {
         match self.ask(Request::Recorded { outcomes, runs }).await? {
             Reply::Noted => Ok(()),
+            Reply::Refused(refusal) => Err(refusal.into()),
+            _ => Err(Error::Invalid),
+        }
+    }
+
+    /// Changes for good which workers the cluster is meant to have; returns when the view is active that brings it about, with
+    /// the workers then, or with why they stay as they were.
+    ///
+    /// # Errors
+    /// Overloaded, unavailable or invalid.
+    pub async fn change_roster(&self, change: RosterChange) -> Result<Result<Vec<String>, RosterRefusal>, Error> {
+        match self.ask(Request::Roster(change)).await? {
+            Reply::Roster(workers) => Ok(Ok(workers)),
+            Reply::RosterRefused(refusal) => Ok(Err(refusal)),
             Reply::Refused(refusal) => Err(refusal.into()),
             _ => Err(Error::Invalid),
         }

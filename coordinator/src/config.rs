@@ -1,8 +1,11 @@
 //! A coordinator's settings: what its command line and environment may say, the defaults and the bounds, and the checked
 //! form that the process runs with. Every field is checked before anything is opened, and all that is wrong is said at once.
-//! No other file of the coordinator reads the environment or knows a default.
+//! No file elsewhere in the coordinator reads the environment or knows a default.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+pub mod membership;
+pub mod worker_address;
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,11 +16,9 @@ use skein_protocol::limits::{MEMBERS_MAX, REQUESTS_MAX};
 use skein_runtime::transport::{Neighbours, Secret};
 use utoipa::ToSchema;
 
+use self::membership::{MembershipArgs, MembershipConfig};
+use self::worker_address::SECRET_MISSING;
 use crate::sessions::Allowance;
-
-/// Said when a worker is on another machine and nothing keeps strangers out.
-const SECRET_MISSING: &str =
-    "a worker that is not on loopback needs a secret: set SKEIN_CLUSTER_SECRET or SKEIN_CLUSTER_SECRET_FILE";
 
 /// How people log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -52,6 +53,10 @@ pub struct CoordinatorArgs {
     /// Directory of the control store, which keeps the view over restarts; without it the view is in memory alone
     #[arg(long, value_name = "DIR", env = "SKEIN_DATA", hide_env_values = true)]
     pub data: Option<PathBuf>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub membership: MembershipArgs,
 
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -140,6 +145,8 @@ pub struct CoordinatorConfig {
     pub data: Option<PathBuf>,
     /// The workers that run in this process.
     pub neighbours: Neighbours,
+    /// When workers are given up, and compared.
+    pub membership: MembershipConfig,
     /// How the surface behaves.
     pub surface: SurfaceConfig,
 }
@@ -246,7 +253,8 @@ impl CoordinatorArgs {
     pub fn check(&self, secret: Option<Secret>) -> Result<CoordinatorConfig, Vec<String>> {
         let mut wrong = Vec::new();
         let http = keep(parse_address("the HTTP address", &self.http), &mut wrong);
-        let workers: Vec<String> = self.workers.iter().filter_map(|worker| keep(parse_worker(worker), &mut wrong)).collect();
+        let workers: Vec<String> =
+            self.workers.iter().filter_map(|worker| keep(worker_address::parse(worker), &mut wrong)).collect();
         if !(1..=MEMBERS_MAX).contains(&self.workers.len()) {
             wrong.push(format!("from 1 to {MEMBERS_MAX} workers must be named, not {}", self.workers.len()));
         }
@@ -255,7 +263,7 @@ impl CoordinatorArgs {
                 wrong.push(format!("the worker {worker} is named twice"));
             }
         }
-        if secret.is_none() && workers.iter().any(|worker| !is_loopback(worker)) {
+        if secret.is_none() && workers.iter().any(|worker| !worker_address::is_loopback(worker)) {
             wrong.push(SECRET_MISSING.to_owned());
         }
         if let Some(data) = &self.data {
@@ -265,18 +273,13 @@ impl CoordinatorArgs {
                 wrong.push(format!("--data must be a directory, but {} is something else", data.display()));
             }
         }
-        let surface = match self.surface.check(Auth::Password) {
-            Ok(surface) => Some(surface),
-            Err(more) => {
-                wrong.extend(more);
-                None
-            }
-        };
-        match (http, surface) {
-            (Some(http), Some(surface)) if wrong.is_empty() => {
+        let membership = self.membership.check().map_err(|more| wrong.extend(more)).ok();
+        let surface = self.surface.check(Auth::Password).map_err(|more| wrong.extend(more)).ok();
+        match (http, membership, surface) {
+            (Some(http), Some(membership), Some(surface)) if wrong.is_empty() => {
                 let (data, neighbours) = (self.data.clone(), Neighbours::default());
                 let operator_secret = secret.clone();
-                Ok(CoordinatorConfig { http, workers, secret, operator_secret, data, neighbours, surface })
+                Ok(CoordinatorConfig { http, workers, secret, operator_secret, data, neighbours, membership, surface })
             }
             _ => Err(wrong),
         }
@@ -391,26 +394,6 @@ fn parse_address(name: &str, text: &str) -> Result<SocketAddr, String> {
     }
     let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     text.parse().map_err(|_| format!("{name} must be a port from 0 to 65535 or an IP address and a port, not {text:?}"))
-}
-
-/// Reads where a worker is: `HOST:PORT`, or `PORT` on loopback. Names are looked up when they are dialled.
-fn parse_worker(text: &str) -> Result<String, String> {
-    let wrong = || format!("a worker must be HOST:PORT or a port from 1 to 65535, not {text:?}");
-    let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
-    let port: u16 = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let fits = match bare {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => (1..=253).contains(&host.len()) && host.chars().all(named),
-    };
-    if fits { Ok(format!("{host}:{port}")) } else { Err(wrong()) }
-}
-
-fn is_loopback(worker: &str) -> bool {
-    let host = worker.rsplit_once(':').map_or(worker, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

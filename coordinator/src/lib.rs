@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod metrics;
 pub mod operator;
 pub mod outcomes;
+pub mod roster;
 pub mod seen;
 pub mod sessions;
 pub mod tables;
@@ -47,9 +48,11 @@ use tracing::{info, warn};
 
 use crate::cluster::Cluster;
 use crate::config::CoordinatorConfig;
+use crate::config::membership::MembershipConfig;
 use crate::http::Shared;
 use crate::metrics::CoordinatorMetrics;
 use crate::operator::OperatorKey;
+use crate::roster::Roster;
 
 /// The node's name in metrics. A process has one coordinator; which machine it is on is the scraper's to say.
 const NAME: &str = "coordinator";
@@ -101,10 +104,10 @@ pub async fn run(
     let cluster = Cluster::new(running.handle(), metrics.clone());
     let limits = config.surface.limits.clone();
     let (demo, sweep_every, outcomes_kept_for) = (config.surface.demo, limits.sweep_every, config.surface.outcome_lifetime);
-    let workers = config.workers.len();
+    let roster = Roster::new(cluster.clone(), config.workers.clone(), config.secret.is_some());
     let operators = config.operator_secret.as_ref().map(OperatorKey::of);
     let app =
-        Arc::new(Shared::new(config.surface, operators, cluster.clone(), (workers, met), instruments.registry, metrics.clone()));
+        Arc::new(Shared::new(config.surface, operators, cluster.clone(), (roster, met), instruments.registry, metrics.clone()));
     let surface = tokio::spawn(http::server::serve(listener, http::router(app), limits, shutdown.clone()));
     let polled = tokio::spawn(metrics::poll(cluster.clone(), metrics, shutdown.clone()));
     let swept = tokio::spawn(expiry::sweep(cluster.clone(), sweep_every, shutdown.clone()));
@@ -170,7 +173,14 @@ async fn open(config: &CoordinatorConfig) -> anyhow::Result<(Coordinator, Box<dy
         incarnation.0,
         record.as_ref().map_or(0, |record| record.number().0),
     );
-    let machine = MachineConfig::new(node, incarnation, ClusterId(rand::random()), config.workers.clone(), record);
+    roster::log_changes(&config.workers, record.as_ref());
+    let MembershipConfig { beat_ms, misses_max, compare_ms } = config.membership;
+    let machine = MachineConfig {
+        beat_ms,
+        misses_max,
+        compare_ms,
+        ..MachineConfig::new(node, incarnation, ClusterId(rand::random()), config.workers.clone(), record)
+    };
     Ok((Coordinator::new(machine), control, node))
 }
 
@@ -222,6 +232,9 @@ fn log_settings(config: &CoordinatorConfig) {
         worker.addresses = config.workers.join(","),
         data.path = config.data.as_deref().map_or("none", |path| path.to_str().unwrap_or("a path that is no text")),
         cluster.secret = if config.secret.is_some() { "set" } else { "none" },
+        heartbeat.interval_ms = config.membership.beat_ms,
+        heartbeat.missed_max = config.membership.misses_max,
+        comparison.interval_seconds = config.membership.compare_ms / 1_000,
         login.auth = auth,
         data.access = access,
         operator.proof = if config.operator_secret.is_some() { "the cluster's secret" } else { "being on this machine" },

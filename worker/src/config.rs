@@ -49,6 +49,10 @@ pub struct StoreArgs {
     /// Bytes of records beyond which a worker refuses writes (reads and deletes go on): 1MiB to 1TiB, with KiB, MiB, GiB, TiB
     #[arg(long, value_name = "BYTES", env = "SKEIN_MEMORY_MAX", hide_env_values = true, default_value = "1GiB")]
     pub memory_max: String,
+
+    /// Seconds in which every record is looked at once, whether it still is what was written (1 to 86400)
+    #[arg(long, value_name = "SECONDS", env = "SKEIN_SCRUB", hide_env_values = true, default_value = "30")]
+    pub scrub: String,
 }
 
 /// A worker's settings, checked.
@@ -75,6 +79,8 @@ pub struct StoreConfig {
     pub sync: SyncPolicy,
     /// Bytes beyond which writes are refused.
     pub memory_bytes_max: u64,
+    /// Milliseconds in which every record is looked at once.
+    pub scrub_ms: u64,
 }
 
 impl WorkerArgs {
@@ -113,7 +119,7 @@ impl WorkerArgs {
 }
 
 impl StoreArgs {
-    /// Checks both flags.
+    /// Checks all flags.
     ///
     /// # Errors
     ///
@@ -122,8 +128,9 @@ impl StoreArgs {
         let mut wrong = Vec::new();
         let sync = keep(self.sync.parse().map_err(|error| format!("--sync: {error}")), &mut wrong);
         let memory_bytes_max = keep(parse_memory_max(&self.memory_max), &mut wrong);
-        match (sync, memory_bytes_max) {
-            (Some(sync), Some(memory_bytes_max)) => Ok(StoreConfig { sync, memory_bytes_max }),
+        let scrub_ms = keep(parse_scrub(&self.scrub), &mut wrong);
+        match (sync, memory_bytes_max, scrub_ms) {
+            (Some(sync), Some(memory_bytes_max), Some(scrub_ms)) => Ok(StoreConfig { sync, memory_bytes_max, scrub_ms }),
             _ => Err(wrong),
         }
     }
@@ -131,7 +138,7 @@ impl StoreArgs {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        StoreConfig { sync: SyncPolicy::Always, memory_bytes_max: 1 << 30 }
+        StoreConfig { sync: SyncPolicy::Always, memory_bytes_max: 1 << 30, scrub_ms: 30_000 }
     }
 }
 
@@ -168,6 +175,12 @@ pub fn check_directory(path: &std::path::Path) -> Result<(), String> {
     Ok(())
 }
 
+fn parse_scrub(text: &str) -> Result<u64, String> {
+    let seconds = text.parse::<u64>().ok().filter(|seconds| (1..=86_400).contains(seconds));
+    let shown: String = text.chars().take(64).collect();
+    seconds.map(|seconds| seconds * 1_000).ok_or_else(|| format!("--scrub must be a number from 1 to 86400, not {shown:?}"))
+}
+
 fn parse_memory_max(text: &str) -> Result<u64, String> {
     parse_bytes(text)
         .filter(|bytes| (MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX).contains(bytes))
@@ -198,7 +211,7 @@ mod tests {
             cluster: "0".to_owned(),
             http: "127.0.0.1:0".to_owned(),
             data: None,
-            store: StoreArgs { sync: "always".to_owned(), memory_max: "1GiB".to_owned() },
+            store: StoreArgs { sync: "always".to_owned(), memory_max: "1GiB".to_owned(), scrub: "30".to_owned() },
         }
     }
 
@@ -232,11 +245,11 @@ mod tests {
             cluster: "70000".to_owned(),
             http: "nowhere".to_owned(),
             data: Some("/dev/null".into()),
-            store: StoreArgs { sync: "interval:0".to_owned(), memory_max: "1KiB".to_owned() },
+            store: StoreArgs { sync: "interval:0".to_owned(), memory_max: "1KiB".to_owned(), scrub: "0".to_owned() },
         };
         let said = wrong.check(None).unwrap_err();
-        assert_eq!(said.len(), 5, "{said:?}");
-        for name in ["the cluster address", "--http", "--data", "--sync", "--memory-max"] {
+        assert_eq!(said.len(), 6, "{said:?}");
+        for name in ["the cluster address", "--http", "--data", "--sync", "--memory-max", "--scrub"] {
             assert!(said.iter().any(|error| error.starts_with(name)), "{name} is missing in {said:?}");
         }
     }

@@ -23,7 +23,7 @@ use skein_runtime::wal::{self, Log, SyncPolicy};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use crate::config::WorkerConfig;
+use crate::config::{StoreConfig, WorkerConfig};
 use crate::http::Surface;
 use crate::metrics::WorkerMetrics;
 use crate::standing::Standing;
@@ -91,7 +91,8 @@ pub async fn run(
     let network = Endpoint::worker(node, snapshot.cluster, listeners.cluster, config.secret.clone())
         .beside(config.neighbours.clone())
         .with_durability(durability(config.data.as_deref(), config.store.sync));
-    let machine_config = MachineConfig { memory_bytes_max: config.store.memory_bytes_max, ..MachineConfig::default() };
+    let StoreConfig { memory_bytes_max, scrub_ms, .. } = config.store;
+    let machine_config = MachineConfig { memory_bytes_max, scrub_ms, ..MachineConfig::default() };
     let machine = Worker::recover(machine_config, snapshot);
     log_recovery(&name, &config, &machine.status());
     let parts = Parts {
@@ -164,6 +165,7 @@ fn log_settings(config: &WorkerConfig) {
         http.address = %config.http,
         data.path = config.data.as_deref().map_or("none", |path| path.to_str().unwrap_or("a path that is no text")),
         wal.sync = %config.store.sync,
+        scrub.period_seconds = config.store.scrub_ms / 1_000,
         memory.bytes_max = config.store.memory_bytes_max,
         cluster.secret = if config.secret.is_some() { "set" } else { "none" },
         "settings of the worker"

@@ -12,7 +12,7 @@ use serde::Serialize;
 use skein_protocol::id::{NodeId, ViewNumber};
 use skein_protocol::membership::view::Member;
 use skein_protocol::operation::Digest;
-use skein_protocol::step::{CoordinatorStatus, Peer, Role};
+use skein_protocol::step::{ComparisonStatus, CoordinatorStatus, Peer, Role};
 use skein_runtime::transport::{self, Met};
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
@@ -42,16 +42,25 @@ pub struct ClusterStatus {
     durability: Durability,
     /// Copies of each record: the members of the active view.
     copies: usize,
+    /// The last view that began with an empty store because all records were gone with the memory of those that held them; null
+    /// if that never happened. What was written before it is lost.
+    #[schema(required)]
+    started_empty_in_view: Option<u64>,
+    /// The workers that the cluster is meant to have, by address: those of the settings, and what operators have changed.
+    #[schema(example = json!(["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"]))]
+    roster: Vec<String>,
     /// The members of the active view.
     members: Vec<ClusterMember>,
     /// Workers that copy the records, to become members.
     learners: Vec<ClusterLearner>,
-    /// The workers that were named in the settings, or are connected, and are no members of the active view: not met yet, or
-    /// left out. They hold nothing that counts as a copy.
+    /// The workers that the cluster is meant to have, or that are connected, and are neither members nor learners of the active
+    /// view: not met yet, or left out. They hold nothing that counts as a copy.
     others: Vec<OtherWorker>,
     /// Whether all members' replicas are the same at a common point; null if not all have answered.
     #[schema(required)]
     replicas_agree: Option<bool>,
+    /// What comparing the replicas has found since this coordinator started.
+    comparison: ClusterComparison,
     /// Transactions of this coordinator that are under way.
     in_flight: u64,
     /// Transactions whose outcome waits for a view change.
@@ -107,11 +116,50 @@ pub struct OtherWorker {
     /// Its identity; null while nobody answers at its address.
     #[schema(required)]
     node: Option<String>,
-    /// Its address, as named in the settings.
+    /// Where it is to be reached.
     #[schema(example = "127.0.0.1:7003")]
     address: String,
     /// Whether it is connected now.
     connected: bool,
+    /// Why it is none.
+    state: OtherState,
+}
+
+/// Why a worker is neither member nor learner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OtherState {
+    /// Nobody answers at its address. Whoever does so again is taken in.
+    Silent,
+    /// It is there, and is taken in with the next view.
+    Waiting,
+    /// It belongs to another cluster, or is not one of those that the cluster is meant to have, and is not taken in.
+    Foreign,
+}
+
+/// What comparing the replicas has found since this coordinator started.
+#[derive(Serialize, ToSchema)]
+pub struct ClusterComparison {
+    /// How often all members were compared.
+    compared: u64,
+    /// Copies that were found to differ, or to be damaged.
+    differences: u64,
+    /// Of these, copies that have been made anew.
+    repaired: u64,
+    /// Whether the last comparison found a difference and no majority: a person has to decide which copy is right.
+    undecided: bool,
+    /// Workers whose copy is not trusted, or is being made anew.
+    distrusted: Vec<DistrustedWorker>,
+}
+
+/// A worker whose copy is not trusted, or is being made anew.
+#[derive(Serialize, ToSchema)]
+pub struct DistrustedWorker {
+    /// Its identity.
+    node: String,
+    /// Where it was last reached; null if that is not known any more.
+    #[schema(required, example = "127.0.0.1:7003")]
+    address: Option<String>,
 }
 
 /// What an acknowledged write is worth, from the members' live settings: the weakest of them counts.
@@ -217,9 +265,12 @@ fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, met: &Met) ->
         // A member that was never met by this run is not known to log anything.
         durability: members.keys().map(|node| met.durability(*node).unwrap_or_default()).min().unwrap_or_default().into(),
         copies: members.len(),
+        started_empty_in_view: record.and_then(|record| record.emptied).map(|view| view.0),
+        roster: status.roster.clone(),
         members: described.collect(),
         learners: learning.collect(),
-        others: others(&members, &learners, &status.connected, &met.named()),
+        others: others(&members, &learners, status),
+        comparison: compared(&members, &learners, status),
         replicas_agree: sums.filter(|sums| !sums.is_empty()).map(|sums| sums.iter().all(|sum| *sum == sums[0])),
         in_flight: status.in_flight,
         in_doubt: status.in_doubt,
@@ -228,25 +279,58 @@ fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, met: &Met) ->
     }
 }
 
-/// The workers beside the members: those connected, and those named at whose address nobody answers and neither a member
-/// nor a learner was.
+/// What comparing has found.
+fn compared(
+    members: &BTreeMap<NodeId, String>,
+    learners: &BTreeMap<NodeId, String>,
+    status: &CoordinatorStatus,
+) -> ClusterComparison {
+    let ComparisonStatus { compared, differences, repaired, undecided, distrusted } = &status.comparison;
+    let met = |node: &NodeId| status.connected.iter().find(|peer| peer.node == *node).map(|peer| &peer.address);
+    let address = |node: &NodeId| members.get(node).or_else(|| learners.get(node)).or_else(|| met(node)).cloned();
+    let distrusted = distrusted.iter().map(|node| DistrustedWorker { node: node.to_string(), address: address(node) });
+    ClusterComparison {
+        compared: *compared,
+        differences: *differences,
+        repaired: *repaired,
+        undecided: *undecided,
+        distrusted: distrusted.collect(),
+    }
+}
+
+/// The workers beside members and learners: those connected, and those of the roster at whose address nobody answers and
+/// neither a member nor a learner was.
 fn others(
     members: &BTreeMap<NodeId, String>,
     learners: &BTreeMap<NodeId, String>,
-    connected: &[Peer],
-    named: &[String],
+    status: &CoordinatorStatus,
 ) -> Vec<OtherWorker> {
+    let CoordinatorStatus { connected, roster, record, .. } = status;
     let takes_part = |node: &NodeId| members.contains_key(node) || learners.contains_key(node);
+    let state = |peer: &Peer| {
+        let bound_elsewhere = peer.cluster.is_some_and(|bound| record.as_ref().is_some_and(|record| record.cluster != bound));
+        if bound_elsewhere || !roster.contains(&peer.address) { OtherState::Foreign } else { OtherState::Waiting }
+    };
     let strangers = connected.iter().filter(|peer| peer.role == Role::Worker && !takes_part(&peer.node));
     let mut others: Vec<OtherWorker> = strangers
-        .map(|peer| OtherWorker { node: Some(peer.node.to_string()), address: peer.address.clone(), connected: true })
+        .map(|peer| OtherWorker {
+            node: Some(peer.node.to_string()),
+            address: peer.address.clone(),
+            connected: true,
+            state: state(peer),
+        })
         .collect();
     let known = |address: &String| {
         members.values().chain(learners.values()).any(|there| there == address)
             || connected.iter().any(|peer| peer.address == *address)
     };
-    let silent = named.iter().filter(|address| !known(address));
-    others.extend(silent.map(|address| OtherWorker { node: None, address: address.clone(), connected: false }));
+    let silent = roster.iter().filter(|address| !known(address));
+    others.extend(silent.map(|address| OtherWorker {
+        node: None,
+        address: address.clone(),
+        connected: false,
+        state: OtherState::Silent,
+    }));
     others.sort_by(|one, other| one.address.cmp(&other.address));
     others
 }
@@ -254,28 +338,60 @@ fn others(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use skein_protocol::id::ClusterId;
 
     #[test]
     fn whoever_is_no_member_is_told_of_once() {
-        let peer = |node, address: &str| Peer {
+        let peer = |node, address: &str, cluster| Peer {
             node: NodeId(node),
             role: Role::Worker,
             address: address.to_owned(),
-            cluster: None,
+            cluster,
             logged: true,
         };
         let members = BTreeMap::from([(NodeId(1), "a:1".to_owned()), (NodeId(2), "a:2".to_owned())]);
-        let named = ["a:1", "a:2", "a:3", "a:4"].map(str::to_owned);
-        let silent = |address: &str| OtherWorker { node: None, address: address.to_owned(), connected: false };
-        let met = |node: u128, address: &str| OtherWorker {
+        let none = BTreeMap::new();
+        let record = skein_protocol::membership::view::ViewRecord {
+            cluster: ClusterId(1),
+            writer: skein_protocol::id::Incarnation(1),
+            active: None,
+            pending: None,
+            roster: skein_protocol::membership::roster::Changes::default(),
+            emptied: None,
+        };
+        let status = |connected: &[Peer], roster: &[&str]| CoordinatorStatus {
+            record: Some(record.clone()),
+            serving: true,
+            roster: roster.iter().map(ToString::to_string).collect(),
+            connected: connected.to_vec(),
+            in_flight: 0,
+            queued: 0,
+            in_doubt: 0,
+            reads: 0,
+            copies: Vec::new(),
+            comparison: ComparisonStatus { distrusted: vec![NodeId(2), NodeId(3), NodeId(4)], ..ComparisonStatus::default() },
+        };
+        let roster = ["a:1", "a:2", "a:3", "a:4"];
+        let silent =
+            |address: &str| OtherWorker { node: None, address: address.to_owned(), connected: false, state: OtherState::Silent };
+        let met = |node: u128, address: &str, state| OtherWorker {
             node: Some(NodeId(node).to_string()),
             address: address.to_owned(),
             connected: true,
+            state,
         };
-        assert_eq!(others(&members, &BTreeMap::new(), &[peer(1, "a:1")], &named), [silent("a:3"), silent("a:4")]);
-        // One that was left out is back, and another stands where a member was.
-        let connected = [peer(9, "a:2"), peer(3, "a:3"), peer(1, "a:1")];
-        assert_eq!(others(&members, &BTreeMap::new(), &connected, &named), [met(9, "a:2"), met(3, "a:3"), silent("a:4")]);
-        assert_eq!(others(&members, &BTreeMap::new(), &connected[2..], &named[..2]), []);
+        let told = |connected: &[Peer], roster: &[&str]| others(&members, &none, &status(connected, roster));
+        assert_eq!(told(&[peer(1, "a:1", None)], &roster), [silent("a:3"), silent("a:4")]);
+        // One that was left out is back, another stands where a member was, and one belongs elsewhere.
+        let connected =
+            [peer(9, "a:2", None), peer(3, "a:3", Some(ClusterId(1))), peer(4, "a:4", Some(ClusterId(2))), peer(1, "a:1", None)];
+        let expected =
+            [met(9, "a:2", OtherState::Waiting), met(3, "a:3", OtherState::Waiting), met(4, "a:4", OtherState::Foreign)];
+        assert_eq!(told(&connected, &roster), expected);
+        assert_eq!(told(&connected[3..], &roster[..2]), []);
+        // Where those are whose copies are not trusted, as far as that is known.
+        let of = compared(&members, &none, &status(&connected[..2], &roster));
+        let places: Vec<Option<&str>> = of.distrusted.iter().map(|worker| worker.address.as_deref()).collect();
+        assert_eq!(places, [Some("a:2"), Some("a:3"), None]);
     }
 }

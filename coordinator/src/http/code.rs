@@ -121,6 +121,16 @@ codes! {
     TooManyTokens = 733, CONFLICT, "too_many_tokens";
     /// The request does not prove that it is an operator's.
     NotOperator = 734, UNAUTHORIZED, "not_operator";
+    /// There are as many workers as may be.
+    TooManyWorkers = 735, CONFLICT, "too_many_workers";
+    /// The cluster is not meant to have a worker at this address.
+    NoSuchWorker = 736, NOT_FOUND, "no_such_worker";
+    /// No other member holds all records.
+    LastCopy = 737, CONFLICT, "last_copy";
+    /// Another change of the workers, or of the view, is under way; nothing was done.
+    RosterBusy = 738, CONFLICT, "roster_busy";
+    /// The change of the workers has not come about in time, and may still.
+    RosterPending = 739, SERVICE_UNAVAILABLE, "roster_pending";
     /// Something is wrong with this server.
     Internal = 799, INTERNAL_SERVER_ERROR, "internal";
 }
@@ -135,7 +145,7 @@ impl Code {
     /// Whether the same request may succeed in a moment, so that the answer says when to try again.
     #[must_use]
     pub fn retries(self) -> bool {
-        matches!(self, Code::Overloaded | Code::Unavailable | Code::Contention)
+        matches!(self, Code::Overloaded | Code::Unavailable | Code::Contention | Code::RosterBusy)
     }
 }
 

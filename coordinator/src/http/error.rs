@@ -16,7 +16,7 @@ use super::code::Code;
 use super::data::UnmetExpectation;
 use super::session;
 use crate::accounts::field::FieldError;
-use crate::{accounts, cluster, data, tokens, tweets};
+use crate::{accounts, cluster, data, roster, tokens, tweets};
 
 /// The header that carries the id of a write's transaction.
 pub const TRANSACTION: HeaderName = HeaderName::from_static("skein-transaction");
@@ -290,6 +290,21 @@ impl From<tokens::Error> for Problem {
             tokens::Error::Contention => Problem::new(Code::Contention, detail),
             tokens::Error::Unreadable => Problem::new(Code::Internal, detail),
             tokens::Error::Cluster(error) => error.into(),
+        }
+    }
+}
+
+impl From<roster::Error> for Problem {
+    fn from(error: roster::Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            roster::Error::Address(_) => Problem::field(Code::MalformedField, "address", detail, None),
+            roster::Error::Full => Problem::new(Code::TooManyWorkers, detail),
+            roster::Error::NotThere(_) => Problem::new(Code::NoSuchWorker, detail),
+            roster::Error::LastCopy => Problem::new(Code::LastCopy, detail),
+            roster::Error::Busy => Problem::new(Code::RosterBusy, detail),
+            roster::Error::Pending => Problem::new(Code::RosterPending, detail),
+            roster::Error::Cluster(error) => error.into(),
         }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use skein_protocol::step::CoordinatorStatus;
+use skein_protocol::membership::view::{Member, Shard};
+use skein_protocol::step::{ComparisonStatus, CoordinatorStatus};
 use skein_runtime::metrics::encode;
 
 use super::App;
@@ -26,10 +27,7 @@ pub async fn livez() -> &'static str {
 /// How each part stands.
 pub async fn readyz(State(app): State<App>) -> Response {
     let (code, text) = match tokio::time::timeout(STATUS_WITHIN, app.cluster.status()).await {
-        Ok(Ok(status)) => (
-            if status.serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE },
-            parts(&status, app.workers, &app.met.named()),
-        ),
+        Ok(Ok(status)) => (if status.serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, parts(&status)),
         Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, {error}\n")),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, no answer within {STATUS_WITHIN:?}\n")),
     };
@@ -43,11 +41,13 @@ pub async fn metrics(State(app): State<App>) -> Response {
 }
 
 /// A line per part: its name, `ok`, `degraded` or `failed`, and what a person may want to know.
-fn parts(status: &CoordinatorStatus, workers: usize, named: &[String]) -> String {
-    let active = status.record.as_ref().and_then(|record| record.active.as_ref());
-    let pending = status.record.as_ref().and_then(|record| record.pending.as_ref());
+fn parts(status: &CoordinatorStatus) -> String {
+    let record = status.record.as_ref();
+    let active = record.and_then(|record| record.active.as_ref());
+    let pending = record.and_then(|record| record.pending.as_ref());
     let members: BTreeSet<_> = active.map(|active| active.view.members()).unwrap_or_default().into_iter().collect();
     let connected = status.connected.iter().filter(|peer| members.contains(&peer.node)).count();
+    let workers = status.roster.len();
     let serving = if status.serving { "ok, writes are served" } else { "failed, writes are not served" };
     let view = match (active, pending) {
         (_, Some(pending)) => format!("degraded, changing to {}", pending.number),
@@ -57,19 +57,29 @@ fn parts(status: &CoordinatorStatus, workers: usize, named: &[String]) -> String
     let all = if members.len() == workers && connected == workers { "ok" } else { "degraded" };
     let outside: Vec<&str> = match active {
         Some(active) => {
-            let inside = |address: &String| {
-                active.view.shards.iter().flat_map(|shard| &shard.members).any(|member| member.address == *address)
+            let of_shard = |shard: &Shard, address: &String| {
+                shard.members.iter().chain(&shard.learners).any(|member| member.address == *address)
             };
-            named.iter().filter(|address| !inside(address)).map(String::as_str).collect()
+            let is_inside = |address: &String| active.view.shards.iter().any(|shard| of_shard(shard, address));
+            status.roster.iter().filter(|address| !is_inside(address)).map(String::as_str).collect()
         }
         None => Vec::new(),
     };
     let outside = if outside.is_empty() { String::new() } else { format!("; not in the view: {}", outside.join(", ")) };
     let doubt = if status.in_doubt == 0 { "ok" } else { "degraded" };
+    let emptied = match record.and_then(|record| record.emptied) {
+        Some(view) => {
+            format!("degraded, the cluster has begun anew and empty with view {view}: all that was written before is lost")
+        }
+        None => "ok, nothing was lost".to_owned(),
+    };
     format!(
-        "store: {serving}\nview: {view}\nmembers: {all}, {connected} connected of {} in the view, {workers} named{outside}\n\
+        "store: {serving}\nview: {view}\nmembers: {all}, {connected} connected of {} in the view, {workers} wanted{outside}\n\
+         learners: {}\nreplicas: {}\nrecords: {emptied}\n\
          doubt: {doubt}, {} transactions in doubt\nload: ok, {} transactions in flight, {} requests queued, {} reads\n",
         members.len(),
+        learners(status),
+        replicas(&status.comparison),
         status.in_doubt,
         status.in_flight,
         status.queued,
@@ -77,13 +87,41 @@ fn parts(status: &CoordinatorStatus, workers: usize, named: &[String]) -> String
     )
 }
 
+/// How far those are that copy the records.
+fn learners(status: &CoordinatorStatus) -> String {
+    let active = status.record.as_ref().and_then(|record| record.active.as_ref());
+    let learners: Vec<&Member> = active.iter().flat_map(|active| &active.view.shards).flat_map(|shard| &shard.learners).collect();
+    if learners.is_empty() {
+        return "ok, none".to_owned();
+    }
+    let each = learners.iter().map(|learner| {
+        let copy = status.copies.iter().find(|copy| copy.learner == learner.node);
+        let (copied, total) = copy.map_or((0, 0), |copy| (copy.copied, copy.total));
+        format!("{} has copied {copied} of {total} records", learner.address)
+    });
+    format!("degraded, {}", each.collect::<Vec<_>>().join("; "))
+}
+
+/// What comparing has found.
+fn replicas(comparison: &ComparisonStatus) -> String {
+    let ComparisonStatus { compared, differences, repaired, undecided, distrusted } = comparison;
+    let counts = format!("compared {compared} times, {differences} differences, {repaired} repaired");
+    if *undecided {
+        format!("degraded, they differ and no more than half of them hold the same: a person has to decide; {counts}")
+    } else if distrusted.is_empty() {
+        format!("ok, {counts}")
+    } else {
+        format!("degraded, {} not trusted and to be made anew; {counts}", distrusted.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use skein_protocol::id::{ClusterId, Incarnation, NodeId, ViewNumber};
     use skein_protocol::membership::roster::Changes;
-    use skein_protocol::membership::view::{ActiveView, Member, Shard, View, ViewRecord};
-    use skein_protocol::step::ComparisonStatus;
+    use skein_protocol::membership::view::{ActiveView, View, ViewRecord};
+    use skein_protocol::step::CopyProgress;
 
     #[test]
     fn a_member_that_is_gone_shows_as_degraded() {
@@ -110,15 +148,38 @@ mod tests {
             copies: Vec::new(),
             comparison: ComparisonStatus::default(),
         };
-        let named = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"].map(str::to_owned);
-        assert!(parts(&status, 2, &named).contains("view: failed"));
-        assert!(!parts(&status, 2, &named).contains("not in the view"), "there is none yet");
+        let roster = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"].map(str::to_owned);
+        status.roster = roster[..2].to_vec();
+        let text = parts(&status);
+        assert!(text.contains("view: failed"), "{text}");
+        assert!(!text.contains("not in the view"), "there is none yet: {text}");
         status.record = Some(record);
         status.serving = true;
-        let text = parts(&status, 2, &named[..2]);
+        let text = parts(&status);
         assert!(text.contains("store: ok") && text.contains("view: ok, 2 active"), "{text}");
-        assert!(text.contains("members: degraded, 0 connected of 2 in the view, 2 named\n"), "{text}");
-        let text = parts(&status, 3, &named);
-        assert!(text.contains("3 named; not in the view: 127.0.0.1:3\n"), "{text}");
+        assert!(text.contains("members: degraded, 0 connected of 2 in the view, 2 wanted\n"), "{text}");
+        for healthy in ["learners: ok, none\n", "replicas: ok, compared 0 times", "records: ok"] {
+            assert!(text.contains(healthy), "{text}");
+        }
+        status.roster = roster.to_vec();
+        let text = parts(&status);
+        assert!(text.contains("3 wanted; not in the view: 127.0.0.1:3\n"), "{text}");
+
+        let record = status.record.as_mut().unwrap();
+        record.active.as_mut().unwrap().view.shards[0].learners.push(member(3));
+        record.emptied = Some(ViewNumber(2));
+        status.copies.push(CopyProgress { learner: NodeId(3), donor: NodeId(1), copied: 5, total: 9 });
+        status.comparison.distrusted.push(NodeId(3));
+        let text = parts(&status);
+        for told in [
+            "3 wanted\n",
+            "learners: degraded, 127.0.0.1:3 has copied 5 of 9 records\n",
+            "replicas: degraded, 1 not trusted",
+            "records: degraded, the cluster has begun anew and empty with view 2",
+        ] {
+            assert!(text.contains(told), "{told} is missing in {text}");
+        }
+        status.comparison.undecided = true;
+        assert!(parts(&status).contains("replicas: degraded, they differ"));
     }
 }

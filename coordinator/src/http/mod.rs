@@ -27,6 +27,7 @@ mod settings;
 mod tokens;
 mod transactions;
 mod tweets;
+mod workers;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ use crate::data::Data;
 use crate::metrics::NodeMetrics;
 use crate::operator::OperatorKey;
 use crate::outcomes::Outcomes;
+use crate::roster::Roster;
 use crate::sessions::Sessions;
 use crate::tokens::Tokens;
 use crate::tweets::Tweets;
@@ -75,21 +77,21 @@ pub struct Shared {
     limits: limits::RateLimits,
     digests: cluster::DigestCache,
     under_way: Semaphore,
-    workers: usize,
+    roster: Roster,
     met: Met,
     registry: Registry,
     metrics: NodeMetrics,
 }
 
 impl Shared {
-    /// The surface of a coordinator that was told of so many workers; `met` is what they say of themselves. Without a key
+    /// The surface of a coordinator of these workers; `met` is what they say of themselves. Without a key
     /// whoever is on this machine counts as its operator.
     #[must_use]
     pub fn new(
         settings: SurfaceConfig,
         operators: Option<OperatorKey>,
         cluster: Cluster,
-        (workers, met): (usize, Met),
+        (roster, met): (Roster, Met),
         registry: Registry,
         metrics: NodeMetrics,
     ) -> Self {
@@ -106,7 +108,7 @@ impl Shared {
             outcomes: Outcomes::new(cluster.clone()),
             under_way: Semaphore::new(limits.requests_max),
             cluster,
-            workers,
+            roster,
             met,
             registry,
             metrics,
@@ -158,6 +160,8 @@ fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(cluster::get))
+        .routes(routes!(workers::list, workers::add))
+        .routes(routes!(workers::remove))
         .routes(routes!(settings::get))
         .split_for_parts();
     openapi::complete(&mut document);

@@ -52,7 +52,9 @@ pub async fn admit(app: &App, request: Request) -> Result<Bytes, Problem> {
         let (scheme, rest) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case(SCHEME).then(|| rest.trim().to_owned())
     });
-    let Some(proof) = proof else { return Err(refused("a request of an operator is signed; `skein token` does that")) };
+    let Some(proof) = proof else {
+        return Err(refused("a request of an operator is signed; `skein token` and `skein worker add` do that"));
+    };
     let Some(key) = &app.operators.key else {
         let peer = parts.extensions.get::<Peer>().copied();
         local(app, peer, &parts.headers)?;

@@ -15,6 +15,7 @@ use skein_coordinator::cluster::{Cluster, Engine};
 use skein_coordinator::config::{Auth, SurfaceConfig};
 use skein_coordinator::http::{Shared, router};
 use skein_coordinator::metrics::CoordinatorMetrics;
+use skein_coordinator::roster::Roster;
 use skein_coordinator::tables::{IDEMPOTENCY, SESSIONS, TWEETS};
 use skein_protocol::id::{Incarnation, TxnId, Version};
 use skein_protocol::operation::{Action, Answer, Key, Operation, Query, Row};
@@ -60,7 +61,8 @@ fn surface(engine: impl Engine, settings: SurfaceConfig) -> Router {
     let registry = Registry::new();
     let metrics = CoordinatorMetrics::register(&registry).unwrap().node("test", &[]);
     let cluster = Cluster::new(engine, metrics.clone());
-    router(Arc::new(Shared::new(settings, None, cluster, (3, Met::default()), registry, metrics)))
+    let roster = Roster::new(cluster.clone(), Vec::new(), false);
+    router(Arc::new(Shared::new(settings, None, cluster, (roster, Met::default()), registry, metrics)))
 }
 
 /// What a client hears that posts while the engine answers so: status, headers and document.

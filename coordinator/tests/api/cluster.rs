@@ -41,10 +41,10 @@ async fn a_dead_worker_is_left_out_and_nothing_is_lost() {
     let status = ann.get("/api/cluster").await.ok(200).json();
     assert_eq!((&status["copies"], &status["replicas_agree"]), (&json!(2), &json!(true)));
     assert!(status["view"].as_u64().unwrap() > 1);
-    let left_out = json!({ "node": null, "address": cluster.addresses[1], "connected": false });
+    let left_out = json!({ "node": null, "address": cluster.addresses[1], "connected": false, "state": "silent" });
     assert_eq!(status["others"], json!([left_out]));
     let ready = ann.get("/readyz").await.ok(200).text;
-    assert!(ready.contains("members: degraded, 2 connected of 2 in the view, 3 named"), "{ready}");
+    assert!(ready.contains("members: degraded, 2 connected of 2 in the view, 3 wanted"), "{ready}");
     assert!(ready.lines().all(|line| line.contains(": ")), "{ready}");
 }
 

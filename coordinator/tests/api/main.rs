@@ -15,6 +15,7 @@ mod hostile;
 mod idempotency;
 mod login;
 mod races;
+mod roster;
 mod tokens;
 mod transactions;
 mod tweets;

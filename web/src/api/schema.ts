@@ -38,6 +38,52 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/cluster/workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the workers
+         * @description Those that the cluster is meant to have, and what operators have changed about them. How each stands is at `/api/cluster`.
+         */
+        get: operations["listWorkers"];
+        put?: never;
+        /**
+         * Add a worker
+         * @description For good, whatever the settings of a later start name. It is taken in as soon as it answers: it copies all records while
+         *     the others serve, and is a member after that. One that is there already stays, and that is no error.
+         */
+        post: operations["addWorker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cluster/workers/{address}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a worker
+         * @description For good, whatever the settings of a later start name, until it is added again. It is refused as long as no other member
+         *     holds all records.
+         */
+        delete: operations["removeWorker"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/data": {
         parameters: {
             query?: never;
@@ -213,7 +259,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How a transaction ended */
+        /**
+         * How a transaction ended
+         * @description A transaction whose client heard that its outcome is unknown (714) is known here within seconds of the cluster's healing, and
+         *     for a day after that unless the server is set otherwise, also by coordinators that come later. Of others the outcome is
+         *     known for as long as the coordinator that ran them remembers it.
+         */
         get: operations["getTransaction"];
         put?: never;
         post?: never;
@@ -312,6 +363,28 @@ export interface components {
          * @enum {string}
          */
         Auth: "password" | "name";
+        /** @description What comparing the replicas has found since this coordinator started. */
+        ClusterComparison: {
+            /**
+             * Format: int64
+             * @description How often all members were compared.
+             */
+            compared: number;
+            /**
+             * Format: int64
+             * @description Copies that were found to differ, or to be damaged.
+             */
+            differences: number;
+            /** @description Workers whose copy is not trusted, or is being made anew. */
+            distrusted: components["schemas"]["DistrustedWorker"][];
+            /**
+             * Format: int64
+             * @description Of these, copies that have been made anew.
+             */
+            repaired: number;
+            /** @description Whether the last comparison found a difference and no majority: a person has to decide which copy is right. */
+            undecided: boolean;
+        };
         /** @description A worker that copies the records of a member, to become one. */
         ClusterLearner: {
             /**
@@ -364,6 +437,8 @@ export interface components {
         ClusterStatus: {
             /** @description The cluster's identity; null before the first view. */
             cluster: string | null;
+            /** @description What comparing the replicas has found since this coordinator started. */
+            comparison: components["schemas"]["ClusterComparison"];
             /** @description Copies of each record: the members of the active view. */
             copies: number;
             /** @description What an acknowledged write is worth. */
@@ -383,8 +458,8 @@ export interface components {
             /** @description The members of the active view. */
             members: components["schemas"]["ClusterMember"][];
             /**
-             * @description The workers that were named in the settings, or are connected, and are no members of the active view: not met yet, or
-             *     left out. They hold nothing that counts as a copy.
+             * @description The workers that the cluster is meant to have, or that are connected, and are neither members nor learners of the active
+             *     view: not met yet, or left out. They hold nothing that counts as a copy.
              */
             others: components["schemas"]["OtherWorker"][];
             /**
@@ -404,8 +479,23 @@ export interface components {
             reads: number;
             /** @description Whether all members' replicas are the same at a common point; null if not all have answered. */
             replicas_agree: boolean | null;
+            /**
+             * @description The workers that the cluster is meant to have, by address: those of the settings, and what operators have changed.
+             * @example [
+             *       "127.0.0.1:7001",
+             *       "127.0.0.1:7002",
+             *       "127.0.0.1:7003"
+             *     ]
+             */
+            roster: string[];
             /** @description Whether a write would be accepted now. */
             serving: boolean;
+            /**
+             * Format: int64
+             * @description The last view that began with an empty store because all records were gone with the memory of those that held them; null
+             *     if that never happened. What was written before it is lost.
+             */
+            started_empty_in_view: number | null;
             /**
              * Format: int64
              * @description The number of the active view; null before the first.
@@ -473,6 +563,16 @@ export interface components {
             /** @description The version that was written; null if it was deleted. */
             version: string | null;
         };
+        /** @description A worker whose copy is not trusted, or is being made anew. */
+        DistrustedWorker: {
+            /**
+             * @description Where it was last reached; null if that is not known any more.
+             * @example 127.0.0.1:7003
+             */
+            address: string | null;
+            /** @description Its identity. */
+            node: string;
+        };
         /**
          * @description What an acknowledged write is worth, from the members' live settings: the weakest of them counts.
          * @enum {string}
@@ -537,10 +637,15 @@ export interface components {
              */
             username: string;
         };
+        /**
+         * @description Why a worker is neither member nor learner.
+         * @enum {string}
+         */
+        OtherState: "silent" | "waiting" | "foreign";
         /** @description A worker that is no member of the active view. */
         OtherWorker: {
             /**
-             * @description Its address, as named in the settings.
+             * @description Where it is to be reached.
              * @example 127.0.0.1:7003
              */
             address: string;
@@ -548,6 +653,8 @@ export interface components {
             connected: boolean;
             /** @description Its identity; null while nobody answers at its address. */
             node: string | null;
+            /** @description Why it is none. */
+            state: components["schemas"]["OtherState"];
         };
         /**
          * @description The kind of problem as a number that never changes.
@@ -594,10 +701,15 @@ export interface components {
          *     | 732 | 404 | There is no such token. |
          *     | 733 | 409 | There are as many tokens as may be. |
          *     | 734 | 401 | The request does not prove that it is an operator's. |
+         *     | 735 | 409 | There are as many workers as may be. |
+         *     | 736 | 404 | The cluster is not meant to have a worker at this address. |
+         *     | 737 | 409 | No other member holds all records. |
+         *     | 738 | 409 | Another change of the workers, or of the view, is under way; nothing was done. |
+         *     | 739 | 503 | The change of the workers has not come about in time, and may still. |
          *     | 799 | 500 | Something is wrong with this server. |
          * @enum {integer}
          */
-        ProblemCode: 512 | 601 | 602 | 606 | 607 | 700 | 701 | 702 | 703 | 704 | 705 | 706 | 707 | 708 | 709 | 710 | 711 | 712 | 713 | 714 | 715 | 716 | 717 | 718 | 719 | 720 | 721 | 722 | 723 | 724 | 725 | 726 | 727 | 728 | 729 | 730 | 731 | 732 | 733 | 734 | 799;
+        ProblemCode: 512 | 601 | 602 | 606 | 607 | 700 | 701 | 702 | 703 | 704 | 705 | 706 | 707 | 708 | 709 | 710 | 711 | 712 | 713 | 714 | 715 | 716 | 717 | 718 | 719 | 720 | 721 | 722 | 723 | 724 | 725 | 726 | 727 | 728 | 729 | 730 | 731 | 732 | 733 | 734 | 735 | 736 | 737 | 738 | 739 | 799;
         /** @description A problem document (RFC 9457). */
         ProblemDocument: {
             /** @description The kind of problem as a number that never changes. */
@@ -791,6 +903,40 @@ export interface components {
             /** @description Its key. */
             key: components["schemas"]["DataKey"];
         };
+        /** @description A worker that is to be added. */
+        WorkerForm: {
+            /**
+             * @description Where the coordinator reaches it: HOST:PORT, or a port for the coordinator's own machine.
+             * @example 10.0.0.14:7000
+             */
+            address: string;
+        };
+        /** @description The workers that the cluster is meant to have. */
+        WorkerRoster: {
+            /**
+             * @description Of these, those that operators have added to the ones that the settings name.
+             * @example [
+             *       "10.0.0.14:7000"
+             *     ]
+             */
+            added: string[];
+            /**
+             * @description Those that operators have removed: none of them is taken in, also if the settings name it.
+             * @example [
+             *       "10.0.0.13:7000"
+             *     ]
+             */
+            removed: string[];
+            /**
+             * @description All of them.
+             * @example [
+             *       "10.0.0.11:7000",
+             *       "10.0.0.12:7000",
+             *       "10.0.0.14:7000"
+             *     ]
+             */
+            workers: string[];
+        };
         /** @description One write of a transaction: a value, or `"delete": true`. */
         WriteForm: {
             /** @description Takes the value away; that there is none is no error. */
@@ -916,6 +1062,213 @@ export interface operations {
                 };
             };
             /** @description 715 or 716: this coordinator can't tell */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listWorkers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The workers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerRoster"];
+                };
+            };
+            /** @description 734: not an operator's request */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    addWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkerForm"];
+            };
+        };
+        responses: {
+            /** @description Added; the workers now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerRoster"];
+                };
+            };
+            /** @description 606 or 708: the address or the body is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 734: not an operator's request */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 735 or 738: there are as many workers as may be, or another change is under way */
+            409: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 739: it has not come about in time, and may still */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    removeWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Where the coordinator reaches it
+                 * @example 10.0.0.13:7000
+                 */
+                address: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed; the workers now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerRoster"];
+                };
+            };
+            /** @description 606: the address is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 734: not an operator's request */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 736: there is no worker at this address */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 737 or 738: no other member holds all records, or another change is under way */
+            409: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 739: it has not come about in time, and may still */
             503: {
                 headers: {
                     /** @description Seconds after which to try again, where that may help */

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use prometheus::Registry;
 use skein_coordinator::Instruments;
+use skein_coordinator::config::membership::MembershipConfig;
 use skein_coordinator::config::{Auth, CoordinatorConfig, SurfaceConfig};
 use skein_protocol::node::worker::{Worker, WorkerConfig};
 use skein_runtime::driver::{self, Parts, Running};
@@ -33,6 +34,7 @@ pub struct Cluster {
     workers: Vec<Option<Running>>,
     pub addresses: Vec<String>,
     surface: SurfaceConfig,
+    pub membership: MembershipConfig,
     pub operator_secret: Option<Secret>,
     data: Option<PathBuf>,
     coordinator: Option<(Trigger, JoinHandle<anyhow::Result<()>>)>,
@@ -68,7 +70,9 @@ impl Cluster {
             workers.push(Some(worker(number, listener)));
         }
         let address = "127.0.0.1:0".parse().unwrap();
-        let mut cluster = Cluster { address, workers, addresses, surface, operator_secret: secret, data, coordinator: None };
+        let membership = MembershipConfig::default();
+        let mut cluster =
+            Cluster { address, workers, addresses, surface, membership, operator_secret: secret, data, coordinator: None };
         cluster.start_coordinator().await;
         cluster
     }
@@ -91,6 +95,7 @@ impl Cluster {
             operator_secret: self.operator_secret.clone(),
             data: self.data.clone(),
             neighbours: skein_runtime::transport::Neighbours::default(),
+            membership: self.membership,
             surface: self.surface.clone(),
         };
         let registry = Registry::new();
@@ -111,6 +116,14 @@ impl Cluster {
         let (trigger, task) = self.coordinator.take().unwrap();
         trigger.start();
         tokio::time::timeout(PATIENCE, task).await.expect("it ends in time").unwrap()
+    }
+
+    /// Starts one more worker, of which the settings do not know, and gives its address.
+    pub async fn start_worker(&mut self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        self.workers.push(Some(worker(self.workers.len(), listener)));
+        address
     }
 
     /// Kills a worker as a crash would.
