@@ -29,6 +29,14 @@ pub struct CoordinatorMetrics {
     view_number: IntGaugeVec,
     view_changes: IntCounterVec,
     members: IntGaugeVec,
+    learners: IntGaugeVec,
+    records: IntGaugeVec,
+    emptied_view: IntGaugeVec,
+    comparisons: IntCounterVec,
+    differences: IntCounterVec,
+    repaired: IntCounterVec,
+    undecided: IntGaugeVec,
+    distrusted: IntGaugeVec,
 }
 
 /// The metrics of one coordinator.
@@ -44,6 +52,15 @@ pub struct NodeMetrics {
     view_changes: IntCounter,
     connected: IntGauge,
     missing: IntGauge,
+    learners: IntGauge,
+    records_copied: IntGauge,
+    records_to_copy: IntGauge,
+    emptied_view: IntGauge,
+    comparisons: IntCounter,
+    differences: IntCounter,
+    repaired: IntCounter,
+    undecided: IntGauge,
+    distrusted: IntGauge,
 }
 
 /// How a transaction ended, as a label.
@@ -103,6 +120,30 @@ impl CoordinatorMetrics {
                 "Members of the active view, by whether they are connected.",
                 &["node", "state"],
             )?,
+            learners: gauge("skein_membership_learners", "Workers that copy all records to become members.", node)?,
+            records: gauge(
+                "skein_membership_learner_records",
+                "Records that learners have copied, and those that they have yet to copy.",
+                &["node", "state"],
+            )?,
+            emptied_view: gauge(
+                "skein_membership_started_empty_view",
+                "The last view that began empty because all records were gone; 0 if none did.",
+                node,
+            )?,
+            comparisons: counter("skein_comparison_runs_total", "Times that all replicas were compared.", node)?,
+            differences: counter(
+                "skein_comparison_differences_total",
+                "Replicas found to differ from most, or to be damaged, and comparisons without a majority.",
+                node,
+            )?,
+            repaired: counter("skein_comparison_repairs_total", "Replicas that were made anew because of a difference.", node)?,
+            undecided: gauge(
+                "skein_comparison_undecided",
+                "1 if the last comparison found a difference and no majority; a person has to decide.",
+                node,
+            )?,
+            distrusted: gauge("skein_comparison_distrusted", "Replicas that are not trusted, or are being made anew.", node)?,
         }))
     }
 
@@ -128,6 +169,15 @@ impl CoordinatorMetrics {
             view_changes: self.view_changes.with_label_values(&[node]),
             connected: self.members.with_label_values(&[node, "connected"]),
             missing: self.members.with_label_values(&[node, "missing"]),
+            learners: self.learners.with_label_values(&[node]),
+            records_copied: self.records.with_label_values(&[node, "copied"]),
+            records_to_copy: self.records.with_label_values(&[node, "to_copy"]),
+            emptied_view: self.emptied_view.with_label_values(&[node]),
+            comparisons: self.comparisons.with_label_values(&[node]),
+            differences: self.differences.with_label_values(&[node]),
+            repaired: self.repaired.with_label_values(&[node]),
+            undecided: self.undecided.with_label_values(&[node]),
+            distrusted: self.distrusted.with_label_values(&[node]),
         }
     }
 }
@@ -152,8 +202,22 @@ impl NodeMetrics {
         self.in_flight.set(gauge(status.in_flight));
         self.in_doubt.set(gauge(status.in_doubt));
         self.queued.set(gauge(status.queued));
-        let active = status.record.as_ref().and_then(|record| record.active.as_ref());
-        let Some(active) = active else { return };
+        // What the machine counts is counted since it started, as these are.
+        let count = |counter: &IntCounter, number: u64| counter.inc_by(number.saturating_sub(counter.get()));
+        let comparison = &status.comparison;
+        count(&self.comparisons, comparison.compared);
+        count(&self.differences, comparison.differences);
+        count(&self.repaired, comparison.repaired);
+        self.undecided.set(i64::from(comparison.undecided));
+        self.distrusted.set(gauge(comparison.distrusted.len() as u64));
+        let copied: u64 = status.copies.iter().map(|copy| copy.copied).sum();
+        let total: u64 = status.copies.iter().map(|copy| copy.total).sum();
+        self.records_copied.set(gauge(copied));
+        self.records_to_copy.set(gauge(total.saturating_sub(copied)));
+        let Some(record) = &status.record else { return };
+        self.emptied_view.set(gauge(record.emptied.unwrap_or_default().0));
+        let Some(active) = &record.active else { return };
+        self.learners.set(gauge(active.view.learners().len() as u64));
         let number = gauge(active.view.number.0);
         if self.view_number.get() != number {
             self.view_changes.inc();
@@ -178,6 +242,78 @@ pub async fn poll(cluster: Cluster, metrics: NodeMetrics, mut shutdown: Shutdown
         }
         if let Ok(status) = cluster.status().await {
             metrics.set(&status);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skein_protocol::id::{ClusterId, Incarnation, NodeId, ViewNumber};
+    use skein_protocol::membership::roster::Changes;
+    use skein_protocol::membership::view::{ActiveView, Member, Shard, View, ViewRecord};
+    use skein_protocol::step::{ComparisonStatus, CopyProgress};
+
+    use super::*;
+
+    #[test]
+    fn what_the_machine_says_is_shown_and_zero_before() {
+        let registry = Registry::new();
+        let metrics = CoordinatorMetrics::register(&registry).unwrap().node("c", &[]);
+        let encode = || skein_runtime::metrics::encode(&registry);
+        for series in [
+            "skein_membership_learners{node=\"c\"} 0",
+            "skein_membership_learner_records{node=\"c\",state=\"to_copy\"} 0",
+            "skein_membership_started_empty_view{node=\"c\"} 0",
+            "skein_comparison_runs_total{node=\"c\"} 0",
+            "skein_comparison_differences_total{node=\"c\"} 0",
+            "skein_comparison_repairs_total{node=\"c\"} 0",
+        ] {
+            assert!(encode().contains(series), "{series} is missing in\n{}", encode());
+        }
+        let member = |node| Member { node: NodeId(node), address: node.to_string(), logged: false };
+        let shard = Shard { members: vec![member(1), member(2)], learners: vec![member(3)] };
+        let view = View { number: ViewNumber(7), shards: vec![shard] };
+        let record = ViewRecord {
+            cluster: ClusterId(1),
+            writer: Incarnation(1),
+            active: Some(ActiveView { view, outcomes: Vec::new(), ended: Vec::new() }),
+            pending: None,
+            roster: Changes::default(),
+            emptied: Some(ViewNumber(5)),
+        };
+        let status = CoordinatorStatus {
+            record: Some(record),
+            serving: true,
+            roster: Vec::new(),
+            connected: Vec::new(),
+            in_flight: 0,
+            queued: 0,
+            in_doubt: 0,
+            reads: 0,
+            copies: vec![CopyProgress { learner: NodeId(3), donor: NodeId(1), copied: 4, total: 10 }],
+            comparison: ComparisonStatus {
+                compared: 9,
+                differences: 3,
+                repaired: 2,
+                undecided: true,
+                distrusted: vec![NodeId(3)],
+            },
+        };
+        metrics.set(&status);
+        metrics.set(&status);
+        for series in [
+            "skein_membership_members{node=\"c\",state=\"missing\"} 2",
+            "skein_membership_learners{node=\"c\"} 1",
+            "skein_membership_learner_records{node=\"c\",state=\"copied\"} 4",
+            "skein_membership_learner_records{node=\"c\",state=\"to_copy\"} 6",
+            "skein_membership_started_empty_view{node=\"c\"} 5",
+            "skein_comparison_runs_total{node=\"c\"} 9",
+            "skein_comparison_differences_total{node=\"c\"} 3",
+            "skein_comparison_repairs_total{node=\"c\"} 2",
+            "skein_comparison_undecided{node=\"c\"} 1",
+            "skein_comparison_distrusted{node=\"c\"} 1",
+        ] {
+            assert!(encode().contains(series), "{series} is missing in\n{}", encode());
         }
     }
 }

@@ -12,6 +12,9 @@ use prometheus::{
 use crate::phases::PHASES;
 use crate::transport::{Direction, Fault, FrameKind};
 
+/// What happens to the membership, as labels.
+pub(crate) const MEMBERSHIP_EVENTS: [&str; 5] = ["suspected", "left_out", "not_taken", "rolled_back", "started_empty"];
+
 /// The runtime's metrics of one process.
 #[derive(Clone, Debug)]
 pub struct RuntimeMetrics {
@@ -21,6 +24,7 @@ pub struct RuntimeMetrics {
     batches: IntCounterVec,
     sync_duration: HistogramVec,
     phase_duration: HistogramVec,
+    membership_events: IntCounterVec,
     appended_bytes: IntCounterVec,
     appended_records: IntCounterVec,
     frames: IntCounterVec,
@@ -61,6 +65,7 @@ pub struct NodeMetrics {
     reconnects: IntCounterVec,
     violations: IntCounterVec,
     phase_duration: HistogramVec,
+    membership_events: IntCounterVec,
     name: Arc<str>,
 }
 
@@ -107,6 +112,13 @@ impl RuntimeMetrics {
             batches: counter("skein_driver_batches_total", "Batches in which the driver took its inputs.", node)?,
             sync_duration,
             phase_duration,
+            membership_events: counter(
+                "skein_membership_events_total",
+                "Times that a worker was suspected because it left beats unanswered (suspected), that one was left out of a view \
+                 (left_out), that one was not taken in (not_taken), that a log turned out to be put back to an older state \
+                 (rolled_back), and that the cluster began empty because all records were gone (started_empty).",
+                &["node", "event"],
+            )?,
             appended_bytes: counter("skein_wal_appended_bytes_total", "Bytes of records appended to the log.", node)?,
             appended_records: counter("skein_wal_appended_records_total", "Records appended to the log.", node)?,
             frames: counter(
@@ -159,6 +171,7 @@ impl RuntimeMetrics {
             reconnects: self.reconnects.clone(),
             violations: self.violations.clone(),
             phase_duration: self.phase_duration.clone(),
+            membership_events: self.membership_events.clone(),
             name: name.into(),
         }
     }
@@ -210,6 +223,11 @@ impl NodeMetrics {
         PHASES.map(|phase| self.phase_duration.with_label_values(&[&*self.name, phase]))
     }
 
+    /// What happens to the membership, in the order of [`MEMBERSHIP_EVENTS`]: for a coordinator.
+    pub(crate) fn membership_events(&self) -> [IntCounter; MEMBERSHIP_EVENTS.len()] {
+        MEMBERSHIP_EVENTS.map(|event| self.membership_events.with_label_values(&[&*self.name, event]))
+    }
+
     /// Times that this invariant was found broken.
     #[must_use]
     pub fn violations(&self, id: &str) -> IntCounter {
@@ -238,12 +256,14 @@ mod tests {
         node.violations("R1").inc_by(0);
         assert!(!encode(&registry).contains("phase"), "a worker has no phases");
         let [_prepare, _commit, _abort] = node.phases();
+        assert!(node.membership_events().iter().all(|event| event.get() == 0));
         let text = encode(&registry);
         for series in [
             "skein_build_info{revision=\"abc\",version=\"1.2.3\"} 1",
             "skein_driver_queue_rejected_total{node=\"w1\"} 0",
             "skein_wal_sync_duration_seconds_count{node=\"w1\"} 0",
             "skein_coordinator_commit_phase_duration_seconds_count{node=\"w1\",phase=\"abort\"} 0",
+            "skein_membership_events_total{event=\"started_empty\",node=\"w1\"} 0",
             "skein_transport_frames_total{direction=\"in\",kind=\"messages\",node=\"w1\"} 0",
             "skein_transport_faults_total{kind=\"secret\",node=\"w1\"} 0",
             "skein_transport_reconnects_total{node=\"w1\",peer=\"127.0.0.1:1\"} 0",

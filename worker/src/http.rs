@@ -1,6 +1,7 @@
 //! The worker's own HTTP surface: `/livez`, `/readyz` with a line per part, and `/metrics`. It is for probes and people, not
 //! for clients of the store; connections, headers and the time that each may take are bounded, so that it can't be used to
-//! starve the replica behind it. A worker that its coordinator does not take in is not ready, see [`crate::standing`].
+//! starve the replica behind it. A worker that its coordinator has not taken in, or that still
+//! copies the records, is not ready, see [`crate::standing`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use prometheus::Registry;
+use skein_protocol::membership::view::Standing;
 use skein_protocol::step::{Reply, Request, WorkerStatus};
 use skein_runtime::driver::Handle;
 use skein_runtime::metrics::encode;
@@ -24,7 +26,7 @@ use tracing::warn;
 
 use crate::config::WorkerConfig;
 use crate::durability;
-use crate::standing::Standing;
+use crate::standing;
 
 /// Connections at once; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 64;
@@ -45,7 +47,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct Surface {
     handle: Handle,
-    standing: Standing,
+    standing: standing::Standing,
     registry: Registry,
     durability: &'static str,
     memory_bytes_max: u64,
@@ -54,7 +56,7 @@ pub struct Surface {
 impl Surface {
     /// The surface of one worker.
     #[must_use]
-    pub fn new(handle: Handle, standing: Standing, registry: Registry, config: &WorkerConfig) -> Self {
+    pub fn new(handle: Handle, standing: standing::Standing, registry: Registry, config: &WorkerConfig) -> Self {
         Surface {
             handle,
             standing,
@@ -77,7 +79,8 @@ async fn readyz(State(surface): State<Arc<Surface>>) -> Response {
     let (code, text) = match tokio::time::timeout(STATUS_WITHIN, surface.handle.request(Request::Status)).await {
         Ok(Ok(Reply::Worker(status))) => {
             let outside = surface.standing.is_outside(Instant::now());
-            let code = if outside { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+            let ready = !outside && status.standing != Some(Standing::Learner);
+            let code = if !ready { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
             (code, parts(&status, outside, surface.durability, surface.memory_bytes_max))
         }
         Ok(Ok(_)) => (StatusCode::SERVICE_UNAVAILABLE, "core: failed, too much is under way\n".to_owned()),
@@ -99,12 +102,19 @@ fn parts(status: &WorkerStatus, outside: bool, durability: &str, memory_bytes_ma
     };
     let view = match (outside, status.active) {
         (true, _) => format!("waiting, {}, not taken in by its coordinator yet", status.view),
+        (false, _) if status.standing == Some(Standing::Learner) => {
+            format!("waiting, {}, copies all records and is a member after that", status.view)
+        }
         (false, true) => format!("ok, {} active", status.view),
         (false, false) => format!("ok, {} waiting for its coordinator", status.view),
     };
+    let store = match status.damaged {
+        0 => "ok".to_owned(),
+        damaged => format!("degraded, {damaged} found damaged"),
+    };
     let memory = if status.memory_bytes < memory_bytes_max { "ok" } else { "degraded" };
     format!(
-        "core: ok, node {}\nlog: ok, {durability}\ncluster: ok, {cluster}\nview: {view}\nstore: ok, {} records\n\
+        "core: ok, node {}\nlog: ok, {durability}\ncluster: ok, {cluster}\nview: {view}\nstore: {store}, {} records\n\
          doubt: ok, {} transactions in doubt\nmemory: {memory}, {} of {memory_bytes_max} bytes\n",
         status.node, status.digest.records, status.prepared, status.memory_bytes,
     )
@@ -170,6 +180,15 @@ mod tests {
         assert!(parts(&status, false, "memory", 100).contains("memory: degraded"));
         assert!(parts(&status, false, "memory", 100).contains("view: ok, 3 active\n"));
         assert!(parts(&status, true, "memory", 100).contains("view: waiting, 3, not taken in by its coordinator yet\n"));
+        assert!(parts(&status, false, "memory", 100).contains("store: ok, 0 records\n"));
+        status.standing = Some(Standing::Learner);
+        status.damaged = 2;
+        assert!(
+            parts(&status, false, "memory", 100).contains("view: waiting, 3, copies all records and is a member after that\n")
+        );
+        assert!(parts(&status, true, "memory", 100).contains("not taken in"));
+        assert!(parts(&status, false, "memory", 100).contains("store: degraded, 2 found damaged, 0 records\n"));
+        status.standing = Some(Standing::Member);
         status.active = false;
         assert!(parts(&status, false, "memory", 100).contains("view: ok, 3 waiting for its coordinator\n"));
     }

@@ -26,6 +26,7 @@ pub struct WorkerMetrics {
     reads_waiting: IntGaugeVec,
     decisions: IntGaugeVec,
     records: IntGaugeVec,
+    damaged_records: IntGaugeVec,
     record_bytes: IntGaugeVec,
     memory_bytes: IntGaugeVec,
     view_number: IntGaugeVec,
@@ -41,6 +42,7 @@ pub struct WorkerGauges {
     reads_waiting: IntGauge,
     decisions: IntGauge,
     records: IntGauge,
+    damaged_records: IntGauge,
     record_bytes: IntGauge,
     memory_bytes: IntGauge,
     view_number: IntGauge,
@@ -76,6 +78,10 @@ impl WorkerMetrics {
             reads_waiting: gauge("skein_worker_reads_waiting", "Reads that wait for a prepared transaction or a lock.")?,
             decisions: gauge("skein_worker_decisions_remembered", "Decisions remembered until every member has them.")?,
             records: gauge("skein_worker_records", "Records of the store.")?,
+            damaged_records: gauge(
+                "skein_worker_damaged_records",
+                "Records found not to be what was written, since this replica began.",
+            )?,
             record_bytes: gauge("skein_worker_record_bytes", "Bytes of keys and values of the store.")?,
             memory_bytes: gauge("skein_worker_memory_bytes", "Bytes that count against the memory bound.")?,
             view_number: gauge("skein_worker_view_number", "The view that the worker was sealed for last.")?,
@@ -94,6 +100,7 @@ impl WorkerMetrics {
             reads_waiting: of(&self.reads_waiting),
             decisions: of(&self.decisions),
             records: of(&self.records),
+            damaged_records: of(&self.damaged_records),
             record_bytes: of(&self.record_bytes),
             memory_bytes: of(&self.memory_bytes),
             view_number: of(&self.view_number),
@@ -117,6 +124,7 @@ impl WorkerGauges {
         set(&self.reads_waiting, status.reads_waiting);
         set(&self.decisions, status.remembered);
         set(&self.records, status.digest.records);
+        set(&self.damaged_records, status.damaged);
         set(&self.record_bytes, status.digest.bytes);
         set(&self.memory_bytes, status.memory_bytes);
         set(&self.view_number, status.view.0);
@@ -161,7 +169,7 @@ mod tests {
             cluster: None,
             view: ViewNumber(2),
             standing: None,
-            damaged: 0,
+            damaged: 11,
             active: true,
             digest: Digest { records: 3, bytes: 4, sum: 0 },
             memory_bytes: 5,
@@ -187,6 +195,7 @@ mod tests {
             "reads_waiting{node=\"w\"} 8",
             "decisions_remembered{node=\"w\"} 9",
             "locks_held{node=\"w\"} 10",
+            "damaged_records{node=\"w\"} 11",
         ] {
             assert!(text.contains(&format!("skein_worker_{series}")), "{series} is missing in\n{text}");
         }

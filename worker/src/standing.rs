@@ -1,7 +1,8 @@
-//! Whether a worker is taken in by its coordinator. A worker that was left out of a view is told nothing of it: its coordinator
-//! seals only members. But each member is sealed anew whenever its connection was lost, so a worker that belongs to a cluster,
-//! is connected, and has not been made active since it was alone, is outside. It says so after a while, since a view change
-//! takes its time; and it counts from looks at the machine's own status, so that nothing in the machine has to care.
+//! Whether a worker is taken in by its coordinator. A worker that was left out of a view is told nothing of it until its
+//! coordinator takes it back, as one that copies all records first. That takes its time: a view change, and the copies of others
+//! that are under way. Each worker that takes part is sealed anew whenever its connection was lost, so one that belongs to a
+//! cluster, is connected, and has not been made active since it was alone, is outside. It says so after a while; and it counts
+//! from looks at the machine's own status, so that nothing in the machine has to care.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

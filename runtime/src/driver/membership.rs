@@ -4,18 +4,42 @@
 
 use std::collections::HashMap;
 
+use prometheus::IntCounter;
 use skein_protocol::id::NodeId;
 use skein_protocol::step::{Event, Peer, Role};
 use tracing::{error, info, warn};
+
+use crate::metrics::MEMBERSHIP_EVENTS;
 
 /// Keeps what a line needs beside the event: who is a member, and where each was reached.
 #[derive(Debug, Default)]
 pub(super) struct Membership {
     members: Vec<NodeId>,
     addresses: HashMap<NodeId, String>,
+    /// Where it is counted what happens, if this node is a coordinator.
+    events: Option<[IntCounter; MEMBERSHIP_EVENTS.len()]>,
 }
 
 impl Membership {
+    /// Counts here what happens.
+    pub(super) fn counting(events: Option<[IntCounter; MEMBERSHIP_EVENTS.len()]>) -> Self {
+        Membership { events, ..Membership::default() }
+    }
+
+    fn count(&self, event: &Event) {
+        let place = match event {
+            Event::Suspected { .. } => 0,
+            Event::LeftOut { .. } => 1,
+            Event::NotTaken { .. } => 2,
+            Event::RolledBack { .. } => 3,
+            Event::StartedEmpty { .. } => 4,
+            _ => return,
+        };
+        if let Some(events) = &self.events {
+            events[place].inc();
+        }
+    }
+
     /// A connection stands. Only those that this node dialled have an address, so their number is bounded by its settings.
     pub(super) fn connected(&mut self, peer: &Peer) {
         if peer.role == Role::Worker && !peer.address.is_empty() {
@@ -39,6 +63,7 @@ impl Membership {
 
     /// Says what the machine has to say.
     pub(super) fn published(&mut self, name: &str, event: &Event) {
+        self.count(event);
         match event {
             Event::Transaction { .. } => {}
             Event::ViewPending { view, members } => info!(

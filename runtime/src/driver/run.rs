@@ -106,6 +106,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
         let (near_inbox, near) = mpsc::unbounded_channel();
         let bound = parts.network.bound.clone();
         let spans = Spans::new(parts.network.node);
+        let counted = parts.control.is_some().then(|| metrics.membership_events());
         let phases = parts.control.is_some().then(|| Phases::new(metrics.phases()));
         let log = parts.log.map(|log| LogThread::start(log, metrics.clone()));
         let network = connection::start(parts.network, metrics.clone(), inbox, near_inbox);
@@ -139,7 +140,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
             outputs: Vec::new(),
             handled: 0,
             spans,
-            membership: Membership::default(),
+            membership: Membership::counting(counted),
             phases,
             invariants,
             draining: None,
