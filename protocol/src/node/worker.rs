@@ -276,7 +276,7 @@ impl Worker {
             }
             Judged::Prepared(prepared) => {
                 self.journal.persist(Record::Prepared(prepared), out);
-                self.journal.send_when_synced(to, message, out);
+                self.promise(to, message, out);
             }
             // A no promises nothing.
             Judged::Refused(reason) => {
@@ -337,9 +337,18 @@ impl Worker {
         if self.config.omissions.has(early) {
             out.push(Output::Send { to: from, message });
         } else {
-            self.journal.send_when_synced(from, message, out);
+            self.promise(from, message, out);
         }
         self.take_up(granted, out);
+    }
+
+    /// A member sends it once all that it speaks of is synced (R6). A learner's word counts for nothing until it is a member: whatever it
+    /// loses with its memory, it begins anew, and it is sealed as a member only when all of it is synced. So its log holds up nobody.
+    fn promise(&mut self, to: NodeId, message: Message, out: &mut Vec<Output>) {
+        match self.standing {
+            Some(Standing::Learner) => out.push(Output::Send { to, message }),
+            _ => self.journal.send_when_synced(to, message, out),
+        }
     }
 
     /// Logs a decision and answers the reads that waited for it.

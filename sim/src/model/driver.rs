@@ -1,6 +1,7 @@
 //! Performs what the machines want done, as the driver of a process does, and watches that they keep to the contract: a
 //! machine that panics, halts, logs where there is no log or promises what is not yet on its disk is a fault of the world.
 
+use skein_protocol::membership::view::Standing;
 use skein_protocol::message::{Message, Vote};
 use skein_protocol::record::Record;
 use skein_protocol::step::{Input, Machine, Output, Reply};
@@ -39,6 +40,10 @@ impl World {
         for output in outputs {
             self.perform_for_worker(scenario, worker, output);
         }
+        // A learner's word counts for nothing yet; what it says when it is sealed does.
+        let learns = self.workers[worker].machine.standing() == Some(Standing::Learner);
+        let binds = |message: &&Message| !learns || matches!(message, Message::Sealed(_) | Message::Activated { .. });
+        let sent: Vec<&Message> = sent.iter().filter(binds).collect();
         let unsynced = &self.workers[worker].disk.unsynced;
         if unsynced.iter().any(|record| sent.iter().any(|message| speaks_of(message, record))) {
             self.history.update(|history| history.unbacked = true);
