@@ -3,6 +3,7 @@
 //! 1 not ready or not reachable, 2 bad settings. With `--live` it asks less, whether the process answers at all, which is what
 //! decides whether to start it anew.
 
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -95,19 +96,20 @@ pub async fn status(Question { authority, json, live: live_alone }: Question) ->
             Ok(standing) => json!({ "ready": ready, "parts": standing.parts, "cluster": standing.cluster }),
             Err(error) => json!({ "ready": false, "error": format!("{error:#}") }),
         };
-        println!("{document:#}");
+        say(&format!("{document:#}\n"));
         return ready;
     }
-    println!("{} http://{authority}", if ready { "ready" } else { "not ready" });
+    let mut text = format!("{} http://{authority}\n", if ready { "ready" } else { "not ready" });
     match standing {
         Ok(standing) => {
-            standing.parts.iter().for_each(|part| println!("  {part}"));
+            standing.parts.iter().for_each(|part| text.push_str(&format!("  {part}\n")));
             if let Some(cluster) = &standing.cluster {
-                print_indented(&for_people(cluster), 1);
+                indented(&for_people(cluster), 1, &mut text);
             }
         }
-        Err(error) => println!("  {error:#}"),
+        Err(error) => text.push_str(&format!("  {error:#}\n")),
     }
+    say(&text);
     ready
 }
 
@@ -178,34 +180,41 @@ fn for_people(cluster: &Value) -> Value {
     cluster
 }
 
-/// Prints a document as indented lines, a field each.
-fn print_indented(value: &Value, depth: usize) {
+/// Says it on standard output. Whoever reads no further, as `head` does, has read enough.
+fn say(text: &str) {
+    let _read_enough = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Writes a document as indented lines, a field each.
+fn indented(value: &Value, depth: usize, text: &mut String) {
     let indent = "  ".repeat(depth);
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
+                let name = printable(name);
                 match value {
+                    Value::Array(items) if items.is_empty() => text.push_str(&format!("{indent}{name}: none\n")),
                     Value::Object(_) | Value::Array(_) => {
-                        println!("{indent}{}:", printable(name));
-                        print_indented(value, depth + 1);
+                        text.push_str(&format!("{indent}{name}:\n"));
+                        indented(value, depth + 1, text);
                     }
-                    plain => println!("{indent}{}: {}", printable(name), plain_text(plain)),
+                    plain => text.push_str(&format!("{indent}{name}: {}\n", plain_text(plain))),
                 }
             }
         }
         Value::Array(items) => {
             for item in items {
-                match item {
+                let item = match item {
                     Value::Object(fields) => {
-                        let fields: Vec<String> =
-                            fields.iter().map(|(name, value)| format!("{} {}", printable(name), plain_text(value))).collect();
-                        println!("{indent}- {}", fields.join(", "));
+                        let field = |(name, value): (&String, &Value)| format!("{} {}", printable(name), plain_text(value));
+                        fields.iter().map(field).collect::<Vec<_>>().join(", ")
                     }
-                    plain => println!("{indent}- {}", plain_text(plain)),
-                }
+                    plain => plain_text(plain),
+                };
+                text.push_str(&format!("{indent}- {item}\n"));
             }
         }
-        plain => println!("{indent}{}", plain_text(plain)),
+        plain => text.push_str(&format!("{indent}{}\n", plain_text(plain))),
     }
 }
 
@@ -258,6 +267,14 @@ mod tests {
         assert_eq!([of(0, 0), of(0, 9), of(1, 3), of(9, 9)], ["0 %", "0 %", "33 %", "100 %"]);
         assert_eq!(for_people(&json!({ "learners": 1 })), json!({ "learners": 1 }));
         assert_eq!(of(u64::MAX, 1), "100 %");
+    }
+
+    #[test]
+    fn a_document_is_told_in_lines() {
+        let mut text = String::new();
+        let document = json!({ "a": { "b": [] }, "c": [{ "d": 1, "e": "f" }, "g"], "h": null });
+        indented(&document, 1, &mut text);
+        assert_eq!(text, "  a:\n    b: none\n  c:\n    - d 1, e f\n    - g\n  h: null\n");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use skein_protocol::limits::MEMBERS_MAX;
 use skein_protocol::membership::roster::Changes;
 use skein_protocol::membership::view::ViewRecord;
 use skein_protocol::step::{RosterChange, RosterRefusal};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::cluster::{self, Cluster};
@@ -16,6 +17,9 @@ use crate::config::worker_address::{self, SECRET_MISSING};
 /// How long the view is waited for that a change needs: longer than one takes that waits for a lost member, and for one that
 /// does not answer.
 const CHANGED_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often it is asked whether another change is still under way.
+const ASKED_EVERY: Duration = Duration::from_millis(100);
 
 /// The workers that the cluster is meant to have.
 #[derive(Clone, Debug)]
@@ -54,7 +58,7 @@ pub enum Error {
     #[error("no other member that is connected holds all records; add another worker and wait until it is a member")]
     LastCopy,
     /// Another change, or a view change, is under way.
-    #[error("another change is under way; try again in a moment")]
+    #[error("another change has been under way for {} s; try again in a moment", CHANGED_WITHIN.as_secs())]
     Busy,
     /// The view did not come in time.
     #[error(
@@ -108,8 +112,17 @@ impl Roster {
     async fn change(&self, change: RosterChange) -> Result<Workers, Error> {
         let (RosterChange::Add(address) | RosterChange::Remove(address)) = &change;
         let (address, adds) = (address.clone(), matches!(change, RosterChange::Add(_)));
-        let changed = tokio::time::timeout(CHANGED_WITHIN, self.cluster.change_roster(change)).await;
-        match changed.map_err(|_| Error::Pending)?? {
+        let end = Instant::now() + CHANGED_WITHIN;
+        let answer = loop {
+            let changed = tokio::time::timeout_at(end, self.cluster.change_roster(change.clone())).await;
+            let answer = changed.map_err(|_| Error::Pending)??;
+            // A view change takes some milliseconds, or the time that somebody is waited for.
+            if answer != Err(RosterRefusal::Busy) || end.saturating_duration_since(Instant::now()) < ASKED_EVERY {
+                break answer;
+            }
+            tokio::time::sleep(ASKED_EVERY).await;
+        };
+        match answer {
             Ok(_) => {}
             Err(RosterRefusal::Full) => return Err(Error::Full),
             Err(RosterRefusal::NotThere) => return Err(Error::NotThere(address)),

@@ -20,6 +20,7 @@ mod memory;
 mod network;
 mod outcomes;
 mod pauses;
+mod roster;
 mod scene;
 mod settings;
 mod shutdown;

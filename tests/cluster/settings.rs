@@ -143,6 +143,7 @@ fn the_help_shows_the_default_the_bound_and_the_variable_of_each_flag() {
                 ("--data", "in memory", "SKEIN_DATA"),
                 ("--sync", "1 to 60000 ms", "SKEIN_SYNC"),
                 ("--memory-max", "1MiB to 1TiB", "SKEIN_MEMORY_MAX"),
+                ("--scrub", "1 to 86400", "SKEIN_SCRUB"),
             ],
         ),
         (
@@ -153,6 +154,10 @@ fn the_help_shows_the_default_the_bound_and_the_variable_of_each_flag() {
                 ("--demo", "two tweets", "SKEIN_DEMO"),
                 ("--tweet-max", "1 to 10000", "SKEIN_TWEET_MAX"),
                 ("--requests-max", "1 to 16384", "SKEIN_REQUESTS_MAX"),
+                ("--outcome-hours", "1 to 720", "SKEIN_OUTCOME_HOURS"),
+                ("--heartbeat", "50 to 5000", "SKEIN_HEARTBEAT"),
+                ("--heartbeats-missed", "2 to 100", "SKEIN_HEARTBEATS_MISSED"),
+                ("--compare", "1 to 86400", "SKEIN_COMPARE"),
             ],
         ),
         (
@@ -163,6 +168,8 @@ fn the_help_shows_the_default_the_bound_and_the_variable_of_each_flag() {
                 ("--data", "in memory", "SKEIN_DATA"),
                 ("--sync", "1 to 60000 ms", "SKEIN_SYNC"),
                 ("--auth", "password", "SKEIN_AUTH"),
+                ("--scrub", "1 to 86400", "SKEIN_SCRUB"),
+                ("--compare", "1 to 86400", "SKEIN_COMPARE"),
             ],
         ),
         ("status", vec![("--json", "JSON", "SKEIN_JSON")]),

@@ -1,0 +1,105 @@
+//! A machine is replaced while people write: the command line adds a worker and removes another, for good, and `skein status`
+//! says at each step how the cluster stands. Only who knows the cluster's secret may.
+
+use std::time::Duration;
+
+use crate::harness::client::Client;
+use crate::harness::cluster::{Cluster, Plan, SECRET, free_port};
+use crate::harness::process::{Ended, Process, run};
+use crate::harness::wait::until;
+
+const KNOWN: [(&str, &str); 1] = [("SKEIN_CLUSTER_SECRET", SECRET)];
+
+/// How soon a worker with few records is a member.
+const MEMBER_WITHIN: Duration = Duration::from_secs(10);
+
+fn change(verb: &str, worker: &str, url: &str, environment: &[(&str, &str)]) -> Ended {
+    run(&["worker", verb, worker, url], environment)
+}
+
+fn done(verb: &str, worker: &str, url: &str) {
+    let ended = change(verb, worker, url, &KNOWN);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.output, format!("{} {worker}\n", if verb == "add" { "added" } else { "removed" }));
+}
+
+/// Waits until these are the members, and nobody copies.
+async fn members(url: &str, addresses: &[&str]) {
+    let mut client = Client::new(url);
+    until(&format!("{addresses:?} are the members"), MEMBER_WITHIN, async || {
+        let status = client.get("/api/cluster").await.json();
+        let mut found: Vec<&str> = status["members"].as_array()?.iter().filter_map(|member| member["address"].as_str()).collect();
+        let mut wanted = addresses.to_vec();
+        found.sort_unstable();
+        wanted.sort_unstable();
+        (found == wanted && status["learners"].as_array()?.is_empty() && status["serving"] == true).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_is_replaced_by_two_commands_and_the_settings_of_before_change_nothing() {
+    let mut cluster = Cluster::start(Plan::logged());
+    let url = cluster.url();
+    let mut client = Client::logged_in(&url, "ada").await;
+    client.tweet("before").await;
+    let (first, second, third) = (cluster.worker_address(0), cluster.worker_address(1), cluster.worker_address(2));
+    let fourth = free_port().to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    let spare = Process::start("the spare worker", &["worker", &fourth, "--data", data], &KNOWN);
+    let spare_address = format!("127.0.0.1:{fourth}");
+
+    for environment in [&[][..], &[("SKEIN_CLUSTER_SECRET", "another secret than theirs")]] {
+        let refused = change("add", &spare_address, &url, environment);
+        assert!(refused.code == Some(1) && refused.log.contains("401"), "{refused:?}");
+    }
+    cluster.kill_worker(2);
+    done("add", &spare_address, &url);
+    done("remove", &third, &url);
+    members(&url, &[&first, &second, &spare_address]).await;
+    client.tweet("with another machine").await;
+    let status = run(&["status", &url], &[]);
+    assert_eq!(status.code, Some(0), "{status:?}");
+    for line in ["members: ok, 3 connected of 3 in the view, 3 wanted", "learners: ok, none", "records: ok, nothing was lost"] {
+        assert!(status.output.contains(line), "{line} is missing in {}", status.output);
+    }
+    let of_spare = run(&["status", spare.url()], &[]);
+    assert!(of_spare.code == Some(0) && of_spare.output.contains("active"), "{of_spare:?}");
+
+    // The old one is started again, and named by the settings: it stays out. So does nobody else.
+    cluster.kill_coordinator();
+    cluster.start_all();
+    members(&url, &[&first, &second, &spare_address]).await;
+    let log = cluster.coordinator().log_text();
+    assert!(log.contains("was added by an operator") && log.contains("was removed by an operator"), "{log}");
+    let again = change("remove", &third, &url, &KNOWN);
+    assert!(again.code == Some(1) && again.log.contains("404") && again.log.contains(&third), "{again:?}");
+    // All that is left is the last copy.
+    cluster.kill_workers(&[0, 1]);
+    members(&url, &[&spare_address]).await;
+    assert_eq!(client.all_tweets().await.len(), 2);
+    let last = change("remove", &spare_address, &url, &KNOWN);
+    assert!(last.code == Some(1) && last.log.contains("no other member"), "{last:?}");
+}
+
+#[test]
+fn what_is_no_change_is_said_at_once() {
+    for (line, names) in [
+        (&["worker", "add", "no/address", "nowhere"][..], &["a worker must be HOST:PORT", "the URL"][..]),
+        (&["worker", "remove"], &["HOST:PORT"]),
+        (&["worker", "7001", "add", "7002"], &["add"]),
+        (&["worker"], &["PORT|ADDR:PORT"]),
+    ] {
+        let ended = run(line, &[]);
+        assert_eq!((ended.code, ended.output.as_str()), (Some(2), ""), "{ended:?}");
+        for name in names {
+            assert!(ended.log.contains(name), "{name} is not said in {}", ended.log);
+        }
+    }
+    // The variables of a worker's own settings are no part of a change.
+    let environment = [("SKEIN_CLUSTER_ADDRESS", "7001"), ("SKEIN_HTTP", "0"), ("SKEIN_CLUSTER_SECRET", SECRET)];
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let ended = change("add", "7002", &nobody, &environment);
+    assert!(ended.code == Some(1) && ended.log.contains("can't connect"), "{ended:?}");
+}
