@@ -269,12 +269,16 @@ pub struct Chunk {
     pub copy: ViewNumber,
     /// Whom they are for.
     pub learner: NodeId,
+    /// The last key of the chunk before, `None` at the beginning: a learner takes nothing behind a gap.
+    pub after: Option<Key>,
     /// The records, in the order of keys, from the one after the last that was asked for.
     pub records: Vec<(Key, Stored)>,
     /// Whether there are no more.
     pub last: bool,
     /// How many records the member has in all.
     pub total: u64,
+    /// The greatest age stamp that the member has seen, also of what is deleted by now: versions are made from it.
+    pub stamp: u64,
 }
 
 /// What a member holds when it is sealed.

@@ -31,6 +31,8 @@ pub enum Record {
     Copied {
         /// Those that it did not have.
         records: Vec<(Key, Stored)>,
+        /// The greatest age stamp that the member had seen.
+        stamp: u64,
     },
     /// A transaction is locked, checked and can be committed. Synced before the vote (R6).
     Prepared(Prepared),
@@ -191,7 +193,10 @@ impl Snapshot {
                     self.forgotten.clear();
                 }
             }
-            Record::Copied { records } => self.records.extend(records.iter().cloned()),
+            Record::Copied { records, stamp } => {
+                self.records.extend(records.iter().cloned());
+                self.stamp = self.stamp.max(*stamp);
+            }
             Record::Prepared(prepared) => {
                 self.stamp = self.stamp.max(prepared.age.stamp);
                 self.prepared.insert(prepared.txn, prepared.clone());

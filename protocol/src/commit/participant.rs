@@ -60,6 +60,8 @@ pub struct Participant {
 struct Learning {
     /// Keys that it has deleted itself, which an older chunk must not bring back.
     deleted: BTreeSet<Key>,
+    /// The last key that it was given.
+    after: Option<Key>,
     /// Whether it holds all records.
     complete: bool,
 }
@@ -140,12 +142,21 @@ impl Participant {
         self.learning.as_ref().is_some_and(|learning| !learning.complete)
     }
 
+    /// Whether a chunk that begins behind this key is the next: one before it may have been lost with a connection.
+    #[must_use]
+    pub fn continues(&self, after: Option<&Key>) -> bool {
+        self.learning.as_ref().is_some_and(|learning| !learning.complete && learning.after.as_ref() == after)
+    }
+
     /// Takes in what a chunk brings and this replica does not have: neither what it has written nor what it has deleted
     /// itself. Gives what is to be logged, or nothing if a record is not what was once written.
     pub fn copy(&mut self, records: Vec<(Key, Stored)>, last: bool) -> Option<Vec<(Key, Stored)>> {
         let learning = self.learning.as_mut()?;
         if !records.iter().all(|(key, stored)| stored.is_intact(key)) {
             return None;
+        }
+        if let Some((key, _)) = records.last() {
+            learning.after = Some(key.clone());
         }
         let replaces = self.omissions.has(Omission::ChunkReplaces);
         let mut taken = records;
@@ -170,9 +181,13 @@ impl Participant {
 
     fn complete_versions(&mut self) {
         for held in self.prepared.values_mut() {
-            let Prepared { operations, versions, age, .. } = &mut held.prepared;
+            let Prepared { txn, operations, versions, age, .. } = &mut held.prepared;
             if versions.is_empty() {
-                *versions = operations.iter().map(|operation| version(&self.store, operation, *age)).collect();
+                // It may be committed where this was copied from, so that its own writes have been copied.
+                let copied = |operation: &Operation| self.store.get(&operation.key).filter(|stored| stored.written_by == *txn);
+                let version =
+                    |operation| copied(operation).map_or_else(|| version(&self.store, operation, *age), |stored| stored.version);
+                *versions = operations.iter().map(version).collect();
             }
         }
     }

@@ -125,11 +125,10 @@ impl Copies {
         !self.learners.is_empty()
     }
 
-    /// A learner's connection is lost: it has to begin again, whatever it held.
+    /// A learner's connection is lost, and chunks with it: its copy is over. What its donor still gives must not reach it over
+    /// the next connection, or it would take the last chunk for the end of a whole copy.
     pub fn lost(&mut self, node: NodeId) {
-        if let Some(copy) = self.learners.get_mut(&node) {
-            copy.complete = false;
-        }
+        self.learners.remove(&node);
     }
 
     /// How far each copy is.

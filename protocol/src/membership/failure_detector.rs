@@ -25,10 +25,12 @@ struct Watched {
     answered: bool,
     /// Beats in a row that were not answered before the next.
     misses: u8,
+    /// Whether it has ever answered over this connection.
+    known: bool,
 }
 
 impl FailureDetector {
-    /// Suspects whoever leaves so many beats in a row unanswered.
+    /// Suspects whoever leaves so many beats in a row unanswered; nobody if that is 0.
     #[must_use]
     pub fn new(misses_max: u8) -> Self {
         FailureDetector { misses_max, watched: BTreeMap::new() }
@@ -36,7 +38,7 @@ impl FailureDetector {
 
     /// A worker is connected: watched from its first beat on.
     pub fn connected(&mut self, node: NodeId) {
-        self.watched.insert(node, Watched { answered: true, misses: 0 });
+        self.watched.insert(node, Watched { answered: true, misses: 0, known: false });
     }
 
     /// A worker's connection is gone.
@@ -47,8 +49,20 @@ impl FailureDetector {
     /// A worker has answered a beat.
     pub fn answered(&mut self, node: NodeId) {
         if let Some(watched) = self.watched.get_mut(&node) {
-            *watched = Watched { answered: true, misses: 0 };
+            *watched = Watched { answered: true, misses: 0, known: true };
         }
+    }
+
+    /// Whether this one is connected and has shown that it can answer.
+    #[must_use]
+    pub fn knows(&self, node: NodeId) -> bool {
+        self.watched.get(&node).is_some_and(|watched| watched.known || self.misses_max == 0)
+    }
+
+    /// Whether anybody is ever suspected.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.misses_max > 0
     }
 
     /// The next beat is due: says who has left too many unanswered.
@@ -59,7 +73,7 @@ impl FailureDetector {
                 watched.misses = watched.misses.saturating_add(1);
             }
             watched.answered = false;
-            if watched.misses >= self.misses_max {
+            if self.misses_max > 0 && watched.misses >= self.misses_max {
                 missing.push(*node);
             }
         }

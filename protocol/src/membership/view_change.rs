@@ -85,6 +85,8 @@ pub struct ViewChange {
     comparison: Comparison,
     /// Whether nobody will ask any more for what the active view settled: it stands in rows, or its clients had their answers.
     cleared: bool,
+    /// Whether a learner of the pending view may not have been sealed for it.
+    unsealed: bool,
     /// The change of the roster that the next view brings, and who asked for it.
     wanted: Option<(RequestId, Changes)>,
 }
@@ -130,6 +132,7 @@ impl ViewChange {
             suspected: BTreeSet::new(),
             comparison: Comparison::default(),
             cleared: false,
+            unsealed: false,
             wanted: None,
             config,
         }
@@ -261,6 +264,7 @@ impl ViewChange {
             Some(_) if record.emptied == Some(view.number) => None,
             active => active.map(|active| (active.view.number, active.outcomes)),
         };
+        self.unsealed = false;
         let members = view.members();
         for to in view.participants() {
             let standing = if members.contains(&to) { Standing::Member } else { Standing::Learner };
@@ -368,7 +372,8 @@ impl ViewChange {
     /// After a view became active: if a member was lost meanwhile, the next change begins.
     pub fn check_members(&mut self, out: &mut Vec<Output>) {
         let nodes = self.active().map(|active| active.view.participants()).unwrap_or_default();
-        if self.stage == Stage::Steady && nodes.iter().any(|node| !self.connected.contains_key(node)) {
+        let lost = self.unsealed || nodes.iter().any(|node| !self.connected.contains_key(node));
+        if self.stage == Stage::Steady && lost {
             self.change(out);
         } else if self.stage == Stage::Steady {
             self.await_joiners(out);

@@ -47,7 +47,7 @@ pub struct CoordinatorConfig {
     pub join_ms: u64,
     /// Milliseconds between two beats, by which it is seen who is gone without a word.
     pub beat_ms: u64,
-    /// Beats in a row that a worker may leave unanswered before it is suspected and its connection closed.
+    /// Beats in a row that a worker may leave unanswered before it is suspected and its connection closed; 0 suspects nobody.
     pub misses_max: u8,
     /// Milliseconds between two comparisons of the replicas.
     pub compare_ms: u64,
@@ -217,7 +217,7 @@ impl Coordinator {
             }
             Message::Chunk(chunk) => self.leader.given(from, chunk, self.transactions.in_flight() > 0, out),
             Message::Damaged { view, .. } => self.leader.damaged(from, view, out),
-            Message::Beating { view, .. } => self.leader.beating(from, view),
+            Message::Beating { view, .. } => self.leader.beating(from, view, out),
             Message::Stored { copy, last } => self.leader.stored(from, copy, last, self.transactions.in_flight() > 0, out),
             Message::InDoubt { view } => {
                 // A view change that is under way ends the doubt; begun anew each time somebody doubts, it might never end.

@@ -500,22 +500,24 @@ impl Worker {
             return;
         };
         let total = self.participant.store.records().len() as u64;
-        let chunk = Chunk { copy, learner, records, last, total };
+        let chunk = Chunk { copy, learner, after: after.cloned(), records, last, total, stamp: self.stamp };
         out.push(Output::Send { to: from, message: Message::Chunk(chunk) });
     }
 
     /// Takes records in that were copied for it. Those of another copy are dropped.
     fn take_chunk(&mut self, from: NodeId, chunk: Chunk, out: &mut Vec<Output>) {
-        let Chunk { copy, records, last, .. } = chunk;
-        if copy != self.view || self.standing != Some(Standing::Learner) {
+        let Chunk { copy, after, records, last, stamp, .. } = chunk;
+        if copy != self.view || self.standing != Some(Standing::Learner) || !self.participant.continues(after.as_ref()) {
             return;
         }
         let Some(records) = self.participant.copy(records, last) else {
             self.found_damage(1, out);
             return;
         };
-        if !records.is_empty() {
-            self.journal.persist(Record::Copied { records }, out);
+        let stamp = stamp.min(limits::STAMP_MAX);
+        if !records.is_empty() || stamp > self.stamp {
+            self.stamp = self.stamp.max(stamp);
+            self.journal.persist(Record::Copied { records, stamp }, out);
         }
         self.journal.send_when_synced(from, Message::Stored { copy, last }, out);
     }

@@ -402,3 +402,139 @@ fn records_in_a_log_are_waited_for_however_long() {
     world.timeout(Timer::ViewChange);
     assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "1")]));
 }
+
+#[test]
+fn a_copy_of_which_a_chunk_was_lost_with_the_connection_does_not_count() {
+    let mut world = World::new(2);
+    world.fill();
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.restart(NodeId(2));
+    world.run();
+    world.hold = |message| matches!(message, Message::Chunk(_));
+    world.timeout(Timer::Join);
+    assert_eq!(world.learners(), [NodeId(2)]);
+    let pass_chunks = |world: &mut World| {
+        let held = std::mem::take(&mut world.held);
+        let chunk = |it: &Input| matches!(it, Input::Message { message: Message::Chunk(_), .. });
+        let (chunks, rest): (Vec<_>, Vec<_>) = held.into_iter().partition(|(_, it)| chunk(it));
+        world.held = rest;
+        world.queue.extend(chunks);
+        world.run();
+    };
+    // The last is on its way to the leader when the learner's connection is lost, and with it those before.
+    for _ in 0..2 {
+        pass_chunks(&mut world);
+        world.held.retain(|(to, _)| *to != NodeId(2));
+    }
+    world.hold = |message| matches!(message, Message::Chunk(_) | Message::Sealed(_));
+    world.input(COORDINATOR, Input::Disconnected { node: NodeId(2) });
+    world.run();
+    world.connect(NodeId(2), Some(ClusterId(7)));
+    world.run();
+    for _ in 0..8 {
+        pass_chunks(&mut world);
+    }
+    // The member does not answer in time, and is asked again.
+    world.timeout(Timer::ViewChange);
+    world.timeout(Timer::ViewChange);
+    world.let_go();
+    world.timeout(Timer::ViewChange);
+    world.timeout(Timer::Join);
+    assert_eq!(world.members(), [NodeId(1), NodeId(2)]);
+    assert!(world.digests_agree());
+}
+
+/// Worker 2 is away, and another machine without any records comes in its place, as worker 3.
+fn with_newcomer() -> World {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1")]);
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.down.clear();
+    world.start_at(NodeId(3), "w2", Snapshot::new(NodeId(3)));
+    world.run();
+    world
+}
+
+#[test]
+fn what_a_learner_holds_prepared_has_the_version_that_was_copied_to_it() {
+    let mut world = with_newcomer();
+    world.hold = |message| matches!(message, Message::Copy { .. });
+    world.timeout(Timer::Join);
+    // The learner alone does not hear of the commit, as when it is another coordinator's, whose connection is lost.
+    world.lose = |message| matches!(message, Message::Decide { versions, .. } if !versions.is_empty());
+    let written = version(&world.commit(vec![put("a", "2")]));
+    world.lose = |_| false;
+    world.let_go();
+    assert_eq!(world.members(), [NodeId(1), NodeId(3)]);
+    assert_eq!(world.workers[&NodeId(3)].0.records()[&key("a")].version, written);
+    assert!(world.digests_agree());
+}
+
+#[test]
+fn a_former_learner_knows_the_greatest_stamp() {
+    let mut world = with_newcomer();
+    let put_at = |world: &mut World, clock| {
+        let id = world.ask(Request::Commit { operations: vec![put("b", "1")], clock, trace: None });
+        version(&world.replies.remove(&id).unwrap())
+    };
+    let first = put_at(&mut world, 1_000_000);
+    world.commit(vec![operation("b", Expect::Any, Action::Delete)]);
+    world.timeout(Timer::Join);
+    assert_eq!(world.members(), [NodeId(1), NodeId(3)]);
+    world.stop(NodeId(1));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    // The next run's clock was set back, and only the former learner is left to know better.
+    world.restart_coordinator();
+    world.run();
+    let again = put_at(&mut world, 0);
+    assert!(again > first, "{again:?} after {first:?}");
+}
+
+#[test]
+fn a_member_that_connects_and_never_answers_is_left_out_though_another_one_is_gone() {
+    let mut world = World::new(3);
+    world.hold = |message| matches!(message, Message::Beating { .. } | Message::Sealed(_));
+    // Of these, what worker 1 says gets through; worker 2 says nothing.
+    let hear_1 = |world: &mut World| {
+        world.run();
+        let held = std::mem::take(&mut world.held);
+        world.queue.extend(held.into_iter().filter(|(_, it)| matches!(it, Input::Message { from: NodeId(1), .. })));
+        world.run();
+    };
+    world.stop(NodeId(3));
+    for _ in 0..5 {
+        hear_1(&mut world);
+        world.timeout(Timer::ViewChange);
+        for _ in 0..5 {
+            hear_1(&mut world);
+            world.timeout(Timer::Beat);
+        }
+        // Its connection has been closed; it connects again at once.
+        hear_1(&mut world);
+        world.connect(NodeId(2), Some(ClusterId(7)));
+        hear_1(&mut world);
+    }
+    assert!(world.coordinator.status().serving, "{:?}", world.control);
+}
+
+#[test]
+fn a_worker_that_hangs_is_not_taken_in_before_it_answers() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1")]);
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.paused = Some(NodeId(2));
+    world.restart(NodeId(2));
+    world.run();
+    world.timeout(Timer::Join);
+    assert_eq!((world.learners(), world.control.as_ref().unwrap().number()), (vec![], ViewNumber(2)), "no write waits for it");
+    world.resume();
+    world.timeout(Timer::Join);
+    assert_eq!(world.members().len(), 2);
+}

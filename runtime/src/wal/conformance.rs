@@ -105,7 +105,10 @@ impl Records {
             }
             2 => Record::Forgot { incarnation: self.incarnation(), below: self.sequence.saturating_sub(self.below(20)) },
             3 => Record::ForgotViews { before: ViewNumber(view.0.saturating_sub(self.below(5))) },
-            4 => Record::Copied { records: (0..self.below(600)).map(|_| (self.key(), self.stored())).collect() },
+            4 => Record::Copied {
+                records: (0..self.below(600)).map(|_| (self.key(), self.stored())).collect(),
+                stamp: self.below(1 << 50),
+            },
             5..=7 => Record::Aborted { txn: self.txn(), view },
             8..=13 => Record::Prepared(self.prepared(view)),
             _ => Record::Committed { txn: self.txn(), view, writes: (0..=self.below(4)).map(|_| self.write()).collect() },

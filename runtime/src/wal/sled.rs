@@ -256,14 +256,12 @@ impl Sled {
                     self.start_over();
                 }
             }
-            Record::Copied { records } => {
+            Record::Copied { records, stamp } => {
+                self.note_stamp(*stamp);
                 return records.iter().map(|(key, stored)| self.put(&data_key(self.copy, key), stored)).sum();
             }
             Record::Prepared(prepared) => {
-                if prepared.age.stamp > self.stamp {
-                    self.stamp = prepared.age.stamp;
-                    self.database.put(STAMP_KEY, &self.stamp.to_be_bytes());
-                }
+                self.note_stamp(prepared.age.stamp);
                 self.encode(prepared);
                 self.prepared.put(prepared.txn, &self.buffer);
                 return self.buffer.len();
@@ -325,6 +323,13 @@ impl Sled {
         self.prepared.clear();
         self.decided.clear();
         self.views.clear();
+    }
+
+    fn note_stamp(&mut self, stamp: u64) {
+        if stamp > self.stamp {
+            self.stamp = stamp;
+            self.database.put(STAMP_KEY, &stamp.to_be_bytes());
+        }
     }
 
     fn forget_marks(&mut self) {

@@ -238,7 +238,7 @@ fn weight(record: &Record) -> usize {
         Record::Committed { writes, .. } => {
             writes.iter().map(|write| write.key.bytes.len() + write.stored.as_ref().map_or(0, |stored| stored.value.len())).sum()
         }
-        Record::Copied { records } => records.iter().map(|(key, stored)| key.bytes.len() + stored.value.len()).sum(),
+        Record::Copied { records, .. } => records.iter().map(|(key, stored)| key.bytes.len() + stored.value.len()).sum(),
         _ => 0,
     };
     64 + payload

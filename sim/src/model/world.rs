@@ -171,6 +171,7 @@ impl CoordinatorProcess {
         let addresses = (0..scenario.workers).map(worker_address).collect();
         let mut config = CoordinatorConfig::new(coordinator_node(run), Incarnation(run), ClusterId(7), addresses, record);
         config.record_outcomes = false;
+        config.misses_max = 0;
         config.request_sweeps = 1;
         config.doubt_sweeps = 1;
         config.omissions = scenario.omissions;

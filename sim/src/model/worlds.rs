@@ -160,7 +160,7 @@ pub fn survivor() -> Scenario {
         name: "survivor",
         before: ["l", "n"].map(|key| put(key, Expect::Any, "0")).into(),
         missed: vec![put("l", Expect::Any, "1")],
-        bounds: Bounds { joins: 1, cuts: 1, view_changes: 1, ..Bounds::default() },
+        bounds: Bounds { joins: 1, cuts: 1, view_changes: 2, ..Bounds::default() },
         views: 5,
         ..rejoin()
     }

@@ -78,7 +78,7 @@ impl Progress {
                 *self = Progress { begun: Begun::Learns, ..Progress::default() };
             }
             Record::Sealed { standing: Standing::Member, .. } if self.begun == Begun::Learns => self.begun = Begun::Learned,
-            Record::Copied { records } => {
+            Record::Copied { records, .. } => {
                 records.iter().for_each(|(key, stored)| self.holds(key, stored.written_by));
             }
             Record::Committed { txn, writes, .. } => writes.iter().for_each(|write| self.holds(&write.key, *txn)),
@@ -111,7 +111,7 @@ impl Ledger {
             Record::Aborted { txn, .. } => {
                 self.ended.entry(*txn).or_insert(Ended { outcome: Outcome::Aborted, writes: Vec::new() });
             }
-            Record::Copied { records } => {
+            Record::Copied { records, .. } => {
                 records.iter().try_for_each(|(key, stored)| self.copied(key, stored, progress))?;
             }
             Record::Bound { .. } | Record::Sealed { .. } | Record::Forgot { .. } | Record::ForgotViews { .. } => {}
@@ -336,7 +336,7 @@ mod tests {
         let stored = Stored::new(&key, Version(version), txn(sequence), "v".into());
         let write = Write { key: key.clone(), stored: Some(stored.clone()) };
         let committed = Record::Committed { txn: txn(sequence), view: ViewNumber(1), writes: vec![write] };
-        (committed, Record::Copied { records: vec![(key, stored)] })
+        (committed, Record::Copied { records: vec![(key, stored)], stamp: 0 })
     }
 
     /// A ledger that knows of two writes of one key, and a learner that has begun.

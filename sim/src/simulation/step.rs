@@ -52,7 +52,7 @@ impl World {
             self.plead(plea);
         }
         let stores = |output: &Output| matches!(output, Output::Persist(Record::Copied { .. }));
-        if let Some(Output::Persist(Record::Copied { records })) = out.iter().find(|output| stores(output))
+        if let Some(Output::Persist(Record::Copied { records, .. })) = out.iter().find(|output| stores(output))
             && records.len() < given
         {
             self.coverage.saw(Sight::ChunkOvertaken);

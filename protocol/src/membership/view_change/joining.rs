@@ -27,7 +27,8 @@ impl ViewChange {
     /// Connected workers that could belong to the active view and don't wait for their turn.
     pub(super) fn await_joiners(&mut self, out: &mut Vec<Output>) {
         let taken = self.active().map(|active| active.view.participants()).unwrap_or_default();
-        let outside = |peer: &&Peer| !taken.contains(&peer.node) && self.situation().is_wanted(peer);
+        let outside =
+            |peer: &&Peer| !taken.contains(&peer.node) && self.detector.knows(peer.node) && self.situation().is_wanted(peer);
         let outside: Vec<(NodeId, String)> =
             self.connected.values().filter(outside).map(|peer| (peer.node, peer.address.clone())).collect();
         for node in taken {

@@ -31,10 +31,14 @@ impl ViewChange {
     }
 
     /// A worker has answered a beat. One that takes part must be in the active view at least: else it can't do anything.
-    pub fn beating(&mut self, from: NodeId, view: ViewNumber) {
+    pub fn beating(&mut self, from: NodeId, view: ViewNumber, out: &mut Vec<Output>) {
         let active = self.active().map_or(ViewNumber(0), |active| active.view.number);
         if view >= active || !self.takes_part(from) || self.config.omissions.has(Omission::BeatOfDeadView) {
+            let news = !self.detector.knows(from);
             self.detector.answered(from);
+            if news && self.stage == Stage::Steady && !self.takes_part(from) {
+                self.await_joiners(out);
+            }
         }
     }
 
@@ -48,6 +52,15 @@ impl ViewChange {
         self.detector.connected(node);
         self.suspected.remove(&node);
         self.connected.insert(node, peer);
+        if self.detector.is_on() {
+            // Whoever wants to join has to show that it can answer.
+            out.push(Output::Send { to: node, message: Message::Beat { beat: self.beat } });
+        }
+        let learns = self.pending().is_some_and(|view| view.learners().contains(&node));
+        if learns && matches!(self.stage, Stage::Sealing { .. } | Stage::Deciding { .. }) {
+            // What it was sealed with may have been lost with the connection before.
+            self.unsealed = true;
+        }
         match &self.stage {
             // It was lost in between, and what was sent to it last may be lost too.
             Stage::Steady if self.takes_part(node) => self.change(out),
@@ -78,7 +91,11 @@ impl ViewChange {
         match &self.stage {
             Stage::Steady if self.takes_part(node) => self.change(out),
             Stage::Gathering { .. } => self.advance(out),
-            Stage::Sealing { view, .. } if view.members().contains(&node) && self.suspected.contains(&node) => self.change(out),
+            // It had time enough to answer, so the next attempt goes without it, also if it is connected again by then.
+            Stage::Sealing { view, .. } if view.members().contains(&node) && self.suspected.contains(&node) => {
+                self.silent.insert(node);
+                self.change(out);
+            }
             // It won't answer over this connection, so it is waited for no longer than anybody who is lost.
             Stage::Sealing { view, reports } if view.members().contains(&node) && !reports.contains_key(&node) => {
                 out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.grace_ms });
