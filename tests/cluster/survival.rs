@@ -129,8 +129,10 @@ async fn the_coordinator_dies_between_the_votes_and_the_commits() {
     for round in 0..6 {
         let before = client.tweet(&format!("before round {round}")).await;
         cluster.kill_coordinator();
-        cluster.plan.environment.push(("SKEIN_FAIL_POINT", "after-votes".to_owned()));
+        // The first commit of a coordinator that follows another is its own: it records what that one left.
+        cluster.plan.environment.push(("SKEIN_FAIL_POINT", "after-votes:2".to_owned()));
         cluster.start_all();
+        cluster.coordinator().await_log("recorded how");
         cluster.plan.environment.pop();
         let text = format!("in doubt in round {round}");
         let mut lost = Client::new(&url);

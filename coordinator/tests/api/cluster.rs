@@ -67,6 +67,35 @@ async fn the_outcome_of_a_transaction_can_be_asked_for() {
 }
 
 #[tokio::test]
+async fn a_later_coordinator_knows_what_was_never_done_and_calls_nothing_aborted_that_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = SurfaceConfig::new(Auth::Name);
+    settings.limits.sweep_every = std::time::Duration::from_millis(20);
+    let mut cluster = Cluster::on(settings, Some(directory.path().to_owned())).await;
+    let mut ann = cluster.logged_in("ann").await;
+    let mut done = Vec::new();
+    for number in 0..20 {
+        let answer = ann.post("/api/tweet", json!({ "text": number.to_string() })).await.ok(201);
+        done.push(answer.header("skein-transaction").to_owned());
+    }
+    let outcome = async |cluster: &Cluster, txn: &str| {
+        let answer = cluster.client().get(&format!("/api/transactions/{txn}")).await;
+        if answer.status == 404 { Value::Null } else { answer.ok(200).json()["outcome"].clone() }
+    };
+    for run in 1..4 {
+        cluster.stop_coordinator().await.unwrap();
+        cluster.start_coordinator().await;
+        // Nobody was ever given this one, so no member has heard of it.
+        let never = format!("{run}-999999");
+        eventually("what was never done is known as aborted", || async { outcome(&cluster, &never).await == "aborted" }).await;
+        for txn in &done {
+            assert_ne!(outcome(&cluster, txn).await, "aborted", "{txn} was acknowledged");
+        }
+        assert_eq!(outcome(&cluster, &format!("{}-999999", run + 1)).await, Value::Null, "this run knows its own");
+    }
+}
+
+#[tokio::test]
 async fn a_coordinator_without_memory_of_the_cluster_says_what_to_do() {
     let mut cluster = Cluster::start().await;
     cluster.logged_in("ann").await.tweet("held by the workers").await;

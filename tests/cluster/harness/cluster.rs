@@ -43,7 +43,6 @@ pub struct Plan {
 /// A running cluster.
 pub struct Cluster {
     pub plan: Plan,
-    directory: TempDir,
     worker_ports: Vec<u16>,
     worker_directories: Vec<PathBuf>,
     /// One before each worker, if the plan says so.
@@ -53,6 +52,8 @@ pub struct Cluster {
     coordinator_port: u16,
     pub workers: Vec<Option<Process>>,
     pub coordinator: Option<Process>,
+    /// Goes after the processes whose logs it holds.
+    directory: TempDir,
 }
 
 impl Plan {
