@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan, SECRET, free_port};
 use crate::harness::process::{Ended, Process, run};
@@ -81,6 +83,62 @@ async fn a_machine_is_replaced_by_two_commands_and_the_settings_of_before_change
     assert_eq!(client.all_tweets().await.len(), 2);
     let last = change("remove", &spare_address, &url, &KNOWN);
     assert!(last.code == Some(1) && last.log.contains("no other member"), "{last:?}");
+}
+
+/// Records of a copy that takes a while, and bytes of each.
+const RECORDS: usize = 4_400;
+const RECORD_BYTES: usize = 4_000;
+
+/// The copy stands still while the learner does, so that there is time to look at it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_learns_is_told_of_with_its_progress_until_it_is_a_member() {
+    let mut plan = Plan { workers: 1, ..Plan::in_memory() };
+    plan.coordinator_flags.extend(["--heartbeats-missed", "100"]);
+    let mut cluster = Cluster::start(plan);
+    let url = cluster.url();
+    let mut client = Client::logged_in(&url, "ada").await;
+    let value = "x".repeat(RECORD_BYTES);
+    for batch in 0..RECORDS / 22 {
+        let write = |number: usize| json!({ "key": format!("{batch}/{number}"), "value": value });
+        let writes: Vec<Value> = (0..22).map(write).collect();
+        let answer = client.post("/api/transactions", &json!({ "writes": writes })).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let port = free_port().to_string();
+    let spare = Process::start("the spare worker", &["worker", &port], &KNOWN);
+    let spare_address = format!("127.0.0.1:{port}");
+    done("add", &spare_address, &url);
+    let copying = async || {
+        let status = client.get("/api/cluster").await.json();
+        (status["learners"][0]["records_total"].as_u64()? > 0).then_some(())
+    };
+    until("the worker copies", MEMBER_WITHIN, copying).await;
+    let of_spare = Client::new(spare.url()).get("/readyz").await;
+    spare.pause();
+    let status = run(&["status", &url], &[]);
+    let document = client.get("/api/cluster").await.json();
+    spare.resume();
+
+    assert!(of_spare.status == 503 && of_spare.text().contains("copies all records"), "{of_spare:?}");
+    assert_eq!(status.code, Some(0), "writes are served all the while: {status:?}");
+    let learner = &document["learners"][0];
+    let (copied, total) =
+        (learner["records_copied"].as_u64().expect("a number"), learner["records_total"].as_u64().expect("one"));
+    assert!(copied < total && total > RECORDS as u64, "{document}");
+    assert_eq!((&learner["address"], &document["copies"]), (&json!(spare_address), &json!(1)));
+    for text in [format!("learners: degraded, {spare_address} has copied "), " %, records_copied ".to_owned()] {
+        assert!(status.output.contains(&text), "{text} is missing in {}", status.output);
+    }
+    let first = cluster.worker_address(0);
+    members(&url, &[&first, &spare_address]).await;
+    assert_eq!(Client::new(spare.url()).get("/readyz").await.status, 200);
+    let agreed = cluster.agreed(2).await;
+    assert_eq!(agreed["members"][0]["records"], agreed["members"][1]["records"]);
+    // The one that had all records can go now, and nothing is lost.
+    done("remove", &first, &url);
+    cluster.kill_worker(0);
+    members(&url, &[&spare_address]).await;
+    assert_eq!(client.get("/api/data/0/0").await.json(), json!(value));
 }
 
 #[test]
