@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hyper::Method;
 use serde_json::json;
 
 use crate::harness::client::Client;
@@ -43,6 +44,11 @@ async fn an_unknown_outcome_is_known_within_seconds_of_the_healing_and_stays_so(
             until(&format!("{txn} is known, {dies:?} died"), KNOWN_WITHIN, async || known(&mut client, &txn).await).await;
         let is_there = client.all_tweets().await.iter().any(|tweet| tweet["text"] == text.as_str());
         assert_eq!(outcome, if is_there { "committed" } else { "aborted" }, "{dies:?}");
+        // Whoever sends the same again with its Idempotency-Key gets what is still missing, and nothing twice.
+        let again = post(&mut client, &text, 201).await;
+        assert_eq!(again == txn, is_there, "{dies:?}: the first answer is that of {txn}, not of {again}");
+        let times = client.all_tweets().await.iter().filter(|tweet| tweet["text"] == text.as_str()).count();
+        assert_eq!(times, 1, "{dies:?}");
         ended.push((txn, outcome));
         never_aborted(&mut client, &acknowledged).await;
     }
@@ -57,9 +63,11 @@ async fn an_unknown_outcome_is_known_within_seconds_of_the_healing_and_stays_so(
     }
 }
 
-/// Posts; gives the transaction.
+/// Posts, with the text for an Idempotency-Key; gives the transaction.
 async fn post(client: &mut Client, text: &str, status: u16) -> String {
-    let answer = client.post("/api/tweet", &json!({ "text": text })).await;
+    let key = text.replace(' ', "-");
+    let headers = [("idempotency-key", key.as_str())];
+    let answer = client.send(Method::POST, "/api/tweet", &headers, Some(&json!({ "text": text }))).await.expect("an answer");
     assert_eq!(answer.status, status, "{answer:?}");
     if status == 503 {
         let document = answer.json();
