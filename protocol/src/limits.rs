@@ -48,7 +48,7 @@ pub const OUTCOMES_REMEMBERED_MAX: usize = 64 * 1024;
 pub const CHUNK_RECORDS_MAX: usize = 1_000;
 
 /// Records of one chunk while transactions are under way: few, since a learner's vote waits for what its log has before it.
-pub const CHUNK_RECORDS_BUSY: usize = 64;
+pub const CHUNK_RECORDS_BUSY: usize = 32;
 
 /// Bytes of one chunk of a copy; the first record goes in whatever its size.
 pub const CHUNK_BYTES_MAX: usize = 256 * 1024;

@@ -54,13 +54,14 @@ impl Comparison {
             groups.entry((digest.records, digest.bytes, digest.sum)).or_default().push(*node);
         }
         let voters: usize = groups.values().map(Vec::len).sum();
-        self.undecided = false;
+        let news = !core::mem::take(&mut self.undecided);
         if groups.len() <= 1 {
             return Verdict::Same;
         }
         let Some(most) = groups.values().find(|nodes| 2 * nodes.len() > voters) else {
             self.undecided = true;
-            self.differences += 1;
+            // The same difference is found each time, until a person has decided.
+            self.differences += u64::from(news);
             return Verdict::Undecided;
         };
         let outvoted: Vec<NodeId> = groups.values().flatten().copied().filter(|node| most.contains(node) == wrong).collect();
@@ -131,6 +132,9 @@ mod tests {
         assert_eq!(verdict(&[7, 8], &[]), Verdict::Undecided);
         assert_eq!(verdict(&[7, 8, 9], &[]), Verdict::Undecided);
         assert_eq!(verdict(&[7, 8, 7, 8], &[]), Verdict::Undecided);
+        let mut comparison = Comparison::default();
+        (0..3).for_each(|_| assert_eq!(comparison.compare(&digests(&[7, 8]), false), Verdict::Undecided));
+        assert_eq!((comparison.status().differences, comparison.status().undecided), (1, true));
         assert_eq!(verdict(&[7, 8], &[0]), Verdict::Same);
         assert_eq!(verdict(&[7, 8, 7, 8], &[1]), Verdict::Outvoted(vec![NodeId(3)]));
     }
