@@ -77,6 +77,8 @@ pub enum Omission {
     DigestPassesWaiting,
     /// What is asked for before the first view keeps the age that it got then.
     AgeBeforeView,
+    /// R7: members forget the outcomes of earlier views before those are recorded that somebody may still ask for.
+    ForgetUnrecorded,
 }
 
 /// The set of rules that are left out of a machine.

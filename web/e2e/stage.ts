@@ -2,7 +2,7 @@
  * What every test of the app has: one running Skein per test file, people with a browser each, and watchfulness: a
  * test fails when the console shows an error or the content security policy was violated anywhere in it.
  */
-import { test as base, expect, type BrowserContext, type ConsoleMessage, type TestInfo } from "@playwright/test";
+import { test as base, expect, type BrowserContext, type ConsoleMessage, type Page, type TestInfo } from "@playwright/test";
 import { Person } from "./person.ts";
 import { Skein } from "./skein.ts";
 
@@ -11,6 +11,8 @@ interface Fixtures {
   arrive: (name: string) => Promise<Person>;
   /** Somebody in a browser of their own who has not logged in yet. */
   stranger: Person;
+  /** Opens a page of a server that the test has started itself. */
+  visit: (url: string, path: string) => Promise<Page>;
   /** Console errors that the test expects, such as requests it made fail. */
   expectedErrors: RegExp[];
   faults: string[];
@@ -56,6 +58,22 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     await use(stranger);
     if (info.status !== info.expectedStatus) await picture(stranger, info);
     await context.close();
+  },
+
+  visit: async ({ browser, faults }, use, info) => {
+    const visitors: Person[] = [];
+    await use(async (url, path) => {
+      const context = await browser.newContext({ baseURL: url });
+      await watch(context, faults);
+      const visitor = new Person(await context.newPage(), `visitor-${visitors.length}`);
+      visitors.push(visitor);
+      await visitor.page.goto(path);
+      return visitor.page;
+    });
+    for (const visitor of visitors) {
+      if (info.status !== info.expectedStatus) await picture(visitor, info);
+      await visitor.page.context().close();
+    }
   },
 
   arrive: async ({ browser, skein, faults }, use, info) => {

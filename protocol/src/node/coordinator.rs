@@ -242,7 +242,8 @@ impl Coordinator {
     /// Members may forget the outcomes of earlier views when all of them have those synced, and those that somebody may still
     /// ask for are recorded.
     fn forget_views(&mut self, out: &mut Vec<Output>) {
-        let recorded = self.transactions.is_recorded() || !self.config.record_outcomes;
+        let omitted = self.config.omissions.has(Omission::ForgetUnrecorded);
+        let recorded = self.transactions.is_recorded() || !self.config.record_outcomes || omitted;
         if self.may_forget_views && recorded && self.leader.is_steady() {
             self.may_forget_views = false;
             self.leader.forget_views(out);

@@ -86,7 +86,10 @@ impl World {
             return;
         }
         let call = self.oracle.next();
-        let ask = workload::next(&self.plan.weights, &mut self.random, &mut self.clients[client], call, self.now);
+        let mut ask = workload::next(&self.plan.weights, &mut self.random, &mut self.clients[client], call, self.now);
+        if self.writes_only && !matches!(ask, Ask::Commit(_)) {
+            ask = workload::plain_write(call);
+        }
         let guest = self.guest().filter(|_| self.clients[client].at_guest && matches!(ask, Ask::Commit(_)));
         let slot = guest.unwrap_or(self.leader());
         if !self.nodes[slot].is_up() {
@@ -110,13 +113,16 @@ impl World {
     }
 
     /// The clock that coordinators take ages from: it may be wrong, and it may go back.
-    fn clock(&self) -> u64 {
+    pub(crate) fn clock(&self) -> u64 {
         const EPOCH: u64 = 1_700_000_000_000_000;
         (EPOCH + self.now).saturating_add_signed(self.clock_skew)
     }
 
     /// An answer has come.
     pub(crate) fn replied(&mut self, id: RequestId, reply: Reply) {
+        if self.recorder_heard(id, &reply) {
+            return;
+        }
         self.moment += 1;
         match &reply {
             Reply::Unknown { .. } => self.coverage.saw(Sight::ToldUnknown),
@@ -130,13 +136,15 @@ impl World {
             Ok(call) => {
                 let (client, slot) = (call.client, call.slot);
                 if let Some(reply) = &call.reply {
-                    self.clients[client].learn(&call.ask, reply);
+                    if let Some(client) = self.clients.get_mut(client) {
+                        client.learn(&call.ask, reply);
+                    }
                     if self.trace.is_on() {
                         let name = &self.nodes[slot].name;
                         self.trace.line(now, name, "reply", "", || format!("#{} {}", id.0, super::trace::reply(reply)));
                     }
                 }
-                if self.clients[client].waiting == Some(id.0) {
+                if self.clients.get(client).is_some_and(|client| client.waiting == Some(id.0)) {
                     self.clients[client].waiting = None;
                     self.call_later(client);
                 }
@@ -151,6 +159,9 @@ impl World {
 
     /// A coordinator has died: nobody answers its clients.
     pub(crate) fn orphan_calls(&mut self, slot: Slot) {
+        if slot == self.leader() {
+            self.recorder_lost();
+        }
         for client in 0..self.clients.len() {
             let Some(call) = self.clients[client].waiting else { continue };
             let place = usize::try_from(call).expect("a call's number");

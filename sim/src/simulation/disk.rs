@@ -11,6 +11,7 @@ use super::ledger::Progress;
 use super::random::Random;
 
 /// A disk.
+#[derive(Clone)]
 pub(crate) struct Disk {
     synced: Snapshot,
     /// How far each key's writes had come at the last sync.

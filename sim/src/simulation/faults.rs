@@ -26,6 +26,8 @@ pub enum FaultKind {
     PartitionPartial,
     /// A process stands still for a while.
     Pause,
+    /// A worker stands still for long, while its connections look alive and new ones can be made.
+    Hang,
     /// A process takes long for each input.
     SlowNode,
     /// A disk takes long for each sync.
@@ -119,6 +121,16 @@ pub enum Sight {
     LearnerSurvived,
     /// A worker that did not answer was given up.
     Suspected,
+    /// How a transaction had ended was recorded for those who might ask.
+    OutcomesRecorded,
+    /// In calm, one worker went silent, and the others went on without it.
+    SilentLeftOut,
+    /// In calm, a worker was put back to an earlier state of itself, and was left out.
+    PutBack,
+    /// In calm, a record was damaged and repaired.
+    DamageRepaired,
+    /// In calm, a record was other than all others hold it, and was repaired.
+    OutvotedRepaired,
 }
 
 macro_rules! names {
@@ -140,7 +152,7 @@ macro_rules! names {
 names!(FaultKind,
     WorkerCrash => "worker crash", WorkerLost => "worker lost", DiskLost => "disk lost", CoordinatorCrash => "coordinator crash",
     PowerFailure => "power failure", Cut => "cut", HalfOpen => "half-open", PartitionOneWay => "partition one way",
-    PartitionBothWays => "partition both ways", PartitionPartial => "partition partial", Pause => "pause",
+    PartitionBothWays => "partition both ways", PartitionPartial => "partition partial", Pause => "pause", Hang => "hang",
     SlowNode => "slow node", SlowSync => "slow sync", HungDisk => "hung disk", SlowLink => "slow link",
     TimerDrift => "timer drift", ClockJump => "clock jump", SwapError => "swap error", Stranger => "stranger",
 );
@@ -158,6 +170,8 @@ names!(Sight,
     LearnerCopied => "learner copied", ChunkOvertaken => "chunk overtaken", LearnerPromoted => "learner promoted",
     CopyInterrupted => "copy interrupted", LearnerDied => "learner died", MemberDiedInCopy => "member died in copy",
     LeaderDiedInCopy => "leader died in copy", LearnerSurvived => "learner survived", Suspected => "suspected",
+    OutcomesRecorded => "outcomes recorded", SilentLeftOut => "silent left out", PutBack => "put back",
+    DamageRepaired => "damage repaired", OutvotedRepaired => "outvoted repaired",
 );
 
 /// How often each happened.

@@ -25,6 +25,7 @@ impl World {
         }
         let next = self.random.between(1, 2 * self.plan.fault_interval);
         self.queue.push(self.now + next, Event::Fault);
+        self.keep_image();
         let mut place = self.random.below(total);
         let kind = FaultKind::ALL.iter().copied().find(|kind| {
             let weight = self.plan.faults[*kind as usize];
@@ -71,6 +72,10 @@ impl World {
                 true
             }
             FaultKind::Pause => self.pause(node, brief),
+            FaultKind::Hang => {
+                let lasts = self.random.between(SECOND, 12 * SECOND);
+                self.hang(worker, lasts)
+            }
             FaultKind::SlowNode => {
                 self.nodes[node].service = self.random.magnitude(20, 5 * MS);
                 self.usual_after(node, kind)
@@ -164,7 +169,7 @@ impl World {
     /// Whether it will take part again, however long that takes.
     fn is_sound(&self, worker: Slot) -> bool {
         let node = &self.nodes[worker];
-        (node.is_up() || self.plan.logged[worker]) && !self.hung_for_good.contains(&worker)
+        (node.is_up() || self.plan.logged[worker]) && !self.hung_for_good.contains(&worker) && self.rotten != Some(worker)
     }
 
     fn power_failure(&mut self) -> bool {
@@ -202,6 +207,17 @@ impl World {
                 }
             }
         }
+        true
+    }
+
+    /// It looks at nothing, and nobody sees that from outside.
+    pub(crate) fn hang(&mut self, worker: Slot, lasts: Time) -> bool {
+        if !self.nodes[worker].is_up() {
+            return false;
+        }
+        self.say(worker, "pause", "", || format!("hangs for {lasts}"));
+        self.nodes[worker].awake_at = self.now + lasts;
+        self.nodes[worker].hangs = true;
         true
     }
 
@@ -303,7 +319,7 @@ impl World {
             }
         }
         for slot in 0..self.nodes.len() {
-            self.nodes[slot].awake_at = self.now;
+            self.awaken(slot);
             self.nodes[slot].service = 0;
             self.nodes[slot].sync_percent = 100;
             self.nodes[slot].timer_percent = 100;
@@ -318,6 +334,13 @@ impl World {
             self.start(slot);
             self.wake_later(slot);
         }
+    }
+
+    /// It looks at what has arrived in the meantime.
+    pub(crate) fn awaken(&mut self, slot: Slot) {
+        self.nodes[slot].awake_at = self.now;
+        self.nodes[slot].hangs = false;
+        self.nodes[slot].waking = false;
     }
 
     /// One disk hangs from now on, of a worker without which the cluster can go on.

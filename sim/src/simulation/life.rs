@@ -36,10 +36,11 @@ impl World {
                 let incarnation = self.control.next_incarnation();
                 let new_cluster = if self.ledger.views.is_empty() { CLUSTER } else { ClusterId(self.random.wide()) };
                 let mut config = CoordinatorConfig::new(fresh, incarnation, new_cluster, addresses, self.control.record.clone());
-                config.record_outcomes = false;
+                config.record_outcomes = self.plan.records;
                 config.grace_ms = self.plan.grace_ms;
                 config.start_grace_ms = self.plan.start_grace_ms;
                 config.answer_ms = self.plan.answer_ms;
+                config.compare_ms = self.plan.compare_ms;
                 config.omissions = omissions;
                 (fresh, Machine::Coordinator(Coordinator::new(config)), Progress::default())
             }

@@ -26,9 +26,11 @@ mod phases;
 mod plan;
 mod queue;
 pub mod random;
+mod recorder;
 pub mod seeds;
 mod step;
 mod trace;
+mod trial;
 mod workload;
 mod world;
 

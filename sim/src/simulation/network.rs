@@ -89,7 +89,8 @@ impl World {
             return;
         }
         let blocked = self.network.link(coordinator, worker).blocked;
-        let listening = self.nodes[worker].is_up() && self.nodes[worker].awake_at <= self.now + SECOND;
+        let there = &self.nodes[worker];
+        let listening = there.is_up() && (there.hangs || there.awake_at <= self.now + SECOND);
         if blocked[0] || blocked[1] || !listening {
             self.redial(coordinator, worker);
             return;

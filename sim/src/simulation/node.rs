@@ -34,6 +34,8 @@ pub(crate) struct Node {
     /// Until when it looks at nothing.
     pub(crate) awake_at: Time,
     pub(crate) waking: bool,
+    /// Whether it stands still while connections to it can be made and seem to live.
+    pub(crate) hangs: bool,
     /// What one input costs it.
     pub(crate) service: Time,
     /// What its syncs cost, in hundredths of the usual.
@@ -90,6 +92,7 @@ impl Node {
             inbox: VecDeque::new(),
             awake_at: 0,
             waking: false,
+            hangs: false,
             service: 0,
             sync_percent: 100,
             timer_percent: 100,
@@ -115,6 +118,7 @@ impl Node {
         self.inbox.clear();
         self.awake_at = 0;
         self.waking = false;
+        self.hangs = false;
         self.service = 0;
         self.timers.clear();
         self.peers.clear();
@@ -126,6 +130,13 @@ impl Node {
 
     pub(crate) fn worker(&self) -> Option<&Worker> {
         match &self.machine {
+            Some(Machine::Worker(worker)) => Some(worker),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn worker_mut(&mut self) -> Option<&mut Worker> {
+        match &mut self.machine {
             Some(Machine::Worker(worker)) => Some(worker),
             _ => None,
         }

@@ -1,6 +1,6 @@
 //! One run from its beginning to its end. In danger: faults happen while clients make their calls. Then all faults end, and
 //! within a bound the cluster must serve again. In calm: further calls, each of which must be answered soon, without any
-//! view change. At rest: nothing is asked, and nothing may be left. Some runs end with an operator's mistake, the loss of
+//! view change. In trial: one thing goes wrong, see [`super::trial`]. At rest: nothing is asked, and nothing may be left. Some runs end with an operator's mistake, the loss of
 //! the control store, which a coordinator must refuse to go on from.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,13 +36,13 @@ const HUNG_FOR: Time = 20 * SECOND;
 const STEADY: Time = 9 * SECOND;
 
 /// In calm, a call is answered within this.
-const ANSWER_MAX: Time = 3 * SECOND;
+pub(super) const ANSWER_MAX: Time = 3 * SECOND;
 
 /// How long nothing is asked before nothing may be left.
 const REST: Time = 4 * SECOND;
 
 /// The phases of a run, in order.
-const PHASES: [Phase; 5] = [World::danger, World::healing, World::calm, World::rest, World::epilogue];
+const PHASES: [Phase; 6] = [World::danger, World::healing, World::calm, World::trial, World::rest, World::epilogue];
 
 type Phase = fn(&mut World) -> Result<(), Violation>;
 
@@ -112,7 +112,7 @@ impl World {
     }
 
     /// Goes on until then, or until something is broken.
-    fn until(&mut self, end: Time, done: impl Fn(&World) -> bool) {
+    pub(super) fn until(&mut self, end: Time, done: impl Fn(&World) -> bool) {
         while self.violation.is_none() && self.halted.is_none() && !done(self) && self.advance(end) {}
         if let Some(halt) = self.halted.as_ref().filter(|_| self.control.record.is_some()) {
             let violation = Violation::new("halted", format!("{halt:?}"));
@@ -125,12 +125,21 @@ impl World {
         (0..self.nodes.len()).for_each(|slot| self.start(slot));
         self.wake_clients();
         self.queue.push(self.plan.fault_interval, Event::Fault);
+        if self.plan.records {
+            self.queue.push(0, Event::Record);
+        }
         self.until(DANGER_MAX, |world| world.oracle.next() >= world.calls_max);
         views::check(&self.standings(), &self.ledger)
     }
 
     fn healing(&mut self) -> Result<(), Violation> {
+        self.look_up_all(false)?;
         self.heal();
+        self.recover()
+    }
+
+    /// Goes on until the cluster serves, with every worker a member, and the view has stayed the same for a while.
+    pub(super) fn recover(&mut self) -> Result<(), Violation> {
         let (healed, first) = (self.now, self.oracle.calls.len());
         let mut view = (self.view_number(), self.now);
         let mut served = false;
@@ -191,6 +200,11 @@ impl World {
 
     fn rest(&mut self) -> Result<(), Violation> {
         self.until(self.now + REST, |_| false);
+        // A comparison of the replicas may just be under way.
+        self.until(self.now + ANSWER_MAX, |world| {
+            world.nodes[world.leader()].coordinator().is_some_and(|it| it.status().reads == 0)
+        });
+        self.look_up_all(true)?;
         let members = self.members();
         healing::check(&self.left(&members))?;
         for slot in &members {
@@ -242,16 +256,16 @@ impl World {
         views::check(&self.standings(), &self.ledger)
     }
 
-    fn view_number(&self) -> u64 {
+    pub(super) fn view_number(&self) -> u64 {
         self.control.record.as_ref().map_or(0, |record| record.number().0)
     }
 
-    fn is_steady(&self) -> bool {
+    pub(super) fn is_steady(&self) -> bool {
         self.nodes[self.leader()].coordinator().is_some_and(|coordinator| coordinator.leader().is_steady())
     }
 
     /// The members of the active view.
-    fn members(&self) -> Vec<Slot> {
+    pub(super) fn members(&self) -> Vec<Slot> {
         let active = self.ledger.views.last().map(|active| active.view.members()).unwrap_or_default();
         self.workers().filter(|slot| active.contains(&self.nodes[*slot].id)).collect()
     }

@@ -5,7 +5,11 @@
 use super::faults::FaultKind;
 use super::queue::{MS, SECOND, Time};
 use super::random::Random;
+use super::trial::Trial;
 use super::workload::Weights;
+
+/// More memory than any run takes.
+const UNBOUNDED: u64 = 1 << 30;
 
 /// A run's settings.
 #[derive(Clone, Debug)]
@@ -42,6 +46,13 @@ pub(crate) struct Plan {
     pub(crate) hang_disk: bool,
     /// Whether the control store is lost at the very end, by mistake of an operator.
     pub(crate) lose_control: bool,
+    /// Whether it is recorded how transactions ended that somebody may still ask for. Not with a second coordinator, which only the
+    /// simulation has: its clients can't ask anybody later. Nor where there may be no memory for it.
+    pub(crate) records: bool,
+    /// Milliseconds between two comparisons of the replicas.
+    pub(crate) compare_ms: u64,
+    /// What goes wrong in calm.
+    pub(crate) trial: Option<Trial>,
 }
 
 impl Plan {
@@ -61,9 +72,11 @@ impl Plan {
         let base = random.magnitude(20, 2_000);
         let sync = random.magnitude(10, 8_000);
         let calm = calls / 6;
+        let guest = random.chance(400);
+        let memory_bytes_max = if random.chance(100) { random.between(4_000, 12_000) } else { UNBOUNDED };
         Plan {
             clients: usize::try_from(random.magnitude(2, 24)).expect("a few"),
-            guest: random.chance(400),
+            guest,
             calls_in_danger: calls - calm,
             calls_in_calm: calm,
             latency: (base, base * random.between(2, 6)),
@@ -73,7 +86,7 @@ impl Plan {
             grace_ms: random.pick(&[200, 1_000]),
             start_grace_ms: random.pick(&[1_000, 5_000]),
             answer_ms: random.pick(&[400, 1_000]),
-            memory_bytes_max: if random.chance(100) { random.between(4_000, 12_000) } else { 1 << 30 },
+            memory_bytes_max,
             chunk_records_max: usize::try_from(random.magnitude(1, 64)).expect("a few"),
             weights: Weights::draw(random),
             fault_interval: random.magnitude(40 * MS, 3 * SECOND),
@@ -81,6 +94,10 @@ impl Plan {
             aim: if !quiet && random.chance(400) { random.magnitude(5, 200) } else { 0 },
             hang_disk: random.chance(120),
             lose_control: random.chance(60),
+            records: !guest && memory_bytes_max == UNBOUNDED,
+            // Transactions of two coordinators have no one order in which replicas could be compared.
+            compare_ms: if guest { 1 << 40 } else { random.pick(&[400, 1_500, 5_000]) },
+            trial: random.chance(500).then(|| random.pick(&Trial::ALL)),
             faults,
             logged,
         }

@@ -318,6 +318,15 @@ impl World {
                 self.coverage.saw(Sight::Suspected);
                 self.say(slot, "suspect", "", || format!("{node:?}"));
             }
+            Published::Distrusted { node, .. } => {
+                self.say(slot, "fault", "", || format!("{node:?} is not trusted"));
+                if self.rotten.is_none_or(|rotten| self.nodes[rotten].id != node) {
+                    self.violate(Violation::new("convergence", format!("{node:?} is not trusted, and holds what was written")));
+                }
+            }
+            Published::Differ { view } => {
+                self.violate(Violation::new("convergence", format!("replicas are said to differ in view {view}")));
+            }
             Published::Transaction { step: TransactionStep::Retried { .. }, .. } => self.coverage.saw(Sight::Retried),
             _ => {}
         }

@@ -1,6 +1,8 @@
 //! A whole cluster in virtual time, and everything around it: the processes, the connections, the control store, the clients,
 //! and the one queue of what will happen. It takes the next thing that happens and hands it to whom it is for.
 
+use std::collections::BTreeMap;
+
 use skein_protocol::id::{ClusterId, RequestId};
 use skein_protocol::step::{Halt, Output, Request, Role};
 
@@ -17,7 +19,9 @@ use super::oracle::Oracle;
 use super::plan::Plan;
 use super::queue::{Queue, Time};
 use super::random::Random;
+use super::recorder::Recorder;
 use super::trace::Trace;
+use super::trial::Image;
 
 /// What will happen.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub(crate) enum Event {
     Silence(ConnectionId, usize, u64),
     /// A client makes its next call.
     Call(usize),
+    /// The recorder looks for something to be recorded.
+    Record,
     /// The next fault.
     Fault,
     Restart(Slot, u32),
@@ -58,6 +64,7 @@ pub(crate) struct World {
     pub(crate) control: Control,
     pub(crate) clients: Vec<Client>,
     pub(crate) oracle: Oracle,
+    pub(crate) recorder: Recorder,
     pub(crate) ledger: Ledger,
     pub(crate) waits: Waits,
     pub(crate) coverage: Coverage,
@@ -76,6 +83,12 @@ pub(crate) struct World {
     pub(crate) halted: Option<Halt>,
     /// Workers whose disk hangs until the end of the run.
     pub(crate) hung_for_good: Vec<Slot>,
+    /// A worker that holds a record that is not what was written.
+    pub(crate) rotten: Option<Slot>,
+    /// Workers as they once were, by slot.
+    pub(crate) images: BTreeMap<Slot, Image>,
+    /// Whether clients only write.
+    pub(crate) writes_only: bool,
     /// Calls that may be made at the most.
     pub(crate) calls_max: u32,
     pub(crate) outputs: Vec<Output>,
@@ -104,6 +117,7 @@ impl World {
             control: Control::default(),
             clients,
             oracle: Oracle::default(),
+            recorder: Recorder::default(),
             ledger: Ledger::default(),
             waits: Waits::default(),
             coverage: Coverage::default(),
@@ -116,6 +130,9 @@ impl World {
             steps: 0,
             halted: None,
             hung_for_good: Vec::new(),
+            rotten: None,
+            images: BTreeMap::new(),
+            writes_only: false,
             calls_max: 0,
             outputs: Vec::new(),
             random,
@@ -163,6 +180,7 @@ impl World {
             Event::Wake(slot, life) if self.nodes[slot].life == life => self.wake(slot),
             Event::Silence(connection, end, epoch) => self.silence(connection, end, epoch),
             Event::Call(client) => self.call(client),
+            Event::Record => self.record(),
             Event::Fault => self.fault(),
             Event::Restart(slot, life) if self.nodes[slot].life == life => self.start(slot),
             Event::Leave(slot, life) if self.nodes[slot].life == life => self.leave(slot),

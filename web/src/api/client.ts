@@ -11,6 +11,8 @@ export type Tweet = components["schemas"]["Tweet"];
 export type TweetPage = components["schemas"]["TweetPage"];
 export type ClusterStatus = components["schemas"]["ClusterStatus"];
 export type ClusterMember = components["schemas"]["ClusterMember"];
+export type ClusterLearner = components["schemas"]["ClusterLearner"];
+export type OtherWorker = components["schemas"]["OtherWorker"];
 
 const requestTimeoutMs = 15_000;
 

@@ -1,7 +1,8 @@
 import "./cluster.css";
 import { useEffect, useMemo } from "react";
-import type { ClusterMember, ClusterStatus } from "../api/client.ts";
+import type { ClusterStatus } from "../api/client.ts";
 import { poll } from "../api/poll.ts";
+import { announce } from "../ui/announcer.ts";
 import { Button } from "../ui/button.tsx";
 import { Heading } from "../ui/heading.tsx";
 import { Icon } from "../ui/icon.tsx";
@@ -9,7 +10,8 @@ import { Notice } from "../ui/notice.tsx";
 import { useStore } from "../ui/use-store.ts";
 import { Waiting } from "../ui/waiting.tsx";
 import { ClusterStore } from "./cluster-store.ts";
-import { bytesText, digestText, durabilityText, standingOf } from "./wording.ts";
+import { WorkerList } from "./worker-list.tsx";
+import { agreementText, comparisonText, copiesText, durabilityText, needsPerson, standingOf } from "./wording.ts";
 
 const pollPauseMs = 1_500;
 
@@ -34,9 +36,10 @@ export default function ClusterPage() {
       )}
       {status !== null && (
         <div className={failure === null ? undefined : "cluster-stale"}>
+          {status.started_empty_in_view !== null && <BegunAnew view={status.started_empty_in_view} />}
           <Summary status={status} />
-          <Members status={status} />
-          {status.others.length > 0 && <Others status={status} />}
+          {needsPerson(status) && <Undecided />}
+          <Workers status={status} />
           <Underway status={status} />
         </div>
       )}
@@ -57,7 +60,7 @@ function Summary({ status }: { status: ClusterStatus }) {
           {status.pending_view === null ? "Moves on when members go or come." : `Changing to ${status.pending_view}.`}
         </Fact>
         <Fact name="Copies of each record" value={String(status.copies)}>
-          One on each member.
+          {copiesText(status)}
         </Fact>
         <Fact name="Durability" value={status.durability}>
           {durabilityText(status.durability)}
@@ -79,91 +82,51 @@ function Fact({ name, value, children }: { name: string; value: string; children
   );
 }
 
-function Members({ status }: { status: ClusterStatus }) {
+/** Never taken back, since what is lost is lost for good. */
+function BegunAnew({ view }: { view: number }) {
+  const title = `All records were lost: the cluster has begun anew, empty, with view ${view}`;
+  useEffect(() => announce(title, "assertive"), [title]);
+  return (
+    <Notice tone="bad" icon="alert" title={title}>
+      Every member had kept its records in memory alone, and every member was started anew. What was written before is gone. A
+      worker that is started with <code>--data</code> keeps its records over that.
+    </Notice>
+  );
+}
+
+/** What a person has to do, since the cluster changes nothing by itself. */
+function Undecided() {
+  const title = "The copies differ, and no more than half of them hold the same";
+  useEffect(() => announce(title, "assertive"), []);
+  return (
+    <Notice tone="warn" icon="alert" title={title}>
+      The cluster changes nothing until a person decides. Compare the copies below, and look for what happened to one of them.
+      Then take the wrong one out with <code>skein worker remove</code>, and in again with{" "}
+      <code>skein worker add</code>: it copies all records from those that stayed.
+    </Notice>
+  );
+}
+
+function Workers({ status }: { status: ClusterStatus }) {
   return (
     <>
-      <h2 className="subheading">Members</h2>
-      {status.members.length === 0 && (
+      <h2 className="subheading">Workers</h2>
+      <p className="remark">
+        A member holds all records. A worker that is new or comes back is a learner first: it takes part in every write, and is a
+        member once it has copied the rest.
+      </p>
+      {status.view === null && (
         <Notice tone="calm" icon="cluster" title="No members yet">
           The first view forms when every worker that was named has answered.
         </Notice>
       )}
-      <ul className="members">
-        {status.members.map((member) => (
-          <li key={member.node}>
-            <Member member={member} />
-          </li>
-        ))}
-      </ul>
-      <p className="agreement">
-        {status.replicas_agree === null
-          ? "The replicas cannot be compared at the moment."
-          : status.replicas_agree
-            ? "Equal digests, taken at one point: the replicas hold the same."
-            : "The digests differ."}
-      </p>
+      <WorkerList status={status} />
+      {status.view !== null && (
+        <p className="remark">
+          {agreementText(status)} {comparisonText(status.comparison)}
+        </p>
+      )}
     </>
-  );
-}
-
-function Member({ member }: { member: ClusterMember }) {
-  return (
-    <article className="member" aria-label={`Member ${member.address}`}>
-      <Reached address={member.address} connected={member.connected} />
-      <dl className="member-facts">
-        <div>
-          <dt>Node</dt>
-          <dd>
-            <code title={member.node}>{member.node.slice(0, 8)}</code>
-          </dd>
-        </div>
-        <div>
-          <dt>Records</dt>
-          <dd>{member.records === null ? "unknown" : member.records.toLocaleString()}</dd>
-        </div>
-        <div>
-          <dt>Data</dt>
-          <dd>{member.bytes === null ? "unknown" : bytesText(member.bytes)}</dd>
-        </div>
-        <div>
-          <dt>Digest</dt>
-          <dd>
-            {/* A new element for each digest, so that a change is seen as one. */}
-            <code className="digest" key={member.digest} title={member.digest ?? undefined}>
-              {digestText(member.digest)}
-            </code>
-          </dd>
-        </div>
-      </dl>
-    </article>
-  );
-}
-
-function Others({ status }: { status: ClusterStatus }) {
-  return (
-    <>
-      <h2 className="subheading">Workers that are not members</h2>
-      <p className="agreement">They hold no copy that counts: not met yet, or left out when they were out of reach.</p>
-      <ul className="members">
-        {status.others.map((worker) => (
-          <li key={`${worker.address} ${worker.node}`}>
-            <article className="member" aria-label={`Worker ${worker.address}`}>
-              <Reached address={worker.address} connected={worker.connected} />
-            </article>
-          </li>
-        ))}
-      </ul>
-    </>
-  );
-}
-
-function Reached({ address, connected }: { address: string; connected: boolean }) {
-  return (
-    <p className="member-head">
-      <span className={connected ? "lamp lamp-on" : "lamp lamp-off"} aria-hidden="true" />
-      <strong className="member-address">{address}</strong>
-      <span className="member-state">{connected ? "connected" : "not connected"}</span>
-    </p>
   );
 }
 

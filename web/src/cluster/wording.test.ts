@@ -1,42 +1,101 @@
 import { describe, expect, it } from "vitest";
 import type { ClusterStatus } from "../api/client.ts";
-import { bytesText, digestText, standingOf } from "./wording.ts";
+import { learnerOf, lost, memberOf, otherOf, well } from "./status.fixture.ts";
+import { agreementText, bytesText, comparisonText, copiesText, digestText, needsPerson, standingOf } from "./wording.ts";
 
-const member = { node: "n1", address: "127.0.0.1:7001", connected: true, records: 1, bytes: 1, digest: "00" };
-const other = { node: null, address: "127.0.0.1:7003", connected: false };
-const status: ClusterStatus = {
-  cluster: "c1",
-  view: 3,
-  pending_view: null,
-  serving: true,
-  durability: "memory",
-  copies: 1,
-  members: [member],
-  others: [],
-  replicas_agree: true,
-  in_flight: 0,
-  in_doubt: 0,
-  queued: 0,
-  reads: 0,
-};
+const gone = { connected: false };
+const differing = { ...well.comparison, compared: 2, differences: 1 };
+const undecided = { ...differing, undecided: true };
+const distrusted = { ...differing, distrusted: [{ node: memberOf(3).node, address: memberOf(3).address }] };
 
 describe("standingOf", () => {
   it.each([
     [{}, "good", "Serving writes."],
     [{ in_doubt: 1 }, "warn", "Serving writes; 1 transaction is in doubt."],
-    [{ members: [{ ...member, connected: false }, member] }, "warn", "Serving, with 1 of 2 members out of reach."],
-    [{ others: [other] }, "warn", "Serving writes; 1 worker is not a member."],
-    [{ others: [other, other] }, "warn", "Serving writes; 2 workers are not members."],
+    [{ in_doubt: 2 }, "warn", "Serving writes; 2 transactions are in doubt."],
+    [{ members: [memberOf(1, gone), memberOf(2)] }, "warn", "Serving, with 1 of 2 members out of reach."],
+    [{ ...lost, others: [otherOf(3, "silent")] }, "warn", "Serving writes, with 2 of 3 copies."],
+    [{ ...lost, others: [otherOf(3, "waiting")] }, "warn", "Serving writes, with 2 of 3 copies."],
+    [{ ...lost, learners: [learnerOf(3)] }, "warn", "Serving writes, with 2 of 3 copies; 1 more to come."],
+    [
+      { members: [memberOf(1)], learners: [learnerOf(2), learnerOf(3)] },
+      "warn",
+      "Serving writes, with 1 of 3 copies; 2 more to come.",
+    ],
+    [{ others: [otherOf(4, "foreign")] }, "warn", "Serving writes; 1 worker is not taken in."],
+    [{ others: [otherOf(4, "foreign"), otherOf(5, "foreign")] }, "warn", "Serving writes; 2 workers are not taken in."],
+    [{ comparison: distrusted }, "warn", "Serving writes; a copy is not trusted."],
     [{ serving: false, pending_view: 4 }, "warn", "Changing to view 4."],
     [{ serving: false }, "warn", "Not serving writes."],
+    [
+      { serving: false, pending_view: 4, replicas_agree: null, members: [memberOf(1, gone), memberOf(2, gone)] },
+      "warn",
+      "Not serving: no member can be reached. Any one of them that is back with its records is enough.",
+    ],
+    [{ serving: false, view: null, members: [], copies: 0, replicas_agree: null }, "warn", "Not serving writes."],
     [{ replicas_agree: false, serving: false }, "bad", "The replicas differ."],
-  ] satisfies [Partial<ClusterStatus>, string, string][])("tells %j", (change, tone, text) => {
-    expect(standingOf({ ...status, ...change })).toEqual({ tone, text });
+    [{ replicas_agree: false, comparison: undecided }, "bad", "The replicas differ, and a person has to decide."],
+    [{ replicas_agree: null, comparison: undecided }, "bad", "The replicas differ, and a person has to decide."],
+  ] satisfies [Partial<ClusterStatus>, string, string][])("tells %#", (change, tone, text) => {
+    expect(standingOf({ ...well, ...change })).toEqual({ tone, text });
   });
 });
 
-it("shows digests in groups", () => {
-  expect(digestText("0123456789abcdef0123456789abcdef")).toBe("0123 4567 89ab cdef");
+it("asks for a person as long as the copies differ, and no longer", () => {
+  expect(needsPerson(well)).toBe(false);
+  expect(needsPerson({ ...well, replicas_agree: false, comparison: undecided })).toBe(true);
+  expect(needsPerson({ ...well, replicas_agree: true, comparison: undecided })).toBe(false);
+});
+
+it("says what there is to say of the number of copies", () => {
+  expect(copiesText(well)).toBe("One on each member.");
+  expect(copiesText(lost)).toBe("Meant to be 3.");
+  expect(copiesText({ ...well, roster: [] })).toBe("One on each member.");
+  expect(copiesText({ ...well, members: [memberOf(1, gone), memberOf(2)] })).toBe("1 cannot be reached.");
+  expect(copiesText({ ...well, members: [memberOf(1, gone)] })).toBe("None can be reached.");
+});
+
+it.each([
+  [{}, "the replicas hold the same"],
+  [{ replicas_agree: false }, "The digests differ."],
+  [{ replicas_agree: null }, "cannot be compared at the moment"],
+  [{ members: [memberOf(1)] }, "There is one copy"],
+])("says what the digests on the page mean: %#", (change, text) => {
+  expect(agreementText({ ...well, ...change })).toContain(text);
+});
+
+it.each([
+  [{ compared: 0 }, "Not compared yet since this coordinator started."],
+  [{ compared: 1 }, "Compared once since this coordinator started: all the same."],
+  [{ compared: 12 }, "Compared 12 times since this coordinator started: all the same."],
+  [
+    { compared: 12, differences: 1, repaired: 1 },
+    "Compared 12 times since this coordinator started. 1 copy differed or was damaged, and was made anew.",
+  ],
+  [
+    { compared: 12, differences: 2, repaired: 2 },
+    "Compared 12 times since this coordinator started. 2 copies differed or were damaged, and were made anew.",
+  ],
+  [
+    { compared: 0, differences: 1, repaired: 0, distrusted: distrusted.distrusted },
+    "Not compared yet since this coordinator started. A difference or damage was found once. " +
+      "Not trusted, and made anew from another copy: 127.0.0.1:7003.",
+  ],
+  [
+    { compared: 5, differences: 3, repaired: 1, distrusted: [{ node: "0123456789abcdef", address: null }] },
+    "Compared 5 times since this coordinator started. A difference or damage was found 3 times, and 1 copy was made anew. " +
+      "Not trusted, and made anew from another copy: node 01234567.",
+  ],
+  [
+    { compared: 5, differences: 4, repaired: 2 },
+    "Compared 5 times since this coordinator started. A difference or damage was found 4 times, and 2 copies were made anew.",
+  ],
+])("says what the comparisons have found: %#", (change, text) => {
+  expect(comparisonText({ ...well.comparison, ...change })).toBe(text);
+});
+
+it("shows the half of a digest that differs, in groups", () => {
+  expect(digestText("000000000000000a0123456789abcdef")).toBe("0123 4567 89ab cdef");
   expect(digestText(null)).toBe("unknown");
 });
 

@@ -75,6 +75,11 @@ pub(crate) fn next(weights: &Weights, random: &mut Random, client: &mut Client, 
     }
 }
 
+/// A write that depends on nothing.
+pub(crate) fn plain_write(call: CallId) -> Ask {
+    Ask::Commit(vec![put(Key::new(REGISTERS, "plain"), Expect::Any, value(call, b"written"))])
+}
+
 /// A value: the call that writes it, then its content.
 fn value(call: CallId, content: &[u8]) -> Shared {
     let mut bytes = call.to_be_bytes().to_vec();
