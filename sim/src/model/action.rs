@@ -141,8 +141,8 @@ impl World {
         let process = &self.workers[worker];
         match &process.link {
             Some(link) => {
-                actions.extend(link.down.places(scenario.order).map(|place| Action::Down { worker, place }));
-                actions.extend(link.up.places(scenario.order).map(|place| Action::Up { worker, place }));
+                actions.extend(link.down.places(scenario.order.down(worker)).map(|place| Action::Down { worker, place }));
+                actions.extend(link.up.places(scenario.order.up()).map(|place| Action::Up { worker, place }));
                 if self.left.cuts > 0 {
                     actions.push(Action::Cut { worker });
                 }
@@ -150,7 +150,7 @@ impl World {
             None => actions.push(Action::Connect { worker }),
         }
         for (remnant, old) in process.remnants.iter().enumerate() {
-            actions.extend(old.down.places(scenario.order).map(|place| Action::Late { worker, remnant, place }));
+            actions.extend(old.down.places(scenario.order.down(worker)).map(|place| Action::Late { worker, remnant, place }));
         }
         let unsynced = process.disk.unsynced.len();
         let fewest = if scenario.partial_syncs { 1 } else { unsynced.max(1) };

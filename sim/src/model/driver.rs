@@ -57,9 +57,9 @@ impl World {
                 if let Message::Prepare(prepare) = &message {
                     self.history.update(|history| history.note_prepare(prepare, &scenario.requests));
                 }
-                let link = self.workers.iter_mut().find(|worker| worker.node() == to).and_then(|worker| worker.link.as_mut());
-                if let Some(link) = link {
-                    link.down.push(message, scenario.order);
+                let to = self.workers.iter_mut().enumerate().find(|(_, worker)| worker.node() == to);
+                if let Some((place, Some(link))) = to.map(|(place, worker)| (place, worker.link.as_mut())) {
+                    link.down.push(message, scenario.order.down(place));
                 }
             }
             Output::Reply { id, reply } => match (Client::addressee(id), reply) {
@@ -94,7 +94,7 @@ impl World {
                 if to == self.coordinator.node()
                     && let Some(link) = &mut process.link
                 {
-                    link.up.push(message, scenario.order);
+                    link.up.push(message, scenario.order.up());
                 }
             }
             Output::Persist(record) => {

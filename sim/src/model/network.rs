@@ -16,6 +16,26 @@ pub enum Order {
     Kept,
     /// In any order: harsher than the contract.
     Any,
+    /// In any order those to the first worker; all others as they were sent.
+    AnyToFirst,
+}
+
+impl Order {
+    /// That of the messages to a worker: kept or any.
+    #[must_use]
+    pub fn down(self, worker: usize) -> Self {
+        match self {
+            Order::AnyToFirst if worker == 0 => Order::Any,
+            Order::AnyToFirst => Order::Kept,
+            order => order,
+        }
+    }
+
+    /// That of the messages to the coordinator: kept or any.
+    #[must_use]
+    pub fn up(self) -> Self {
+        if self == Order::AnyToFirst { Order::Kept } else { self }
+    }
 }
 
 /// Messages under way in one direction.
@@ -46,7 +66,7 @@ impl Queue {
         let message = Part::new(message);
         match order {
             Order::Kept => self.0.push(message),
-            Order::Any => {
+            Order::Any | Order::AnyToFirst => {
                 let place = self.0.partition_point(|other| other.print() < message.print());
                 self.0.insert(place, message);
             }

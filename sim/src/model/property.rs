@@ -226,16 +226,13 @@ fn comes_to_rest(model: &ClusterModel, world: &World) -> bool {
     answered && settled && all_in && all_equal(world.members().map(|member| &member.disk.whole.records))
 }
 
-/// A learner that had not heard of the view that it learns in when a transaction of it came, or still has not: its connection
-/// was lost with the seal while the view changed, or did not keep order. It acknowledges nothing, which only beats or sweeps end.
+/// A learner that may not have heard of the view that it learns in when a transaction of it came, because its connection did not keep
+/// order. It acknowledges nothing, which only beats or sweeps end.
 fn has_unsealed_learner(model: &ClusterModel, world: &World) -> bool {
     let active = world.store.as_ref().and_then(|record| record.active.as_ref());
-    active.is_some_and(|active| {
-        let learners = active.view.learners();
-        let learns = |worker: &&WorkerProcess| learners.contains(&worker.node());
-        let unsealed = |worker: &WorkerProcess| worker.machine.view() != active.view.number;
-        world.workers.iter().filter(learns).any(|worker| model.scenario.order == Order::Any || unsealed(worker))
-    })
+    let learners = active.map(|active| active.view.learners()).unwrap_or_default();
+    let disordered = |place: usize| model.scenario.order.down(place) == Order::Any;
+    world.workers.iter().enumerate().any(|(place, worker)| learners.contains(&worker.node()) && disordered(place))
 }
 
 /// Nothing is under way that the machines wait for: no message, sync, swap or timer but those that run for ever and that which takes

@@ -41,7 +41,7 @@ pub fn all() -> Vec<Without> {
         without("R9", Omission::LearnerTooEarly, learning(Bounds { joins: 1, cuts: 1, ..once })),
         without("R9", Omission::DropTombstones, worlds::rejoin()),
         without("R9", Omission::ChunkReplaces, worlds::rejoin()),
-        without("R9", Omission::CopyUnsettled, unordered(learning(Bounds { joins: 1, ..once }))),
+        without("R9", Omission::CopyUnsettled, Scenario { order: Order::AnyToFirst, ..learning(Bounds { joins: 1, ..once }) }),
     ]
 }
 

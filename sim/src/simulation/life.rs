@@ -14,6 +14,7 @@ use super::ledger::Progress;
 use super::mistake::Mistake;
 use super::node::{Machine, Pending, Slot};
 use super::queue::MS;
+use super::trial::{PATIENT_SWEEPS, Trial};
 use super::world::{CLUSTER, Event, World};
 
 impl World {
@@ -41,6 +42,10 @@ impl World {
                 config.start_grace_ms = self.plan.start_grace_ms;
                 config.answer_ms = self.plan.answer_ms;
                 config.compare_ms = self.plan.compare_ms;
+                if self.plan.trial == Some(Trial::PutBack) {
+                    // Only beats are to show who is not what it was, not that it never acknowledges an abort.
+                    config.doubt_sweeps = PATIENT_SWEEPS;
+                }
                 config.omissions = omissions;
                 (fresh, Machine::Coordinator(Coordinator::new(config)), Progress::default())
             }

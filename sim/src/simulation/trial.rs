@@ -51,6 +51,9 @@ const SILENT_MAX: Time = 6 * SECOND;
 /// The same for one that was put back: it answers, so only its beats show it.
 const PUT_BACK_MAX: Time = 4 * SECOND;
 
+/// Rounds after which a doubt ends the view in runs where one is put back: later than that.
+pub(crate) const PATIENT_SWEEPS: u8 = 20;
+
 /// Within this a damaged record is repaired: it is looked at four times a second, and copied at once.
 const REPAIR_MAX: Time = 8 * SECOND;
 

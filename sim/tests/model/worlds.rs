@@ -1,6 +1,6 @@
 //! Every promise holds at every moment of these worlds, and each shows what it was made to show. The counts of the small
 //! ones are pinned: a change of the machines that lets more or less happen is seen here, and to be understood before the
-//! number is changed. `skein-model` prints them all.
+//! number is changed. `skein-model` prints them all, and visits the largest, which take too long for every day.
 
 use skein_sim::model::scenario::Scenario;
 use skein_sim::model::search::{Findings, explore};
@@ -32,12 +32,12 @@ fn the_first_view_forms_while_its_leader_dies() {
 
 #[test]
 fn leaders_that_die_within_a_view_change() {
-    assert_eq!(hold(worlds::leaders()), 314_582);
+    assert_eq!(hold(worlds::leaders()), 311_942);
 }
 
 #[test]
 fn workers_that_restart_without_what_was_not_synced() {
-    assert_eq!(hold(worlds::restarts()), 48_884);
+    assert_eq!(hold(worlds::restarts()), 37_865);
 }
 
 #[test]
@@ -72,12 +72,12 @@ fn digests_while_transactions_run() {
 
 #[test]
 fn an_empty_worker_in_the_place_of_one_that_died() {
-    assert_eq!(hold(worlds::strangers()), 11_554);
+    assert_eq!(hold(worlds::strangers()), 11_938);
 }
 
 #[test]
 fn a_worker_that_comes_back_while_its_records_are_written_and_deleted() {
-    assert_eq!(hold(worlds::rejoin()), 12_763);
+    assert_eq!(hold(worlds::rejoin()), 10_207);
 }
 
 #[test]
@@ -93,19 +93,4 @@ fn a_copy_in_the_middle_of_which_a_worker_restarts() {
 #[test]
 fn readers_while_a_worker_comes_back() {
     hold(worlds::onlookers());
-}
-
-#[test]
-fn connections_that_are_lost() {
-    hold(worlds::cuts());
-}
-
-#[test]
-fn a_refusal_amid_all_faults() {
-    hold(worlds::refusal());
-}
-
-#[test]
-fn connections_that_do_not_keep_order() {
-    hold(worlds::unordered());
 }
