@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     /// Whether it is recorded how transactions ended that somebody may still ask for. Not with a second coordinator, which only the
     /// simulation has: its clients can't ask anybody later. Nor where there may be no memory for it.
     pub(crate) records: bool,
+    /// How often it is looked whether there is something to be recorded.
+    pub(crate) record_every: Time,
     /// Milliseconds between two comparisons of the replicas.
     pub(crate) compare_ms: u64,
     /// What goes wrong in calm.
@@ -95,6 +97,7 @@ impl Plan {
             hang_disk: random.chance(120),
             lose_control: random.chance(60),
             records: !guest && memory_bytes_max == UNBOUNDED,
+            record_every: random.pick(&[250 * MS, SECOND, 4 * SECOND]),
             // Transactions of two coordinators have no one order in which replicas could be compared.
             compare_ms: if guest { 1 << 40 } else { random.pick(&[400, 1_500, 5_000]) },
             trial: random.chance(500).then(|| random.pick(&Trial::ALL)),

@@ -16,7 +16,7 @@ use super::checks::Violation;
 use super::faults::Sight;
 use super::node::Pending;
 use super::oracle::Ask;
-use super::queue::{MS, Time};
+use super::queue::MS;
 use super::world::{Event, World};
 
 /// The table of its rows.
@@ -29,9 +29,6 @@ const OF_RUN: u8 = 1;
 /// The requests by which it asks what is to be recorded, and says what is: beyond the numbers of all calls.
 const ASKS: RequestId = RequestId(1 << 62);
 const TELLS: RequestId = RequestId(ASKS.0 + 1);
-
-/// How often it looks whether there is something to be recorded.
-const RECORD_EVERY: Time = 250 * MS;
 
 /// Answers that are looked up with each round.
 const ASKED_PER_ROUND: u64 = 6;
@@ -57,7 +54,7 @@ enum Stage {
 impl World {
     /// The recorder's turn has come.
     pub(crate) fn record(&mut self) {
-        self.queue.push(self.now + RECORD_EVERY, Event::Record);
+        self.queue.push(self.now + self.plan.record_every, Event::Record);
         let leader = self.leader();
         if matches!(self.recorder.stage, Stage::Idle) && self.nodes[leader].is_up() {
             self.recorder.stage = Stage::Asking;
@@ -85,6 +82,11 @@ impl World {
             }
             // The next round begins with the same, whatever has become of it.
             (Stage::Writing(call, _), _) if id.0 == call => Stage::Idle,
+            // There may be more than one transaction takes.
+            (Stage::Telling, _) if id == TELLS => {
+                self.ask_later(ASKS, Request::Unrecorded);
+                Stage::Asking
+            }
             (_, _) if id == ASKS || id == TELLS => Stage::Idle,
             (stage, _) => {
                 self.recorder.stage = stage;
