@@ -81,11 +81,6 @@ fn a_worker_that_comes_back_while_its_records_are_written_and_deleted() {
 }
 
 #[test]
-fn a_former_learner_that_alone_is_left() {
-    hold(worlds::survivor());
-}
-
-#[test]
 fn a_copy_in_the_middle_of_which_a_worker_restarts() {
     hold(worlds::relearn());
 }
