@@ -534,6 +534,8 @@ pub enum Event {
         address: String,
         /// The cluster that it is bound to.
         bound: Option<ClusterId>,
+        /// Whether that is another cluster than this one; else nobody wants this worker here.
+        foreign: bool,
     },
 }
 

@@ -101,3 +101,20 @@ async fn a_worker_is_not_sealed_by_another_cluster_that_knows_the_secret() {
     Client::logged_in(&cluster.url(), "ada").await.tweet("nothing has happened").await;
     assert_eq!(cluster.agreed(3).await["view"], before["view"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_under_two_addresses_is_one_worker() {
+    let mut cluster = Cluster::start(Plan::in_memory());
+    let mut client = Client::logged_in(&cluster.url(), "ada").await;
+    let port = cluster.worker_address(1).rsplit(':').next().unwrap().to_owned();
+    let secret = [("SKEIN_CLUSTER_SECRET", SECRET)];
+    let added = run(&["worker", "add", &format!("localhost:{port}"), &cluster.url()], &secret);
+    assert_eq!(added.code, Some(0), "{}", added.log);
+    cluster.coordinator().await_log("connected at another address already");
+    let view = client.get("/api/cluster").await.json()["view"].clone();
+    for number in 0..50 {
+        client.tweet(&format!("tweet {number}")).await;
+    }
+    let standing = cluster.agreed(3).await;
+    assert_eq!(standing["view"], view, "nobody was thrown out: {standing}");
+}

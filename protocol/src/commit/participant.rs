@@ -136,6 +136,12 @@ impl Participant {
         *self = Participant::recover(empty, self.memory_bytes_max, self.omissions);
     }
 
+    /// Whether nothing was ever written or decided here.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.store.records().is_empty() && self.prepared.is_empty() && self.decided.is_empty() && self.forgotten.is_empty()
+    }
+
     /// Whether this is a learner's replica that lacks records.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {

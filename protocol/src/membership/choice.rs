@@ -102,9 +102,12 @@ impl Situation<'_> {
             let learns = shard.learners.iter().any(|learner| learner.node == peer.node);
             learns && (early || self.copies.is_complete(peer.node)) && !self.comparison.distrusts(peer.node)
         });
-        // A member that is not trusted is known already, and so is a learner; only newcomers have to wait.
-        let known = |node: NodeId| shard.members.iter().chain(&shard.learners).any(|member| member.node == node);
-        let begins = others.into_iter().filter(|peer| known(peer.node) || self.joiners.is_ready(peer.node));
+        // A member that is not trusted is left out first: what it holds may be all that is left until this view is active. Then it
+        // is known already, and so is a learner; only newcomers have to wait.
+        let is_member = |node: NodeId| shard.members.iter().any(|member| member.node == node);
+        let known = |node: NodeId| shard.learners.iter().any(|member| member.node == node) || self.comparison.repairs(node);
+        let begins = others.into_iter().filter(|peer| !is_member(peer.node));
+        let begins = begins.filter(|peer| known(peer.node) || self.joiners.is_ready(peer.node));
         let learners: Vec<Member> = begins.filter_map(|peer| self.here(peer.node)).collect();
         members.extend(complete.into_iter().filter_map(|peer| self.here(peer.node)));
         members.sort_unstable();
@@ -131,22 +134,27 @@ impl Situation<'_> {
         Choice::View { shards: alloc::vec![Shard { members, learners: Vec::new() }], empty: false }
     }
 
-    /// Whether the records are gone for good: every member kept them in memory, and another process answers in its place, or
-    /// people do not want it any more.
+    /// Whether the records are gone for good: every member kept them in memory, and another process answers in its place.
+    /// That people do not want one any more is no reason: it may live, and nobody has said that its records may go.
     fn is_lost(&self) -> bool {
         let Some(active) = self.active() else { return false };
         let another = |member: &Member| {
             self.connected.values().any(|peer| peer.address == member.address && peer.node != member.node)
                 && !self.connected.contains_key(&member.node)
         };
-        let gone = |member: &Member| !member.logged && (another(member) || self.is_unwanted(member));
+        let gone = |member: &Member| !member.logged && another(member);
         let mut members = active.shards.iter().flat_map(|shard| &shard.members);
         members.all(gone)
     }
 
     /// The cluster begins anew, with all that are there and belong nowhere.
     fn anew(&self) -> Choice {
-        let fresh = self.connected.values().filter(|peer| peer.cluster.is_none() && self.is_wanted(peer));
+        // An attempt to begin anew that was not completed has bound those that it sealed, who have nothing all the same.
+        let begun = self.record.filter(|record| record.pending.as_ref().is_some_and(|it| record.emptied == Some(it.number)));
+        let begun = begun.and_then(|record| record.pending.as_ref()).map(View::members).unwrap_or_default();
+        let empty = |peer: &&Peer| peer.cluster.is_none() || begun.contains(&peer.node);
+        let fresh =
+            self.connected.values().filter(empty).filter(|peer| self.is_wanted(peer) && !self.silent.contains(&peer.node));
         let mut members: Vec<Member> = fresh.filter_map(|peer| self.here(peer.node)).collect();
         members.sort_unstable();
         if members.is_empty() {
@@ -162,7 +170,7 @@ impl Situation<'_> {
     }
 
     /// Whether people have said that they don't want this member any more.
-    fn is_unwanted(&self, member: &Member) -> bool {
+    pub(super) fn is_unwanted(&self, member: &Member) -> bool {
         let address = self.connected.get(&member.node).map_or(&member.address, |peer| &peer.address);
         self.changes.removed.contains(address)
     }

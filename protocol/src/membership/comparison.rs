@@ -21,6 +21,8 @@ pub struct Comparison {
     distrusted: BTreeSet<NodeId>,
     /// Those that have begun anew, and are not yet members again.
     repairing: BTreeSet<NodeId>,
+    /// Whose records a copy was made of since all were found to hold the same: the two are one witness.
+    copied_from: BTreeMap<NodeId, NodeId>,
     compared: u64,
     differences: u64,
     repaired: u64,
@@ -53,12 +55,16 @@ impl Comparison {
         for (node, digest) in digests.iter().filter(|(node, _)| !self.distrusted.contains(node)) {
             groups.entry((digest.records, digest.bytes, digest.sum)).or_default().push(*node);
         }
-        let voters: usize = groups.values().map(Vec::len).sum();
+        // What was copied says nothing beside what it was copied from.
+        let votes = |nodes: &Vec<NodeId>| nodes.iter().map(|node| self.origin(*node)).collect::<BTreeSet<NodeId>>().len();
+        let voters: usize = groups.values().map(votes).sum();
+        let most = groups.values().find(|nodes| 2 * votes(nodes) > voters).cloned();
         let news = !core::mem::take(&mut self.undecided);
         if groups.len() <= 1 {
+            self.copied_from.clear();
             return Verdict::Same;
         }
-        let Some(most) = groups.values().find(|nodes| 2 * nodes.len() > voters) else {
+        let Some(most) = most else {
             self.undecided = true;
             // The same difference is found each time, until a person has decided.
             self.differences += u64::from(news);
@@ -70,17 +76,36 @@ impl Comparison {
         Verdict::Outvoted(outvoted)
     }
 
+    /// A learner holds all records of this member.
+    pub fn copied(&mut self, learner: NodeId, donor: NodeId) {
+        let origin = self.origin(donor);
+        self.copied_from.insert(learner, origin);
+    }
+
+    fn origin(&self, node: NodeId) -> NodeId {
+        self.copied_from.get(&node).copied().unwrap_or(node)
+    }
+
     /// Whether this one's copy has lost.
     #[must_use]
     pub fn distrusts(&self, node: NodeId) -> bool {
         self.distrusted.contains(&node)
     }
 
-    /// A view has become active: whoever learns in it has begun anew, and whoever is a member in it again is repaired.
-    pub fn activated(&mut self, view: &View) {
+    /// Whether this one has been left out to begin anew, or has begun.
+    #[must_use]
+    pub fn repairs(&self, node: NodeId) -> bool {
+        self.repairing.contains(&node)
+    }
+
+    /// A view has become active: whoever is left out of it begins anew, and whoever is a member in it again is repaired.
+    pub fn activated(&mut self, view: &View, is_there: impl Fn(NodeId) -> bool) {
         let (members, learners) = (view.members(), view.learners());
-        self.repairing.extend(self.distrusted.iter().filter(|node| learners.contains(node)));
+        self.repairing.retain(|node| is_there(*node) || learners.contains(node));
+        self.repairing.extend(self.distrusted.iter().filter(|node| is_there(**node) && !members.contains(node)));
         self.distrusted.retain(|node| members.contains(node));
+        // Whoever is no member any more begins anew.
+        self.copied_from.retain(|node, _| members.contains(node));
         let before = self.repairing.len();
         self.repairing.retain(|node| !members.contains(node));
         self.repaired += (before - self.repairing.len()) as u64;
@@ -144,12 +169,12 @@ mod tests {
         let mut comparison = Comparison::default();
         comparison.compare(&digests(&[7, 7, 8]), false);
         assert!(comparison.distrusts(NodeId(2)) && !comparison.damaged(NodeId(2)));
-        comparison.activated(&view(&[0, 1, 2], &[]));
+        comparison.activated(&view(&[0, 1, 2], &[]), |_| true);
         assert!(comparison.distrusts(NodeId(2)), "it has not begun anew");
-        comparison.activated(&view(&[0, 1], &[2]));
+        comparison.activated(&view(&[0, 1], &[2]), |_| true);
         assert!(!comparison.distrusts(NodeId(2)));
         assert_eq!(comparison.status().distrusted, [NodeId(2)], "still shown");
-        comparison.activated(&view(&[0, 1, 2], &[]));
+        comparison.activated(&view(&[0, 1, 2], &[]), |_| true);
         let ComparisonStatus { compared, differences, repaired, undecided, distrusted } = comparison.status();
         assert_eq!((compared, differences, repaired, undecided, distrusted), (1, 1, 1, false, vec![]));
     }

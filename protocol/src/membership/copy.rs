@@ -119,6 +119,11 @@ impl Copies {
         self.learners.get(&learner).is_some_and(|copy| copy.complete)
     }
 
+    /// Who holds all records by now, and of whom.
+    pub fn complete(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
+        self.learners.iter().filter(|(_, copy)| copy.complete).map(|(learner, copy)| (*learner, copy.donor))
+    }
+
     /// Whether a copy is under way.
     #[must_use]
     pub fn is_busy(&self) -> bool {

@@ -10,6 +10,9 @@ use crate::id::NodeId;
 /// How often the wait is doubled at the most.
 const DOUBLED_MAX: u8 = 6;
 
+/// Losses beyond which a worker is not waited for any more when it is lost again.
+const LOSSES_WAITED_FOR: u8 = 3;
+
 /// Beats without a loss after which one is forgiven.
 const CALM_BEATS: u16 = 40;
 
@@ -43,6 +46,13 @@ impl Joiners {
     pub fn lost(&mut self, address: &str) {
         let losses = self.losses.entry(address.into()).or_default();
         *losses = Losses { count: losses.count.saturating_add(1).min(DOUBLED_MAX + 1), calm: 0 };
+    }
+
+    /// Whether it was lost so often lately that nobody should wait for it: it may be back each time within the grace, and never
+    /// stay for long enough to be of use.
+    #[must_use]
+    pub fn flaps(&self, address: &str) -> bool {
+        self.losses.get(address).is_some_and(|losses| losses.count > LOSSES_WAITED_FOR)
     }
 
     /// Another beat has passed.

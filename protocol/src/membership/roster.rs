@@ -33,7 +33,10 @@ pub fn roster(named: &[String], changes: &Changes) -> Vec<String> {
 pub fn add(named: &[String], changes: &Changes, address: &str) -> Result<Changes, RosterRefusal> {
     let mut next = changes.clone();
     next.removed.retain(|removed| removed != address);
-    if !named.iter().chain(&next.added).any(|known| known == address) {
+    let was_removed = next.removed.len() < changes.removed.len();
+    let is_known = next.added.iter().chain(named.iter().filter(|_| !was_removed)).any(|known| known == address);
+    // One that was removed and is wanted again is so for good, whatever a later start names.
+    if !is_known {
         next.added.push(address.into());
     }
     if roster(named, &next).len() > limits::MEMBERS_MAX { Err(RosterRefusal::Full) } else { Ok(next) }
@@ -73,8 +76,9 @@ mod tests {
         assert_eq!(remove(&named, &changes, "a"), Err(RosterRefusal::NotThere));
         assert_eq!(remove(&named, &changes, "x"), Err(RosterRefusal::NotThere));
         let back = add(&named, &remove(&named, &changes, "c").unwrap(), "a").unwrap();
-        assert_eq!(back, Changes::default());
-        assert_eq!(add(&named, &back, "b"), Ok(Changes::default()), "it is there already");
+        assert_eq!(back, Changes { added: texts(&["a"]), removed: vec![] });
+        assert_eq!(roster(&texts(&["b"]), &back), texts(&["b", "a"]), "for good, whatever is named later");
+        assert_eq!(add(&named, &back, "b"), Ok(back.clone()), "it is there already");
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::membership::roster::Changes;
 use crate::membership::view::{ActiveView, Outcomes, Standing, View, ViewRecord};
 use crate::message::{Message, Outcome, Report, Seal};
 use crate::omission::{Omission, Omissions};
-use crate::step::{Event, Halt, Output, Peer, Reply, Swapped, Timer};
+use crate::step::{Event, Halt, Output, Peer, Reply, RosterRefusal, Swapped, Timer};
 
 mod joining;
 mod repair;
@@ -80,7 +80,7 @@ pub struct ViewChange {
     detector: FailureDetector,
     /// Counts the beats.
     beat: u64,
-    /// Members whose silence was waited for already: no grace for them.
+    /// Members whose silence was waited for already, or that are lost again and again: no grace for them.
     suspected: BTreeSet<NodeId>,
     comparison: Comparison,
     /// Whether nobody will ask any more for what the active view settled: it stands in rows, or its clients had their answers.
@@ -88,7 +88,16 @@ pub struct ViewChange {
     /// Whether a learner of the pending view may not have been sealed for it.
     unsealed: bool,
     /// The change of the roster that the next view brings, and who asked for it.
-    wanted: Option<(RequestId, Changes)>,
+    wanted: Option<Wanted>,
+    /// Whom the transport was last told to connect to.
+    dialed: Vec<String>,
+}
+
+/// A change of the roster that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Wanted {
+    id: RequestId,
+    changes: Changes,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -134,13 +143,14 @@ impl ViewChange {
             cleared: false,
             unsealed: false,
             wanted: None,
+            dialed: Vec::new(),
             config,
         }
     }
 
     /// The process has started: members are given time to come.
     pub fn start(&mut self, out: &mut Vec<Output>) {
-        out.push(Output::Roster { workers: self.roster() });
+        self.dial(out);
         out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.start_grace_ms });
         out.push(Output::SetTimer { timer: Timer::Beat, after_ms: self.config.beat_ms });
     }
@@ -188,7 +198,15 @@ impl ViewChange {
     /// Begins the next attempt if the members that it needs are there.
     fn advance(&mut self, out: &mut Vec<Output>) {
         let Stage::Gathering { over } = self.stage else { return };
-        let (shards, empty) = match self.situation().choose(over) {
+        let mut choice = self.situation().choose(over);
+        if self.keeps_unwanted(&choice) {
+            // Who should go is the last that is there: the change is not made.
+            if let Some(Wanted { id, .. }) = self.wanted.take() {
+                out.push(Output::Reply { id, reply: Reply::RosterRefused(RosterRefusal::LastCopy) });
+            }
+            choice = self.situation().choose(over);
+        }
+        let (shards, empty) = match choice {
             Choice::View { shards, empty } => (shards, empty),
             Choice::Wait => return,
             Choice::AskAgain => {
@@ -209,7 +227,8 @@ impl ViewChange {
             writer: self.config.incarnation,
             active: self.active().cloned(),
             pending: Some(View { number, shards }),
-            roster: self.changes().clone(),
+            // What people want holds from the swap that makes the view active: until then whoever may be needed is connected to.
+            roster: self.record.as_ref().map(|record| record.roster.clone()).unwrap_or_default(),
             emptied,
         };
         out.push(Output::CancelTimer(Timer::ViewChange));
@@ -249,7 +268,7 @@ impl ViewChange {
             Stage::Deciding { next, settlement } => next.active.map(|active| {
                 let activated = self.activate(active, settlement, out);
                 let before = before.and_then(|record| record.active).map(|active| active.view);
-                leave_out(before.as_ref(), &activated.view, out);
+                self.leave_out(before.as_ref(), &activated.view, out);
                 activated
             }),
             Stage::Gathering { .. } | Stage::Sealing { .. } | Stage::Steady => None,
@@ -271,6 +290,10 @@ impl ViewChange {
             // A learner begins with nothing, so nothing of earlier views concerns it.
             let last_active = last_active.clone().filter(|_| standing == Standing::Member);
             let seal = Seal { cluster: record.cluster, view: view.number, standing, last_active };
+            // What it said when it connected is no longer so.
+            if let Some(peer) = self.connected.get_mut(&to) {
+                peer.cluster = Some(record.cluster);
+            }
             out.push(Output::Send { to, message: Message::Seal(seal) });
         }
         out.push(Output::Publish(Event::ViewPending { view: view.number, members: view.members() }));
@@ -310,7 +333,7 @@ impl ViewChange {
         }
         let ended = settlement.marks.iter().map(|(run, below)| (*run, *below)).collect();
         let active = ActiveView { view, outcomes: settlement.outcomes.clone(), ended };
-        let next = ViewRecord { active: Some(active), pending: None, ..announced };
+        let next = ViewRecord { active: Some(active), pending: None, roster: self.changes().clone(), ..announced };
         out.push(Output::CancelTimer(Timer::ViewChange));
         out.push(Output::Swap { expected: self.record.clone(), record: next.clone() });
         self.stage = Stage::Deciding { next, settlement };
@@ -319,6 +342,7 @@ impl ViewChange {
     /// A worker can't be a member of this view: the next attempt goes without it. If the cluster is only being founded, another
     /// one has taken the worker meanwhile, and this one can't be.
     pub fn seal_refused(&mut self, from: NodeId, view: ViewNumber, bound: ClusterId, out: &mut Vec<Output>) {
+        self.learner_refused(from, view, bound, out);
         let Stage::Sealing { view: pending, .. } = &self.stage else { return };
         if pending.number != view || !pending.members().contains(&from) {
             return;
@@ -330,7 +354,7 @@ impl ViewChange {
             out.push(Output::Halt(Halt::WorkerHoldsView { address, cluster: bound }));
             return;
         } else {
-            out.push(Output::Publish(Event::NotTaken { node: from, address, bound: Some(bound) }));
+            out.push(Output::Publish(Event::NotTaken { node: from, address, bound: Some(bound), foreign: true }));
         }
         self.silent.insert(from);
         self.stage = Stage::Gathering { over: true };
@@ -349,14 +373,16 @@ impl ViewChange {
         if self.record.as_ref().is_some_and(|record| record.emptied == Some(view.number)) {
             out.push(Output::Publish(Event::StartedEmpty { view: view.number }));
         }
-        if let Some((id, _)) = self.wanted.take() {
-            let workers = self.roster();
-            out.push(Output::Roster { workers: workers.clone() });
-            out.push(Output::Reply { id, reply: Reply::Roster(workers) });
+        if let Some(Wanted { id, .. }) = self.wanted.take() {
+            out.push(Output::Reply { id, reply: Reply::Roster(self.roster()) });
         }
+        self.dial(out);
         self.silent.clear();
         self.suspected.clear();
-        self.comparison.activated(&view);
+        for (learner, donor) in self.copies.complete() {
+            self.comparison.copied(learner, donor);
+        }
+        self.comparison.activated(&view, |node| self.connected.contains_key(&node));
         self.activating = members.iter().copied().collect();
         self.copies.begin(&view, true, out);
         Activated { view, settlement }
@@ -447,14 +473,16 @@ impl ViewChange {
     fn is_member(&self, node: NodeId) -> bool {
         self.active().is_some_and(|active| active.view.members().contains(&node))
     }
-}
 
-/// Says which members of the view before are not in this one.
-fn leave_out(before: Option<&View>, view: &View, out: &mut Vec<Output>) {
-    let there = view.participants();
-    for member in before.into_iter().flat_map(|before| before.shards.iter().flat_map(|shard| &shard.members)) {
-        if !there.contains(&member.node) {
-            out.push(Output::Publish(Event::LeftOut { node: member.node, address: member.address.clone() }));
+    /// Says which members of the view before are not in this one. Those that nobody wants any more are no surprise, and those whose
+    /// records were all lost don't come back.
+    fn leave_out(&self, before: Option<&View>, view: &View, out: &mut Vec<Output>) {
+        let there = view.participants();
+        let emptied = self.record.as_ref().is_some_and(|record| record.emptied == Some(view.number));
+        for member in before.into_iter().flat_map(|before| before.shards.iter().flat_map(|shard| &shard.members)) {
+            if !there.contains(&member.node) && !self.changes().removed.contains(&member.address) && !emptied {
+                out.push(Output::Publish(Event::LeftOut { node: member.node, address: member.address.clone() }));
+            }
         }
     }
 }

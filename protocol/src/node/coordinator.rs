@@ -95,7 +95,7 @@ impl CoordinatorConfig {
             request_sweeps: 20,
             doubt_sweeps: 12,
             grace_ms: 1_000,
-            start_grace_ms: 10_000,
+            start_grace_ms: 3_000,
             answer_ms: 5_000,
             join_ms: 250,
             beat_ms: 250,

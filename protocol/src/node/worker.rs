@@ -473,7 +473,11 @@ impl Worker {
             (Standing::Learner, _) => true,
             // Every member of the last active view has synced that it was sealed for it (R6). Who has not, belongs to an older
             // view, or its log was put back to an older state: it lacks writes that were acknowledged.
-            (Standing::Member, Some(Standing::Member)) => last_active.is_none_or(|active| active <= self.view),
+            // A cluster that begins, or begins anew, takes only who has nothing.
+            (Standing::Member, Some(Standing::Member)) => match last_active {
+                Some(active) => active <= self.view,
+                None => self.participant.is_untouched() || self.config.omissions.has(Omission::ForgetOutcomes),
+            },
             (Standing::Member, None) => last_active.is_none(),
             (Standing::Member, Some(Standing::Learner)) => {
                 let early = self.config.omissions.has(Omission::LearnerTooEarly);

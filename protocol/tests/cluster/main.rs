@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod damage;
+mod edges;
 mod membership;
 mod transactions;
 mod world;

@@ -125,14 +125,15 @@ impl Membership {
                 member.address = address,
                 "membership: worker {node} at {address} is left out: writes go on without it; when it is back, it copies all records and is a member again"
             ),
-            Event::NotTaken { node, address, bound } => {
+            Event::NotTaken { node, address, bound, foreign } => {
                 let bound = bound.map_or_else(|| "none".to_owned(), |cluster| cluster.to_string());
                 warn!(
                     node.name = name,
                     member.id = %node,
                     member.address = address,
                     cluster.id = bound,
-                    "membership: worker {node} at {address} is not taken: it belongs to another cluster, {bound}"
+                    "membership: worker {node} at {address} is not taken: {}; the cluster that it belongs to: {bound}",
+                    if *foreign { "it belongs to another cluster" } else { "it is not one of those that this cluster is meant to have" }
                 );
             }
         }

@@ -3,10 +3,10 @@
 //! however it comes, is told to the driver at once; what a peer did wrong is logged and counted, and ends its own connection
 //! only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
@@ -49,6 +49,8 @@ struct Context {
     metrics: NodeMetrics,
     told: Told,
     inbox: mpsc::Sender<Inbound>,
+    /// Those that this node has dialled and is connected to.
+    dialed: Mutex<HashSet<NodeId>>,
     /// What comes from nodes of this process.
     near_inbox: mpsc::UnboundedSender<Inbound>,
 }
@@ -111,6 +113,7 @@ pub(crate) fn start(
         neighbours,
         metrics,
         told: Told::default(),
+        dialed: Mutex::default(),
         inbox,
         near_inbox,
     });
@@ -210,8 +213,14 @@ async fn keep_dialing(address: String, context: Arc<Context>) {
             context.shake_hands(stream, true).await
         };
         let within = timeout(context.limits.handshake, attempt).await;
-        match within.unwrap_or(Err(HandshakeError::Fault(Fault::HandshakeTimeout))) {
-            Ok((stream, hello)) => {
+        let met = within.unwrap_or(Err(HandshakeError::Fault(Fault::HandshakeTimeout)));
+        // Two addresses of one node would throw each other's connection out without end.
+        let met = met.and_then(|(stream, hello)| {
+            let claim = context.claim(hello.node).ok_or(HandshakeError::Fault(Fault::Twice))?;
+            Ok((stream, hello, claim))
+        });
+        match met {
+            Ok((stream, hello, _claim)) => {
                 if std::mem::replace(&mut connected_before, true) {
                     reconnects.inc();
                 }
@@ -237,7 +246,28 @@ async fn keep_dialing(address: String, context: Arc<Context>) {
     }
 }
 
+/// Says that a node is connected at an address, for as long as this is kept.
+struct Claim<'a> {
+    context: &'a Context,
+    node: NodeId,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.context.dialed().remove(&self.node);
+    }
+}
+
 impl Context {
+    fn dialed(&self) -> MutexGuard<'_, HashSet<NodeId>> {
+        self.dialed.lock().expect("no holder of this lock panics")
+    }
+
+    /// The right to be connected to this node by one address; none while it is connected by another.
+    fn claim(&self, node: NodeId) -> Option<Claim<'_>> {
+        self.dialed().insert(node).then(|| Claim { context: self, node })
+    }
+
     /// This node, for those of the same process.
     fn door(&self) -> Door {
         let (bound, inbox) = (self.bound.clone(), self.near_inbox.clone());

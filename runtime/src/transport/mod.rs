@@ -117,6 +117,8 @@ pub enum Fault {
     Truncated,
     /// Nothing came for too long.
     Silent,
+    /// It is the node that is connected at another address already.
+    Twice,
 }
 
 /// Which way a frame goes.
@@ -254,7 +256,7 @@ impl Default for Limits {
 
 impl Fault {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Fault; 11] = [
+    pub const ALL: [Fault; 12] = [
         Fault::Secret,
         Fault::Protocol,
         Fault::Version,
@@ -266,6 +268,7 @@ impl Fault {
         Fault::Undecodable,
         Fault::Truncated,
         Fault::Silent,
+        Fault::Twice,
     ];
 
     /// Its name in metrics.
@@ -283,6 +286,7 @@ impl Fault {
             Fault::Undecodable => "undecodable",
             Fault::Truncated => "truncated",
             Fault::Silent => "silent",
+            Fault::Twice => "twice",
         }
     }
 }
@@ -301,6 +305,7 @@ impl fmt::Display for Fault {
             Fault::Undecodable => "a frame's content is no sequence of messages",
             Fault::Truncated => "the connection ended in the middle",
             Fault::Silent => "nothing came from it for too long",
+            Fault::Twice => "it is a node that is connected at another address already: name each worker once",
         })
     }
 }

@@ -5,9 +5,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Stage, ViewChange};
-use crate::id::{NodeId, ViewNumber};
+use crate::id::{ClusterId, NodeId, ViewNumber};
+use crate::membership::view::View;
 use crate::message::Chunk;
-use crate::step::{CopyProgress, Output, Peer, Timer};
+use crate::step::{CopyProgress, Event, Output, Peer, Timer};
 
 impl ViewChange {
     /// Workers that want to join have waited: those who have waited long enough are taken in.
@@ -40,6 +41,25 @@ impl ViewChange {
         if let Some(wait) = self.joiners.next() {
             self.joining_ms = wait.max(self.config.join_ms);
             out.push(Output::SetTimer { timer: Timer::Join, after_ms: self.joining_ms });
+        }
+    }
+
+    /// A learner could not be sealed, since another cluster has taken it meanwhile: it would refuse all writes, whether the view is
+    /// active by now or not.
+    pub(super) fn learner_refused(&mut self, from: NodeId, view: ViewNumber, bound: ClusterId, out: &mut Vec<Output>) {
+        let learns = |it: &View| it.number == view && it.learners().contains(&from);
+        let pending = self.pending().is_some_and(learns);
+        if !pending && !self.active().is_some_and(|active| learns(&active.view)) {
+            return;
+        }
+        if let Some(peer) = self.connected.get_mut(&from) {
+            peer.cluster = Some(bound);
+            let (address, bound) = (peer.address.clone(), Some(bound));
+            out.push(Output::Publish(Event::NotTaken { node: from, address, bound, foreign: true }));
+        }
+        self.unsealed |= pending;
+        if self.stage == Stage::Steady {
+            self.change(out);
         }
     }
 

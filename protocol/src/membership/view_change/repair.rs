@@ -8,7 +8,7 @@ use crate::id::{NodeId, ViewNumber};
 use crate::membership::comparison::Verdict;
 use crate::omission::Omission;
 use crate::operation::Digest;
-use crate::step::{ComparisonStatus, Event, Output};
+use crate::step::{ComparisonStatus, Event, Output, Peer};
 
 impl ViewChange {
     /// A worker says that records of its replica are not what was written.
@@ -44,7 +44,10 @@ impl ViewChange {
         let Some(active) = self.active().filter(|_| self.stage == Stage::Steady) else { return };
         let mut nodes = active.view.participants().into_iter();
         let good = |node: &NodeId| self.connected.contains_key(node) && !self.comparison.distrusts(*node);
-        if nodes.any(|node| self.comparison.distrusts(node)) && active.view.members().iter().any(good) {
+        let waits =
+            |peer: &Peer| self.comparison.repairs(peer.node) && !self.takes_part(peer.node) && self.situation().is_wanted(peer);
+        let wanted = nodes.any(|node| self.comparison.distrusts(node)) || self.connected.values().any(waits);
+        if wanted && active.view.members().iter().any(good) {
             self.change(out);
         }
     }

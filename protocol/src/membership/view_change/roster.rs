@@ -3,8 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Stage, ViewChange};
+use super::{Stage, ViewChange, Wanted};
 use crate::id::RequestId;
+use crate::membership::choice::Choice;
 use crate::membership::roster::{self, Changes};
 use crate::membership::view::{Member, Shard};
 use crate::step::{Output, Reply, RosterChange, RosterRefusal};
@@ -19,14 +20,40 @@ impl ViewChange {
     pub(super) fn changes(&self) -> &Changes {
         static NONE: Changes = Changes { added: Vec::new(), removed: Vec::new() };
         let recorded = self.record.as_ref().map_or(&NONE, |record| &record.roster);
-        self.wanted.as_ref().map_or(recorded, |(_, changes)| changes)
+        self.wanted.as_ref().map_or(recorded, |wanted| &wanted.changes)
     }
 
-    /// People want other workers: the next view brings it about, and only then is `id` answered.
+    /// Tells whom to connect to, if that has changed: those that the cluster is meant to have, by what holds and by what is under
+    /// way, and every member of the active view. Nobody lets go of a member before a view without it is active.
+    pub(super) fn dial(&mut self, out: &mut Vec<Output>) {
+        let mut workers = self.roster();
+        if let Some(record) = &self.record {
+            let members = record.active.iter().flat_map(|active| &active.view.shards).flat_map(|shard| &shard.members);
+            let members = members.map(|member| member.address.clone());
+            for address in roster::roster(&self.config.workers, &record.roster).into_iter().chain(members) {
+                if !workers.contains(&address) {
+                    workers.push(address);
+                }
+            }
+        }
+        if workers != self.dialed {
+            self.dialed.clone_from(&workers);
+            out.push(Output::Roster { workers });
+        }
+    }
+
+    /// People want other workers: the next view brings it about, and only then is `id` answered. A change that waits for a view is
+    /// given up for a newer one.
     pub fn change_roster(&mut self, id: RequestId, change: &RosterChange, out: &mut Vec<Output>) {
+        if matches!(self.stage, Stage::Gathering { .. })
+            && let Some(Wanted { id, .. }) = self.wanted.take()
+        {
+            out.push(Output::Reply { id, reply: Reply::RosterRefused(RosterRefusal::Busy) });
+        }
         let reply = match self.changed_roster(change) {
             Ok(changes) if changes != *self.changes() => {
-                self.wanted = Some((id, changes));
+                self.wanted = Some(Wanted { id, changes });
+                self.dial(out);
                 if self.stage == Stage::Steady {
                     self.change(out);
                 } else {
@@ -40,6 +67,13 @@ impl ViewChange {
         out.push(Output::Reply { id, reply });
     }
 
+    /// Whether a change under way removes a worker that is to be a member all the same, since nobody else is there.
+    pub(super) fn keeps_unwanted(&self, choice: &Choice) -> bool {
+        let Choice::View { shards, empty: false } = choice else { return false };
+        let situation = self.situation();
+        self.wanted.is_some() && shards.iter().flat_map(|shard| &shard.members).any(|member| situation.is_unwanted(member))
+    }
+
     fn changed_roster(&self, change: &RosterChange) -> Result<Changes, RosterRefusal> {
         if self.wanted.is_some() || !matches!(self.stage, Stage::Steady | Stage::Gathering { .. }) {
             return Err(RosterRefusal::Busy);
@@ -48,11 +82,10 @@ impl ViewChange {
             RosterChange::Add(address) => roster::add(&self.config.workers, self.changes(), address),
             RosterChange::Remove(address) => {
                 let changes = roster::remove(&self.config.workers, self.changes(), address)?;
-                let stays = |member: &&Member| member.address != *address;
-                let is_kept = |shard: &Shard| match self.stage {
-                    Stage::Steady => shard.members.iter().filter(stays).any(|it| self.connected.contains_key(&it.node)),
-                    _ => shard.members.iter().any(|member| stays(&member)),
-                };
+                // Whoever can't be reached may never come back: only a member that is there is a copy that stays.
+                let is_it = |member: &Member| member.address == *address;
+                let stays = |member: &Member| !is_it(member) && self.connected.contains_key(&member.node);
+                let is_kept = |shard: &Shard| !shard.members.iter().any(is_it) || shard.members.iter().any(stays);
                 let kept = match self.active() {
                     Some(active) => active.view.shards.iter().all(is_kept),
                     None => !roster::roster(&self.config.workers, &changes).is_empty(),

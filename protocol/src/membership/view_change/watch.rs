@@ -45,8 +45,10 @@ impl ViewChange {
     /// A worker is there.
     pub fn connected(&mut self, peer: Peer, out: &mut Vec<Output>) {
         let node = peer.node;
-        if !self.situation().is_wanted(&peer) {
-            out.push(Output::Publish(Event::NotTaken { node, address: peer.address.clone(), bound: peer.cluster }));
+        let foreign = self.record.as_ref().is_some_and(|record| peer.cluster.is_some_and(|bound| bound != record.cluster));
+        if foreign || (!self.situation().is_wanted(&peer) && !self.takes_part(node)) {
+            let (address, bound) = (peer.address.clone(), peer.cluster);
+            out.push(Output::Publish(Event::NotTaken { node, address, bound, foreign }));
         }
         let first = self.candidates().next().is_none();
         self.detector.connected(node);
@@ -87,6 +89,9 @@ impl ViewChange {
             && self.takes_part(node)
         {
             self.joiners.lost(&peer.address);
+            if self.joiners.flaps(&peer.address) {
+                self.suspected.insert(node);
+            }
         }
         match &self.stage {
             Stage::Steady if self.takes_part(node) => self.change(out),
