@@ -42,6 +42,10 @@ impl World {
                 config.start_grace_ms = self.plan.start_grace_ms;
                 config.answer_ms = self.plan.answer_ms;
                 config.compare_ms = self.plan.compare_ms;
+                if self.plan.hang_disk && self.plan.trial.is_none() {
+                    // Then doubts alone must show who is gone.
+                    config.misses_max = 0;
+                }
                 if self.plan.trial == Some(Trial::PutBack) {
                     // Only beats are to show who is not what it was, not that it never acknowledges an abort.
                     config.doubt_sweeps = PATIENT_SWEEPS;
