@@ -459,6 +459,7 @@ mod tests {
             neighbours: Neighbours::default(),
             metrics,
             told: Told::default(),
+            dialed: Mutex::default(),
             inbox,
             near_inbox,
         };
