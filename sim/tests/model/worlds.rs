@@ -27,7 +27,7 @@ fn one_transaction_without_faults() {
 
 #[test]
 fn the_first_view_forms_while_its_leader_dies() {
-    assert_eq!(hold(worlds::formation()), 146_256);
+    assert_eq!(hold(worlds::formation()), 133_821);
 }
 
 #[test]
