@@ -28,7 +28,7 @@ pub use cursor::{read as read_cursor, write as write_cursor};
 pub use key::{DataKey, KeyLength};
 pub use refusal::Unmet;
 pub use transaction::{BYTES_MAX, Change, Found, READS_MAX, Transacted, Transaction, WRITES_MAX, Write, Wrote};
-pub use value::{Value, ValueError};
+pub use value::{NESTING_MAX, Value, ValueError};
 
 /// Times that a write which reads first, or a transaction, is tried before it gives up.
 pub const ATTEMPTS_MAX: u32 = 32;

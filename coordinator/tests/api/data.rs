@@ -112,13 +112,15 @@ async fn a_key_is_any_text_within_its_bound() {
     expected.sort_unstable();
     let listed: Vec<&str> = page["data"].as_array().unwrap().iter().map(|entry| entry["key"].as_str().unwrap()).collect();
     assert_eq!(listed, expected);
-    for wrong in [format!("{longest}k"), "%ff".to_owned(), "%C3%A4".repeat(257)] {
+    let malformed = ["%ff", "a%zz", "a%2", "a%", "%+1b"].map(str::to_owned);
+    for wrong in malformed.into_iter().chain([format!("{longest}k"), "%C3%A4".repeat(257)]) {
         for method in [Method::GET, Method::DELETE, Method::PUT] {
             let body = (method == Method::PUT).then(|| json!(1));
             let document = ann.send(method, &format!("/api/data/{wrong}"), &[], body).await.problem_in(400, 606, "key");
             assert_eq!(document["errors"][0]["bound"], 512);
         }
     }
+    // No path names the empty key.
     ann.get("/api/data/").await.problem(404, 704);
 }
 
@@ -127,9 +129,15 @@ async fn what_is_no_value_is_refused_with_its_bound() {
     let cluster = Cluster::start().await;
     let mut ann = cluster.logged_in("ann").await;
     let json = [("content-type", "application/json")];
-    for body in ["", "{", "nonsense", "\"\\ud800\"", "1e999", "1 2", &"[".repeat(5000)] {
+    for body in ["", "{", "nonsense", "\"\\ud800\"", "1e999", "1 2", "{\"a\":1,\"a\":2}", "[{\"a\":1,\"\\u0061\":1}]"] {
         ann.raw(Method::PUT, "/api/data/a", &json, body.to_owned().into()).await.problem_in(400, 708, "body");
     }
+    for depth in [128, 5000] {
+        let document = ann.raw(Method::PUT, "/api/data/a", &json, "[".repeat(depth).into()).await.problem_in(400, 708, "body");
+        assert_eq!(document["errors"][0]["bound"], 127);
+    }
+    let deepest = "[".repeat(127) + &"]".repeat(127);
+    ann.raw(Method::PUT, "/api/data/deepest", &json, deepest.into()).await.ok(201);
     ann.raw(Method::PUT, "/api/data/a", &json, vec![b'"', 0xff, b'"'].into()).await.problem_in(400, 708, "body");
     ann.raw(Method::PUT, "/api/data/a", &[("content-type", "text/plain")], "1".into()).await.problem(415, 707);
     let longest = format!("\"{}\"", "x".repeat(65_534));
@@ -184,6 +192,8 @@ async fn pages_follow_the_order_of_keys_and_their_prefix() {
         let second = ann.get(&format!("/api/data?prefix=b/&limit=2&cursor={next}{consistent}")).await.ok(200).json();
         assert_eq!((keys(&second), &second["next"]), (vec!["b/3".to_owned()], &Value::Null));
         ann.get(&format!("/api/data?prefix=c&cursor={next}")).await.problem_in(400, 709, "cursor");
+        // A cursor is a place in the order of keys, whatever prefix of it the page before had.
+        assert_eq!(keys(&ann.get(&format!("/api/data?prefix=b&cursor={next}")).await.ok(200).json()), ["b/3", "b0"]);
     }
     assert_eq!(keys(&ann.get("/api/data").await.ok(200).json()).len(), 6);
     assert_eq!(keys(&ann.get("/api/data?prefix=").await.ok(200).json()).len(), 6);
@@ -192,6 +202,11 @@ async fn pages_follow_the_order_of_keys_and_their_prefix() {
         let document = ann.get(&format!("/api/data?limit={limit}")).await.problem_in(400, 709, "limit");
         assert_eq!(document["errors"][0]["bound"], 1000);
     }
+    for wrong in ["%ff", "a%zz", "%2"] {
+        ann.get(&format!("/api/data?prefix={wrong}")).await.problem_in(400, 709, "prefix");
+    }
+    // What no operation knows is passed over, as everywhere.
+    assert_eq!(keys(&ann.get("/api/data?prefix=c&colour=%ff").await.ok(200).json()), ["c"]);
     ann.get("/api/data?cursor=*").await.problem_in(400, 709, "cursor");
     ann.get("/api/data?consistent=maybe").await.problem_in(400, 709, "consistent");
     ann.get("/api/data?prefix=a&prefix=b").await.problem_in(400, 709, "prefix");

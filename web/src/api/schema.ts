@@ -1463,7 +1463,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description Any JSON, at most 65536 bytes, nested at most 127 deep */
+        /** @description Any JSON, at most 65536 bytes, nested at most 127 deep, each member of an object once */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["AnyJson"];

@@ -21,9 +21,9 @@ use utoipa::IntoParams;
 use super::access::Access;
 use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
-use super::parameter::{Parameters, Query};
+use super::parameter::{self, Parameters, Query};
 use super::{App, body, precondition, text_header};
-use crate::data::{self, DataKey, Done, PAGE_MAX, Value, ValueError, Written};
+use crate::data::{self, DataKey, Done, NESTING_MAX, PAGE_MAX, Value, ValueError, Written};
 use crate::tokens::Scope;
 pub use document::{AnyJson, Expectation, UnmetExpectation};
 use document::{DataEntry, DataPage, DataWritten};
@@ -179,7 +179,7 @@ pub async fn get(
         ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is no value. ETags in quotes: only if the value has none of them"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters: a repeat with the same key, body and conditions gets the first answer", min_length = 1, max_length = 255),
     ),
-    request_body(content = AnyJson, description = "Any JSON, at most 65536 bytes, nested at most 127 deep", content_type = "application/json"),
+    request_body(content = AnyJson, description = "Any JSON, at most 65536 bytes, nested at most 127 deep, each member of an object once", content_type = "application/json"),
     responses(
         (status = 200, description = "Replaced", body = DataWritten, headers(
             ("ETag" = String, description = "The new version in quotes"),
@@ -275,8 +275,12 @@ impl FromRequestParts<App> for PathKey {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let refused = |detail: String| Problem::field(Code::MalformedField, "key", detail, Some(DataKey::BYTES_MAX as u64));
+        // The router leaves an escape that is none as it stands, and another key would be meant.
+        if parameter::decoded(parts.uri.path()).is_none() {
+            return Err(refused(parameter::ENCODING.to_owned()));
+        }
         let text = Path::<String>::from_request_parts(parts, app).await;
-        let Path(text) = text.map_err(|_| refused("a key is UTF-8, percent-encoded".to_owned()))?;
+        let Path(text) = text.map_err(|_| refused(parameter::ENCODING.to_owned()))?;
         DataKey::parse(text).map(PathKey).map_err(|error| refused(error.to_string()))
     }
 }
@@ -286,6 +290,7 @@ pub fn refused(field: impl Into<Cow<'static, str>>, error: ValueError) -> Proble
     let detail = error.to_string();
     match error {
         ValueError::TooLong(_) => Problem::field(Code::TransactionTooLong, field, detail, Some(Value::BYTES_MAX as u64)),
+        ValueError::TooDeep => Problem::field(Code::MalformedBody, field, detail, Some(NESTING_MAX as u64)),
         ValueError::NoJson(_) => Problem::field(Code::MalformedBody, field, detail, None),
     }
 }
