@@ -1,6 +1,8 @@
 //! Bodies of requests: JSON, mostly objects, bounded in bytes and in time. Whoever sends another media type, too much, too slowly or
-//! no JSON object is told so in a problem document; the bytes are kept beside the value, since repeats are recognised by them.
+//! no JSON object is told so in a problem document; what has the wrong form within it is named by its place, as in
+//! `writes[3].key`. The bytes are kept beside the value, since repeats are recognised by them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -25,6 +27,9 @@ pub trait Form: DeserializeOwned {
     }
 }
 
+/// Bytes of the place of a member that is named as wrong: more than any has that a form knows.
+const FIELD_BYTES_MAX: usize = 128;
+
 /// How long a body may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -47,16 +52,46 @@ impl<T: Form> FromRequest<App> for JsonBody<T> {
 impl<T: DeserializeOwned> JsonBody<T> {
     /// Reads bytes as a JSON object.
     pub fn of(bytes: Bytes) -> Result<Self, Problem> {
-        // serde would take an array for an object, its elements in the order of the members.
-        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-            return Err(Problem::field(Code::MalformedBody, "body", "it must be a JSON object", None));
-        }
-        match serde_json::from_slice(&bytes) {
+        match read(&bytes) {
             Ok(value) => Ok(JsonBody { value, bytes }),
-            // serde's message names the member, and the place in the text.
-            Err(error) => Err(Problem::field(Code::MalformedBody, "body", error.to_string(), None)),
+            Err((field, detail)) => Err(Problem::field(Code::MalformedBody, field, detail, None)),
         }
     }
+}
+
+/// Reads a JSON object, or says which member of it is wrong, and what.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, (Cow<'static, str>, String)> {
+    const BODY: Cow<'static, str> = Cow::Borrowed("body");
+    // serde would take an array for an object, its elements in the order of the members.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err((BODY, "it must be a JSON object".to_owned()));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let detail = error.inner().to_string();
+        // Of a text that is no JSON at all only the place where it breaks means anything, and the message has that.
+        let field = if error.inner().is_data() { place(error.path(), &detail) } else { None };
+        (field.map_or(BODY, Cow::Owned), detail)
+    })?;
+    reader.end().map_err(|error| (BODY, error.to_string()))?;
+    Ok(value)
+}
+
+/// The member that is wrong; `None` if it is the whole body, or has a name longer than any that is known.
+fn place(path: &serde_path_to_error::Path, message: &str) -> Option<String> {
+    let mut place = path.to_string();
+    if path.iter().len() == 0 {
+        place.clear();
+    }
+    // Of a member that is not there, or there twice, the path ends at the object around it, and the message has the name.
+    let named = ["missing field `", "duplicate field `"].iter().find_map(|start| message.strip_prefix(start));
+    if let Some((name, _)) = named.and_then(|rest| rest.split_once('`')) {
+        if !place.is_empty() {
+            place.push('.');
+        }
+        place.push_str(name);
+    }
+    (1..=FIELD_BYTES_MAX).contains(&place.len()).then_some(place)
 }
 
 /// Takes the body of a request that says it is JSON, within these bytes and the bound on its time.
@@ -132,7 +167,49 @@ fn is_json(media_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        #[serde(default, rename = "inner")]
+        _inner: Vec<Inner>,
+        #[serde(rename = "name")]
+        _name: Option<String>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        #[serde(rename = "key")]
+        _key: String,
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_place() {
+        let field = |text: &str| read::<Outer>(text.as_bytes()).err().map(|(field, _)| field);
+        assert_eq!(field("{\"inner\":[{\"key\":\"a\"}],\"name\":null} "), None);
+        let long = format!("{{\"{}\":1}}", "x".repeat(FIELD_BYTES_MAX + 1));
+        for (text, place) in [
+            ("{\"inner\":7}", "inner"),
+            ("{\"inner\":[{\"key\":\"a\"},{\"key\":7}]}", "inner[1].key"),
+            ("{\"inner\":[{\"key\":\"a\"},{}]}", "inner[1].key"),
+            ("{\"inner\":[{\"key\":\"a\",\"key\":\"a\"}]}", "inner[0].key"),
+            ("{\"inner\":[{\"key\":\"a\",\"more\":1}]}", "inner[0].more"),
+            ("{\"inner\":[7]}", "inner[0]"),
+            ("{\"name\":\"a\",\"name\":\"b\"}", "name"),
+            ("{\"more\":1}", "more"),
+            (long.as_str(), "body"),
+            ("{\"inner\":[{\"key\":\"a\"", "body"),
+            ("{\"name\":nul}", "body"),
+            ("{} {}", "body"),
+            ("[]", "body"),
+        ] {
+            assert_eq!(field(text).as_deref(), Some(place), "{text}");
+        }
+    }
 
     #[test]
     fn only_plain_json_in_utf_8_is_taken() {

@@ -3,10 +3,15 @@
 
 #![allow(unused_qualifications, reason = "the lint means what utoipa's macro writes")]
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use skein_protocol::id::{TxnId, Version};
@@ -99,8 +104,8 @@ pub struct TransactionForm {
     reads: Vec<String>,
     /// The writes, of each key at most one.
     #[serde(default)]
-    #[schema(max_items = 32)]
-    writes: Vec<WriteForm>,
+    #[schema(max_items = 32, value_type = Vec<WriteForm>)]
+    writes: Vec<Object<WriteForm>>,
 }
 
 /// One write of a transaction: a value, or `"delete": true`.
@@ -118,7 +123,32 @@ pub struct WriteForm {
     #[serde(default)]
     delete: bool,
     /// What must hold of the key, else nothing is written.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Expectation, required = false)]
     expect: Option<Expectation>,
+}
+
+/// What was sent as an object: serde would take an array for one, too, its elements in the order of the members.
+pub struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
+    }
 }
 
 /// What a transaction did.
@@ -157,8 +187,8 @@ pub struct DataWrote {
 }
 
 /// Keeps a member that is there apart from one that is not, though it be null.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::deserialize(deserializer).map(Some)
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Run a transaction
@@ -220,7 +250,7 @@ impl TransactionForm {
             reads.push(another(format!("reads[{index}]"), text, reads.iter())?);
         }
         let mut writes: Vec<Write> = Vec::with_capacity(self.writes.len());
-        for (index, form) in self.writes.into_iter().enumerate() {
+        for (index, Object(form)) in self.writes.into_iter().enumerate() {
             let field = |name: &str| format!("writes[{index}].{name}");
             let key = another(field("key"), form.key, writes.iter().map(|write| &write.key))?;
             let change = match (form.value, form.delete) {

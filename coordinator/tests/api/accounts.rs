@@ -38,7 +38,7 @@ async fn all_that_is_wrong_with_a_form_is_said_at_once() {
     let fields: Vec<&str> = errors.iter().map(|error| error["field"].as_str().unwrap()).collect();
     assert_eq!(fields, ["username", "name", "email", "password"]);
     assert!(errors.iter().all(|error| error["bound"].is_u64()), "{errors:?}");
-    cluster.client().post("/api/account", json!({ "username": "ann" })).await.problem_in(400, 708, "body");
+    cluster.client().post("/api/account", json!({ "username": "ann" })).await.problem_in(400, 708, "name");
 }
 
 #[tokio::test]

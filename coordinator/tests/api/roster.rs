@@ -98,8 +98,10 @@ async fn each_refusal_says_why() {
     let document = add(&mut client, "10.0.0.1:7000").await.problem_in(400, 606, "address");
     assert!(document["detail"].as_str().unwrap().contains("SKEIN_CLUSTER_SECRET"), "{document}");
     remove(&mut client, "127.0.0.1:1").await.problem(404, 736);
-    for body in [json!({}), json!({ "address": 7 }), json!({ "address": "127.0.0.1:1", "more": 1 })] {
-        client.send(Method::POST, PATH, &[LOCAL], Some(body)).await.problem_in(400, 708, "body");
+    for (body, field) in
+        [(json!({}), "address"), (json!({ "address": 7 }), "address"), (json!({ "address": "127.0.0.1:1", "more": 1 }), "more")]
+    {
+        client.send(Method::POST, PATH, &[LOCAL], Some(body)).await.problem_in(400, 708, field);
     }
     // Nobody but an operator may even look.
     for (method, path) in [(Method::GET, PATH), (Method::POST, PATH), (Method::DELETE, "/api/cluster/workers/127.0.0.1:1")] {

@@ -194,9 +194,11 @@ async fn the_form_of_a_token_and_their_number_have_bounds() {
         (json!({ "name": "n".repeat(65), "scope": "read" }), 606, "name"),
         (json!({ "name": "x", "scope": "read", "days": 0 }), 606, "days"),
         (json!({ "name": "x", "scope": "read", "days": 3661 }), 606, "days"),
-        (json!({ "name": "x", "scope": "all" }), 708, "body"),
-        (json!({ "name": "x" }), 708, "body"),
-        (json!({ "name": "x", "scope": "read", "token": "skein_mine" }), 708, "body"),
+        (json!({ "name": "x", "scope": "all" }), 708, "scope"),
+        (json!({ "name": "x" }), 708, "scope"),
+        (json!({ "name": 7, "scope": "read" }), 708, "name"),
+        (json!({ "name": "x", "scope": "read", "days": "7" }), 708, "days"),
+        (json!({ "name": "x", "scope": "read", "token": "skein_mine" }), 708, "token"),
     ] {
         operator(&mut client, Method::POST, "/api/tokens", Some(form)).await.problem_in(400, code, field);
     }

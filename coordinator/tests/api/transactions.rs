@@ -122,20 +122,41 @@ async fn what_is_malformed_is_named() {
     ] {
         ann.post("/api/transactions", body).await.problem_in(400, 606, field);
     }
-    for body in [
-        json!({ "reads": "a" }),
-        json!({ "reads": [1] }),
-        json!({ "writes": [{ "value": 1 }] }),
-        json!({ "writes": [{ "key": "a", "value": 1, "expect": "maybe" }] }),
-        json!({ "writes": [{ "key": "a", "value": 1, "expects": "absent" }] }),
-        json!({ "read": ["a"] }),
-        json!([]),
+    let one = |write: Value| json!({ "writes": [{ "key": "first", "value": null }, write] });
+    for (body, field) in [
+        (json!({ "reads": "a" }), "reads"),
+        (json!({ "reads": ["a", 1] }), "reads[1]"),
+        (json!({ "reads": null }), "reads"),
+        (json!({ "writes": [["a", 1]] }), "writes[0]"),
+        (one(json!({ "value": 1 })), "writes[1].key"),
+        (one(json!({ "key": 7, "value": 1 })), "writes[1].key"),
+        (one(json!({ "key": "a", "delete": "yes" })), "writes[1].delete"),
+        (one(json!({ "key": "a", "value": 1, "expects": "absent" })), "writes[1].expects"),
+        (one(json!({ "key": "a", "value": 1, "expect": "maybe" })), "writes[1].expect"),
+        (one(json!({ "key": "a", "value": 1, "expect": null })), "writes[1].expect"),
+        (one(json!({ "key": "a", "value": 1, "expect": true })), "writes[1].expect"),
+        (one(json!({ "key": "a", "value": 1, "expect": {} })), "writes[1].expect"),
+        (one(json!({ "key": "a", "value": 1, "expect": { "absent": null } })), "writes[1].expect"),
+        (one(json!({ "key": "a", "value": 1, "expect": { "version": 7 } })), "writes[1].expect.version"),
+        (one(json!({ "key": "a", "value": 1, "expect": { "version": null } })), "writes[1].expect.version"),
+        (one(json!({ "key": "a", "value": 1, "expect": { "version": "7", "absent": null } })), "writes[1].expect"),
+        (json!({ "read": ["a"] }), "read"),
+        (json!([]), "body"),
     ] {
-        ann.post("/api/transactions", body).await.problem_in(400, 708, "body");
+        ann.post("/api/transactions", body).await.problem_in(400, 708, field);
     }
-    let text = "{\"writes\":[{\"key\":\"a\",\"value\":1e999}]}";
     let json = [("content-type", "application/json")];
-    ann.raw(Method::POST, "/api/transactions", &json, text.into()).await.problem_in(400, 708, "writes[0].value");
+    let deep = "[".repeat(128) + &"]".repeat(128);
+    for (value, bound) in [("1e999", None), ("{\"a\":1,\"a\":2}", None), (deep.as_str(), Some(127))] {
+        let text = format!("{{\"writes\":[{{\"key\":\"a\",\"value\":{value}}}]}}");
+        let answer = ann.raw(Method::POST, "/api/transactions", &json, text.into()).await;
+        assert_eq!(answer.problem_in(400, 708, "writes[0].value")["errors"][0]["bound"].as_u64(), bound);
+    }
+    for text in ["{\"writes\":[{\"key\":\"a\"", "{\"writes\":[{\"key\":\"a\",\"value\":nul}]}", "{\"reads\":[\"\\ud800\"]}"] {
+        ann.raw(Method::POST, "/api/transactions", &json, text.into()).await.problem_in(400, 708, "body");
+    }
+    let twice = "{\"writes\":[{\"key\":\"a\",\"value\":1,\"value\":2}]}";
+    ann.raw(Method::POST, "/api/transactions", &json, twice.into()).await.problem_in(400, 708, "writes[0].value");
     let long = format!("{{\"reads\":[\"{}\"]}}", "x".repeat(400_000));
     ann.raw(Method::POST, "/api/transactions", &json, long.into()).await.problem_in(413, 710, "body");
     ann.send(Method::PUT, "/api/transactions", &[], None).await.problem(405, 705);

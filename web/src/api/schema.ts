@@ -941,7 +941,8 @@ export interface components {
         WriteForm: {
             /** @description Takes the value away; that there is none is no error. */
             delete?: boolean;
-            expect?: components["schemas"]["Expectation"] | null;
+            /** @description What must hold of the key, else nothing is written. */
+            expect?: components["schemas"]["Expectation"];
             /**
              * @description Of what.
              * @example accounts/1

@@ -4,8 +4,10 @@
 #![allow(unused_qualifications, reason = "the lint means what utoipa's macro writes")]
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use skein_protocol::operation::{Expect, Shared};
 use utoipa::openapi::RefOr;
@@ -69,7 +71,7 @@ pub struct UnmetExpectation {
 }
 
 /// What a write of a transaction expects.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Expectation {
     /// There is no value under the key.
@@ -78,6 +80,42 @@ pub enum Expectation {
     Present,
     /// There is one, of this version.
     Version(String),
+}
+
+impl<'de> Deserialize<'de> for Expectation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ExpectationReader)
+    }
+}
+
+/// Reads it by hand, since a derived reader would take `{"absent": null}` for `"absent"`.
+struct ExpectationReader;
+
+impl<'de> Visitor<'de> for ExpectationReader {
+    type Value = Expectation;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"absent\", \"present\" or {\"version\": \"...\"}")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Expectation, E> {
+        match text {
+            "absent" => Ok(Expectation::Absent),
+            "present" => Ok(Expectation::Present),
+            other => Err(E::invalid_value(Unexpected::Str(other), &self)),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Expectation, A::Error> {
+        if map.next_key::<String>()?.as_deref() != Some("version") {
+            return Err(A::Error::invalid_value(Unexpected::Map, &self));
+        }
+        let version = map.next_value()?;
+        match map.next_key::<String>()? {
+            None => Ok(Expectation::Version(version)),
+            Some(_) => Err(A::Error::invalid_value(Unexpected::Map, &self)),
+        }
+    }
 }
 
 impl PartialSchema for AnyJson {
