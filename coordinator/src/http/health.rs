@@ -51,10 +51,18 @@ fn parts(status: &CoordinatorStatus) -> String {
     let serving = if status.serving { "ok, writes are served" } else { "failed, writes are not served" };
     let view = match (active, pending) {
         (_, Some(pending)) => format!("degraded, changing to {}", pending.number),
+        (Some(active), None) if connected == 0 => {
+            format!("failed, {} active, but none of its members is connected", active.view.number)
+        }
+        (Some(active), None) if !status.serving => format!("degraded, {} active, but it does not serve", active.view.number),
         (Some(active), None) => format!("ok, {} active", active.view.number),
         (None, None) => "failed, waiting for all workers to answer".to_owned(),
     };
-    let all = if members.len() == workers && connected == workers { "ok" } else { "degraded" };
+    let all = match connected {
+        0 => "failed",
+        _ if members.len() == workers && connected == workers => "ok",
+        _ => "degraded",
+    };
     let outside: Vec<&str> = match active {
         Some(active) => {
             let of_shard = |shard: &Shard, address: &String| {
@@ -121,7 +129,7 @@ mod tests {
     use skein_protocol::id::{ClusterId, Incarnation, NodeId, ViewNumber};
     use skein_protocol::membership::roster::Changes;
     use skein_protocol::membership::view::{ActiveView, View, ViewRecord};
-    use skein_protocol::step::CopyProgress;
+    use skein_protocol::step::{CopyProgress, Peer, Role};
 
     #[test]
     fn a_member_that_is_gone_shows_as_degraded() {
@@ -154,10 +162,17 @@ mod tests {
         assert!(text.contains("view: failed"), "{text}");
         assert!(!text.contains("not in the view"), "there is none yet: {text}");
         status.record = Some(record);
+        let text = parts(&status);
+        assert!(text.contains("store: failed") && text.contains("view: failed, 2 active, but none of its members"), "{text}");
+        assert!(text.contains("members: failed, 0 connected of 2 in the view, 2 wanted\n"), "{text}");
+        let address = roster[0].clone();
+        status.connected.push(Peer { node: NodeId(1), role: Role::Worker, address, cluster: None, logged: true });
+        let text = parts(&status);
+        assert!(text.contains("view: degraded, 2 active, but it does not serve\n"), "{text}");
         status.serving = true;
         let text = parts(&status);
-        assert!(text.contains("store: ok") && text.contains("view: ok, 2 active"), "{text}");
-        assert!(text.contains("members: degraded, 0 connected of 2 in the view, 2 wanted\n"), "{text}");
+        assert!(text.contains("store: ok") && text.contains("view: ok, 2 active\n"), "{text}");
+        assert!(text.contains("members: degraded, 1 connected of 2 in the view, 2 wanted\n"), "{text}");
         for healthy in ["learners: ok, none\n", "replicas: ok, compared 0 times", "records: ok"] {
             assert!(text.contains(healthy), "{text}");
         }
