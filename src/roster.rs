@@ -5,7 +5,7 @@
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use hyper::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use skein_coordinator::config::worker_address;
 use skein_runtime::transport::Secret;
 use skein_worker::config::WorkerArgs;
@@ -59,6 +59,7 @@ pub enum ChangeArgs {
     /// Add a worker to a cluster for good: it copies all records and is a member after that
     ///
     /// As its operator: see `skein token`. How far it has come says `skein status`.
+    #[command(override_usage = "skein worker add [OPTIONS] <HOST:PORT> [URL]")]
     Add {
         #[command(flatten)]
         change: Whom,
@@ -66,6 +67,7 @@ pub enum ChangeArgs {
     /// Remove a worker from a cluster for good, unless no other member holds all records
     ///
     /// As its operator: see `skein token`. A worker that was removed may be ended, and its log be deleted.
+    #[command(override_usage = "skein worker remove [OPTIONS] <HOST:PORT> [URL]")]
     Remove {
         #[command(flatten)]
         change: Whom,
@@ -124,17 +126,35 @@ impl Errand {
     async fn run(&self) -> anyhow::Result<()> {
         let Errand { coordinator, worker, adds } = self;
         let path = "/api/cluster/workers";
+        // Asked all the same: what was there a moment ago may have been removed by another operator since.
+        let before = if *adds { coordinator.ask(Method::GET, path, None, StatusCode::OK).await?.document } else { Value::Null };
         let answer = if *adds {
             coordinator.ask(Method::POST, path, Some(&json!({ "address": worker })), StatusCode::OK).await?
         } else {
             coordinator.ask(Method::DELETE, &format!("{path}/{worker}"), None, StatusCode::OK).await?
         };
-        println!("{} {worker}", if *adds { "added" } else { "removed" });
-        let workers = answer.document["workers"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let workers: Vec<String> = workers.iter().filter_map(|worker| worker.as_str()).map(printable).collect();
-        eprintln!("the cluster is meant to have {} workers: {}", workers.len(), workers.join(", "));
+        println!("{}", outcome(*adds, worker, &before));
+        eprintln!("{}", meant(&answer.document));
         Ok(())
     }
+}
+
+/// What has come about; `before` has the workers as they were.
+fn outcome(adds: bool, worker: &str, before: &Value) -> String {
+    let was_there = before["workers"].as_array().is_some_and(|workers| workers.iter().any(|there| there == worker));
+    match (adds, was_there) {
+        (true, true) => format!("already there: {worker}"),
+        (true, false) => format!("added {worker}"),
+        (false, _) => format!("removed {worker}"),
+    }
+}
+
+/// Which workers the cluster is meant to have.
+fn meant(document: &Value) -> String {
+    let workers = document["workers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let workers: Vec<String> = workers.iter().filter_map(Value::as_str).map(printable).collect();
+    let noun = if workers.len() == 1 { "worker" } else { "workers" };
+    format!("the cluster is meant to have {} {noun}: {}", workers.len(), workers.join(", "))
 }
 
 #[cfg(test)]
@@ -163,6 +183,16 @@ mod tests {
         assert_eq!(start.cluster, "0.0.0.0:7000");
         assert!(parse(&[]).is_err(), "neither an address nor a change");
         assert!(parse(&["7000", "add", "7001"]).is_err(), "both");
+    }
+
+    #[test]
+    fn what_was_there_already_is_not_said_to_be_added() {
+        let before = json!({ "workers": ["a:1"] });
+        assert_eq!(outcome(true, "a:1", &before), "already there: a:1");
+        assert_eq!(outcome(true, "a:2", &before), "added a:2");
+        assert_eq!(outcome(false, "a:1", &Value::Null), "removed a:1");
+        assert_eq!(meant(&before), "the cluster is meant to have 1 worker: a:1");
+        assert_eq!(meant(&json!({ "workers": ["a:1", "a:2"] })), "the cluster is meant to have 2 workers: a:1, a:2");
     }
 
     #[test]

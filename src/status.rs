@@ -26,6 +26,7 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// The command line of `skein status`.
 #[derive(Clone, Debug, Args)]
+#[command(override_usage = "skein status [OPTIONS] [URL]")]
 pub struct StatusArgs {
     /// Whom to ask: a coordinator or a worker, http://HOST:PORT
     #[arg(env = "SKEIN_URL", hide_env_values = true, default_value = "http://127.0.0.1:8080")]

@@ -23,6 +23,7 @@ pub struct TokenArgs {
 #[derive(Clone, Debug, Subcommand)]
 enum TokenCommand {
     /// Make a token and print it; it is shown this once
+    #[command(override_usage = "skein token create [OPTIONS] --scope <read|write> <NAME> [URL]")]
     Create {
         /// What it is called (1 to 64 characters)
         name: String,
@@ -39,6 +40,7 @@ enum TokenCommand {
         days: Option<String>,
     },
     /// List all tokens, without their secrets
+    #[command(override_usage = "skein token list [OPTIONS] [URL]")]
     List {
         #[command(flatten)]
         whom: Whom,
@@ -49,6 +51,7 @@ enum TokenCommand {
         json: String,
     },
     /// Revoke a token: it is of no use any more, at no coordinator
+    #[command(override_usage = "skein token revoke [OPTIONS] <ID> [URL]")]
     Revoke {
         /// Its id, as `skein token list` shows it
         id: String,
