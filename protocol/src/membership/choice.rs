@@ -169,10 +169,19 @@ impl Situation<'_> {
         !foreign && roster(self.named, self.changes).contains(&peer.address)
     }
 
-    /// Whether people have said that they don't want this member any more.
+    /// Whether the cluster is not meant to have this member any more: it was removed, or the settings don't name it.
     pub(super) fn is_unwanted(&self, member: &Member) -> bool {
-        let address = self.connected.get(&member.node).map_or(&member.address, |peer| &peer.address);
-        self.changes.removed.contains(address)
+        !roster(self.named, self.changes).contains(self.address(member))
+    }
+
+    /// Whether people have removed it.
+    pub(super) fn is_removed(&self, member: &Member) -> bool {
+        self.changes.removed.contains(self.address(member))
+    }
+
+    /// Where it is, or was reached last.
+    fn address<'a>(&'a self, member: &'a Member) -> &'a String {
+        self.connected.get(&member.node).map_or(&member.address, |peer| &peer.address)
     }
 
     fn here(&self, node: NodeId) -> Option<Member> {

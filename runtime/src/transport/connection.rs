@@ -280,7 +280,9 @@ impl Context {
         let secret = self.secret.as_ref();
         let shake = async {
             if dialed {
-                handshake::dial(&mut stream, &ours, secret).await
+                // The other end would take the new connection for the one that counts, and close the old.
+                let twice = |node| self.dialed().contains(&node).then_some(Fault::Twice);
+                handshake::dial_unless(&mut stream, &ours, secret, twice).await
             } else {
                 handshake::listen(&mut stream, &ours, secret).await
             }

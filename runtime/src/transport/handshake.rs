@@ -190,10 +190,27 @@ pub async fn dial<S>(stream: &mut S, ours: &Hello, secret: Option<&Secret>) -> R
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    dial_unless(stream, ours, secret, |_| None).await
+}
+
+/// The same, unless there is something against whoever says to be there, proved or not: then the other end is given no proof, and
+/// so takes no notice.
+pub(super) async fn dial_unless<S>(
+    stream: &mut S,
+    ours: &Hello,
+    secret: Option<&Secret>,
+    against: impl FnOnce(NodeId) -> Option<Fault>,
+) -> Result<Hello, HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let our_bytes = ours.encode();
     stream.write_all(&our_bytes).await.map_err(HandshakeError::Io)?;
     let their_bytes = read_hello(stream).await?;
     let theirs = checked(&their_bytes, ours)?;
+    if let Some(fault) = against(theirs.node) {
+        return Err(HandshakeError::Fault(fault));
+    }
     let proof = Side::Dialer.mac(secret, &our_bytes, &their_bytes).finalize().into_bytes();
     stream.write_all(&proof).await.map_err(HandshakeError::Io)?;
     let mut their_proof = [0; PROOF_BYTES];

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::{Stage, ViewChange};
 use crate::id::{NodeId, ViewNumber};
 use crate::membership::comparison::Verdict;
+use crate::membership::view::Member;
 use crate::omission::Omission;
 use crate::operation::Digest;
 use crate::step::{ComparisonStatus, Event, Output, Peer};
@@ -39,15 +40,17 @@ impl ViewChange {
         out.push(Output::Publish(Event::Distrusted { node, address, damaged }));
     }
 
-    /// Whoever is not trusted begins anew with the next view, if there is somebody to copy from.
+    /// Whoever is not trusted begins anew with the next view, and whoever is not wanted is left out, if another member is there.
     pub(super) fn repair(&mut self, out: &mut Vec<Output>) {
         let Some(active) = self.active().filter(|_| self.stage == Stage::Steady) else { return };
-        let mut nodes = active.view.participants().into_iter();
-        let good = |node: &NodeId| self.connected.contains_key(node) && !self.comparison.distrusts(*node);
-        let waits =
-            |peer: &Peer| self.comparison.repairs(peer.node) && !self.takes_part(peer.node) && self.situation().is_wanted(peer);
-        let wanted = nodes.any(|node| self.comparison.distrusts(node)) || self.connected.values().any(waits);
-        if wanted && active.view.members().iter().any(good) {
+        let situation = self.situation();
+        let members = || active.view.shards.iter().flat_map(|shard| &shard.members);
+        let bad = |member: &Member| self.comparison.distrusts(member.node) || situation.is_unwanted(member);
+        let good = |member: &Member| self.connected.contains_key(&member.node) && !bad(member);
+        let learner_is_bad = active.view.learners().into_iter().any(|node| self.comparison.distrusts(node));
+        let waits = |peer: &Peer| self.comparison.repairs(peer.node) && !self.takes_part(peer.node) && situation.is_wanted(peer);
+        let wanted = learner_is_bad || members().any(bad) || self.connected.values().any(waits);
+        if wanted && members().any(good) {
             self.change(out);
         }
     }

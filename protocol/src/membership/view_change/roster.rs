@@ -71,7 +71,7 @@ impl ViewChange {
     pub(super) fn keeps_unwanted(&self, choice: &Choice) -> bool {
         let Choice::View { shards, empty: false } = choice else { return false };
         let situation = self.situation();
-        self.wanted.is_some() && shards.iter().flat_map(|shard| &shard.members).any(|member| situation.is_unwanted(member))
+        self.wanted.is_some() && shards.iter().flat_map(|shard| &shard.members).any(|member| situation.is_removed(member))
     }
 
     fn changed_roster(&self, change: &RosterChange) -> Result<Changes, RosterRefusal> {
