@@ -106,7 +106,7 @@ impl Records {
             2 => Record::Forgot { incarnation: self.incarnation(), below: self.sequence.saturating_sub(self.below(20)) },
             3 => Record::ForgotViews { before: ViewNumber(view.0.saturating_sub(self.below(5))) },
             4 => Record::Copied {
-                records: (0..self.below(600)).map(|_| (self.key(), self.stored())).collect(),
+                records: (0..self.below(30)).map(|_| (self.key(), self.stored())).collect(),
                 stamp: self.below(1 << 50),
             },
             5..=7 => Record::Aborted { txn: self.txn(), view },
