@@ -71,7 +71,7 @@ fn a_cluster_that_begins_anew_does_so_also_when_its_coordinator_restarts_in_betw
     // It dies before the swap that makes the view active.
     world.queue.clear();
     world.incarnation += 1;
-    world.coordinator = coordinator(world.incarnation, 2, world.control.clone());
+    world.coordinator = coordinator(world.incarnation, addresses(2), world.control.clone());
     world.input(COORDINATOR, Input::Start);
     for (node, address) in [(11, "w1"), (12, "w2")] {
         let cluster = world.workers[&NodeId(node)].0.cluster();
@@ -225,7 +225,7 @@ fn a_copy_of_a_replica_that_somebody_has_to_look_at_has_no_vote() {
 #[test]
 fn workers_that_are_added_before_a_view_is_there_are_connected_to() {
     let mut world = World::new(0);
-    world.coordinator = coordinator(1, 2, None);
+    world.coordinator = coordinator(1, addresses(2), None);
     world.input(COORDINATOR, Input::Start);
     world.start(NodeId(1), Snapshot::new(NodeId(1)));
     world.run();

@@ -232,7 +232,7 @@ fn a_member_whose_log_was_put_back_is_left_out_and_the_others_serve() {
 #[test]
 fn of_two_clusters_founded_over_one_worker_the_later_says_so() {
     let mut world = World::new(0);
-    world.coordinator = coordinator(1, 2, None);
+    world.coordinator = coordinator(1, addresses(2), None);
     world.input(COORDINATOR, Input::Start);
     world.start(NodeId(1), Snapshot::new(NodeId(1)));
     world.start(NodeId(2), Snapshot { cluster: Some(ClusterId(9)), ..Snapshot::new(NodeId(2)) });
@@ -537,4 +537,47 @@ fn a_worker_that_hangs_is_not_taken_in_before_it_answers() {
     world.resume();
     world.timeout(Timer::Join);
     assert_eq!(world.members().len(), 2);
+}
+
+#[test]
+fn a_learner_takes_nothing_behind_a_gap() {
+    let mut world = World::new(2);
+    world.fill();
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.restart(NodeId(2));
+    world.run();
+    world.hold = |message| matches!(message, Message::Chunk(_));
+    world.timeout(Timer::Join);
+    // The donor's first chunk waits at the leader; what reaches the learner says that it stands behind others, and is the last.
+    let last =
+        |copy| Chunk { copy, learner: NodeId(2), after: Some(key("k0100")), records: vec![], last: true, total: 2_400, stamp: 0 };
+    let copy = world.control.as_ref().unwrap().number();
+    world.input(NodeId(2), Input::Message { from: COORDINATOR, message: Message::Chunk(last(copy)) });
+    world.run();
+    assert!(world.workers[&NodeId(2)].0.participant().is_incomplete());
+    world.let_go();
+    assert_eq!(world.workers[&NodeId(2)].0.records().len(), 2_400);
+    assert_eq!(world.members().len(), 2);
+}
+
+#[test]
+fn a_last_member_that_the_settings_no_longer_name_is_connected_to_until_another_has_copied() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1")]);
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    assert_eq!(world.members(), [NodeId(1)]);
+    world.restart_naming(&["w2"]);
+    world.run();
+    assert_eq!(world.roster, ["w2", "w1"], "it alone holds what was written");
+    world.timeout(Timer::ViewChange);
+    world.restart(NodeId(2));
+    world.run();
+    world.timeout(Timer::Join);
+    assert_eq!(world.members(), [NodeId(2)]);
+    assert_eq!(world.roster, ["w2"]);
+    assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "1")]));
 }

@@ -340,3 +340,23 @@ fn outcomes_are_handed_on_by_views_whose_members_never_knew_them() {
         assert_ne!(rows.outcome(txn), Some(Outcome::Aborted));
     }
 }
+
+#[test]
+fn a_late_end_that_is_not_recorded_yet_is_not_forgotten_either() {
+    let mut world = World::new(2);
+    let mut rows = Rows::default();
+    world.commit(vec![put("z", "1")]);
+    // The votes come after the client's patience, and the transaction ends within its view.
+    world.hold = |message| matches!(message, Message::Vote { .. });
+    let late = world.begin(vec![put("a", "1")]);
+    (0..8).for_each(|_| world.timeout(Timer::Sweep));
+    let Some(Reply::Unknown { txn }) = world.replies.remove(&late) else { panic!("{:?}", world.replies) };
+    world.let_go();
+    // Others end after it, and housekeeping goes on for long.
+    world.commit(vec![put("b", "1")]);
+    (0..5).for_each(|_| world.timeout(Timer::Sweep));
+    world.restart_coordinator();
+    world.run();
+    rows.record(&mut world);
+    assert_eq!(rows.outcome(txn), Some(Outcome::Committed));
+}

@@ -6,7 +6,7 @@ pub use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use skein_protocol::id::{Age, ClusterId, Incarnation, NodeId, ReadId, RequestId, TxnId, Version, ViewNumber};
 pub use skein_protocol::invariant;
 pub use skein_protocol::membership::view::{Standing, ViewRecord};
-pub use skein_protocol::message::{Message, Outcome, Prepare, Read, Seal};
+pub use skein_protocol::message::{Chunk, Message, Outcome, Prepare, Read, Seal};
 pub use skein_protocol::node::coordinator::{Coordinator, CoordinatorConfig};
 pub use skein_protocol::node::worker::{Worker, WorkerConfig};
 pub use skein_protocol::operation::{Action, Answer, Consistency, Expect, Key, Operation, Query, Range, Row, Shared, TableId};
@@ -53,8 +53,12 @@ pub struct World {
     linked: BTreeSet<NodeId>,
 }
 
-pub fn coordinator(incarnation: u64, workers: usize, record: Option<ViewRecord>) -> Coordinator {
-    let addresses = (1..=workers).map(|it| format!("w{it}")).collect();
+/// The addresses of so many workers.
+pub fn addresses(workers: usize) -> Vec<String> {
+    (1..=workers).map(|it| format!("w{it}")).collect()
+}
+
+pub fn coordinator(incarnation: u64, addresses: Vec<String>, record: Option<ViewRecord>) -> Coordinator {
     let config = CoordinatorConfig::new(COORDINATOR, Incarnation(incarnation), ClusterId(7), addresses, record);
     // Clients hear what is known before a doubt ends the view.
     Coordinator::new(CoordinatorConfig { request_sweeps: 8, ..config })
@@ -72,7 +76,7 @@ impl World {
 
     fn with(workers: usize, logged: bool) -> Self {
         let mut world = World {
-            coordinator: coordinator(1, workers, None),
+            coordinator: coordinator(1, addresses(workers), None),
             incarnation: 1,
             workers: BTreeMap::new(),
             down: BTreeMap::new(),
@@ -146,9 +150,18 @@ impl World {
     }
 
     pub fn restart_coordinator(&mut self) {
+        self.restart_with(addresses(self.workers.len() + self.down.len()));
+    }
+
+    /// Another run of the coordinator, which is told of these workers.
+    pub fn restart_naming(&mut self, workers: &[&str]) {
+        self.restart_with(workers.iter().map(ToString::to_string).collect());
+    }
+
+    fn restart_with(&mut self, addresses: Vec<String>) {
         self.queue.clear();
         self.incarnation += 1;
-        self.coordinator = coordinator(self.incarnation, self.workers.len() + self.down.len(), self.control.clone());
+        self.coordinator = coordinator(self.incarnation, addresses, self.control.clone());
         self.input(COORDINATOR, Input::Start);
         for node in self.workers.keys().copied().collect::<Vec<_>>() {
             self.input(node, Input::Disconnected { node: COORDINATOR });
