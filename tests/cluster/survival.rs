@@ -174,3 +174,36 @@ async fn nothing_in_doubt(cluster: &mut Cluster) -> bool {
     }
     true
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_all_memory_gone_the_cluster_begins_anew_and_says_so_everywhere() {
+    let mut cluster = Cluster::start(Plan { workers: 2, ..Plan::in_memory() });
+    let mut client = Client::logged_in(&cluster.url(), "ada").await;
+    client.tweet("held in memory alone").await;
+    cluster.coordinator().announce("EVERY RECORD IS LOST");
+    cluster.kill_workers(&[0, 1]);
+    // One is back with nothing: the other may still live, so nothing is given up.
+    cluster.start_worker(0);
+    let standing = client.get("/api/cluster").await.json();
+    assert_eq!((&standing["serving"], &standing["started_empty_in_view"]), (&json!(false), &json!(null)), "{standing}");
+    cluster.start_worker(1);
+    let serves = async || {
+        let standing = client.get("/api/cluster").await.json();
+        (standing["serving"] == true).then_some(standing)
+    };
+    let (standing, _) = until("the cluster serves again", Duration::from_secs(20), serves).await;
+    assert_eq!(standing["started_empty_in_view"], standing["view"], "{standing}");
+    cluster.coordinator().await_log("EVERY RECORD IS LOST");
+    // The metrics are as of a moment ago.
+    let told = async || {
+        let metrics = client.get("/metrics").await.text();
+        let line = metrics.lines().find(|line| line.contains("started_empty_view") && !line.starts_with('#'))?;
+        line.ends_with(&format!(" {}", standing["view"])).then_some(())
+    };
+    until("the metric names the view", Duration::from_secs(10), told).await;
+    // Sessions were records, too.
+    client.log_in("ada").await;
+    assert!(client.all_tweets().await.is_empty());
+    client.tweet("written anew").await;
+    cluster.agreed(2).await;
+}
