@@ -78,3 +78,20 @@ test("everything by keyboard alone", async ({ stranger }) => {
   await page.keyboard.press("Enter");
   await expect(page.getByRole("heading", { name: "You are logged out" })).toBeFocused();
 });
+
+test("whoever writes elsewhere at once after closing an edit keeps the focus", async ({ arrive }) => {
+  const ada = await arrive("ada");
+  await ada.post("To be edited.");
+  await expect(ada.tweets("To be edited.").getByText("Committed")).toBeVisible();
+  await ada.tweets("To be edited.").getByRole("button", { name: "Edit" }).click();
+  // Within one frame, as a fast typist's keys may come.
+  const focused = await ada.page.getByRole("button", { name: "Cancel" }).evaluate(async (cancel: HTMLElement) => {
+    cancel.click();
+    const composer = document.querySelector<HTMLElement>(".composer textarea");
+    composer?.focus();
+    for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
+    return document.activeElement === composer;
+  });
+  await expect(ada.page.getByLabel("Edit your tweet")).toHaveCount(0);
+  expect(focused).toBe(true);
+});

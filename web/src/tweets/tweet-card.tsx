@@ -33,7 +33,10 @@ export const TweetCard = memo(function TweetCard({ reader, tweet, entry }: Tweet
 
   function closeEditor() {
     setEditing(false);
-    requestAnimationFrame(() => card.current?.querySelector<HTMLElement>("[data-action=edit]")?.focus());
+    // Whoever is writing elsewhere by then keeps the focus: the next key is meant for that place.
+    requestAnimationFrame(() => {
+      if (focusIsLost()) card.current?.querySelector<HTMLElement>("[data-action=edit]")?.focus();
+    });
   }
 
   if (entry?.intent.kind === "delete" && entry.state.kind === "held") {
