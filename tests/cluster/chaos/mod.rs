@@ -31,6 +31,10 @@ const SECONDS: u64 = 60;
 const EVERY: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(50);
 
+/// How much longer a run lasts at the most until each kind of fault has happened: one may be in vain, since its worker just then
+/// had no connection that could be cut, or nothing to sync.
+const LONGER: Duration = Duration::from_secs(60);
+
 /// A worker that was harmed may still be about to be left out for this long; it is not the one that all depends on.
 const SOUND_AFTER: Duration = Duration::from_secs(4);
 
@@ -46,7 +50,7 @@ struct Chaos {
     cluster: Cluster,
     watcher: Client,
     random: Random,
-    /// Kinds that are still to come before any comes again.
+    /// Kinds that are still to come before any comes again; one that was in vain comes once more.
     deck: Vec<Kind>,
     ongoing: Vec<(Instant, Fault)>,
     /// When each worker was last all right again.
@@ -90,6 +94,7 @@ async fn chaos() {
     chaos.rage(Duration::from_secs(seconds), &clients).await;
     chaos.calm(&clients).await;
     let to = clients.now();
+    let missing = chaos.missing();
     clients.writes(100).await;
     let origin = clients.origin();
     let mut history = clients.stop().await;
@@ -112,7 +117,7 @@ async fn chaos() {
         .map(|(began, ended, what)| format!("{what} from {:.1} s to {:.1} s", seconds_of(*began), seconds_of(*ended)))
         .collect();
     let faults: Vec<String> = Kind::ALL.iter().map(|kind| format!("{kind} {}", happened.get(kind).unwrap_or(&0))).collect();
-    say(&format!("chaos: {seconds} s from seed {seed} are over\n{}", summary(&history, &learnt)));
+    say(&format!("chaos: {:.0} s from seed {seed} are over\n{}", seconds_of(to - from), summary(&history, &learnt)));
     say(&format!(
         "longest pause of acknowledged writes: {:.2} s, and {:.2} s while the coordinator lived, from {:.1} s on ({})\nviews: {}\n\
          faults: {}; {in_vain} in vain, {spared} spared the last worker, {most_at_once} at once at the most\n{verdicts}\n\
@@ -124,8 +129,6 @@ async fn chaos() {
         views.len(),
         faults.join(", "),
     ));
-    let missing: Vec<String> =
-        Kind::ALL.iter().filter(|kind| !happened.contains_key(kind)).map(|kind| kind.to_string()).collect();
     assert!(missing.is_empty(), "this never happened, so the run shows nothing: {missing:?}");
     assert_eq!(learnt.still_unknown + learnt.no_longer_known, 0, "not everybody could learn what became of a write: {learnt:?}");
     assert!(of_workers.took < PAUSE_MAX, "writes stood still for {:?}", of_workers.took);
@@ -157,11 +160,11 @@ impl Chaos {
         }
     }
 
-    /// Lets things go wrong for so long.
+    /// Lets things go wrong for so long, and for longer if something has not gone wrong yet.
     async fn rage(&mut self, duration: Duration, clients: &Clients) {
         let (begun, mut next) = (Instant::now(), Instant::now());
         let mut ticks = tokio::time::interval(TICK);
-        while begun.elapsed() < duration {
+        while begun.elapsed() < duration || (!self.missing().is_empty() && begun.elapsed() < duration + LONGER) {
             ticks.tick().await;
             self.end_faults(false);
             let Some(standing) = self.standing().await else { continue };
@@ -225,8 +228,16 @@ impl Chaos {
     fn count(&mut self, kind: Kind, happened: bool) {
         match happened {
             true => *self.happened.entry(kind).or_default() += 1,
-            false => self.in_vain += 1,
+            false => {
+                self.in_vain += 1;
+                self.deck.push(kind);
+            }
         }
+    }
+
+    /// What has not happened so far.
+    fn missing(&self) -> Vec<Kind> {
+        Kind::ALL.into_iter().filter(|kind| !self.happened.contains_key(kind)).collect()
     }
 
     /// The next fault, if the cluster can bear it: one worker of the active view must stay whole.
