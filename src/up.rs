@@ -13,7 +13,8 @@ use skein_coordinator::config::{Auth, CoordinatorConfig, SurfaceArgs, SurfaceCon
 use skein_protocol::limits::MEMBERS_MAX;
 use skein_runtime::shutdown::{self, Trigger};
 use skein_runtime::transport::{Neighbours, Secret};
-use skein_worker::config::{StoreArgs, StoreConfig, WorkerConfig, check_directory, parse_address};
+use skein_runtime::wal::Salvage;
+use skein_worker::config::{SalvageArgs, StoreArgs, StoreConfig, WorkerConfig, check_directory, parse_address};
 use skein_worker::metrics::WorkerMetrics;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -41,6 +42,9 @@ pub struct UpArgs {
     store: StoreArgs,
 
     #[command(flatten)]
+    salvage: SalvageArgs,
+
+    #[command(flatten)]
     membership: MembershipArgs,
 
     #[command(flatten)]
@@ -55,6 +59,7 @@ pub struct UpConfig {
     data: Option<PathBuf>,
     operator_secret: Option<Secret>,
     store: StoreConfig,
+    salvage: Salvage,
     membership: MembershipConfig,
     surface: SurfaceConfig,
 }
@@ -72,13 +77,14 @@ impl UpArgs {
         if let Some(error) = self.data.as_deref().and_then(|data| check_directory(data).err()) {
             wrong.push(error);
         }
+        wrong.extend(self.salvage.needs(self.data.as_deref()));
         let store = self.store.check().map_err(|errors| wrong.extend(errors)).ok();
         let membership = self.membership.check().map_err(|errors| wrong.extend(errors)).ok();
         let surface = self.surface.check(Auth::Name).map_err(|errors| wrong.extend(errors)).ok();
         match (http, store, membership, surface) {
             (Some(http), Some(store), Some(membership), Some(surface)) if wrong.is_empty() => {
-                let data = self.data.clone();
-                Ok(UpConfig { http, workers, data, operator_secret, store, membership, surface })
+                let (data, salvage) = (self.data.clone(), self.salvage.into());
+                Ok(UpConfig { http, workers, data, operator_secret, store, salvage, membership, surface })
             }
             _ => Err(wrong),
         }
@@ -99,6 +105,8 @@ impl UpConfig {
             data: self.part(&format!("worker-{number}")),
             neighbours: neighbours.clone(),
             store: self.store,
+            // Logs that lack their ends differ, so one alone can count; the others copy from it.
+            salvage: Salvage { accept_incomplete: self.salvage.accept_incomplete && number == 1, ..self.salvage },
         }
     }
 }

@@ -4,7 +4,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use skein_protocol::id::{Age, Incarnation, TxnId, Version, ViewNumber};
 use skein_protocol::operation::{Action, Expect, Key, Operation, Shared, TableId};
 use skein_protocol::record::{Prepared, Record, Stored, Write};
-use skein_runtime::wal::{SyncPolicy, sled};
+use skein_runtime::wal::{Salvage, SyncPolicy, sled};
 
 /// Transactions of one group.
 const TRANSACTIONS: u64 = 32;
@@ -32,7 +32,7 @@ fn group(from: u64) -> Vec<Record> {
 
 fn log(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut engine = sled::open(directory.path(), SyncPolicy::Always).expect("a new log").engine;
+    let mut engine = sled::open(directory.path(), SyncPolicy::Always, Salvage::default()).expect("a new log").engine;
     let mut next = 0;
     let mut some = || {
         next += TRANSACTIONS;

@@ -79,6 +79,9 @@ pub enum DiskError {
         /// Bytes that must be.
         needed: u64,
     },
+    /// A person has accepted a log whose end may be missing, and there is none.
+    #[error("{0} has no log of a member, neither in use nor set aside, so there is nothing to accept")]
+    NothingToAccept(PathBuf),
     /// The disk failed.
     #[error("{path}: {error}")]
     Io {

@@ -21,6 +21,7 @@ mod network;
 mod outcomes;
 mod pauses;
 mod roster;
+mod salvage;
 mod scene;
 mod settings;
 mod shutdown;

@@ -3,11 +3,11 @@
 //! No other file of the worker reads the environment or knows a default.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use skein_runtime::transport::{Neighbours, Secret};
-use skein_runtime::wal::SyncPolicy;
+use skein_runtime::wal::{Salvage, SyncPolicy};
 
 /// What `--memory-max` may be at the least: room for a few of the largest transactions.
 pub const MEMORY_BYTES_MIN: u64 = 1 << 20;
@@ -37,6 +37,10 @@ pub struct WorkerArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub store: StoreArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub salvage: SalvageArgs,
 }
 
 /// The flags of a worker's store, which `skein up` takes too.
@@ -55,6 +59,20 @@ pub struct StoreArgs {
     pub scrub: String,
 }
 
+/// What a person has decided about a log, for one start; `skein up` takes these flags too. No variable of the environment sets them,
+/// since it would still be set at the next start.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct SalvageArgs {
+    /// For this start: go on with a log that was not synced always though its end may be missing. Only when all workers crashed
+    /// at once, and for one of them alone
+    #[arg(long)]
+    pub accept_incomplete_log: bool,
+
+    /// For this start: remove the records of the log that are not what was written. Only for the last copy
+    #[arg(long)]
+    pub discard_damaged: bool,
+}
+
 /// A worker's settings, checked.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
@@ -70,6 +88,8 @@ pub struct WorkerConfig {
     pub neighbours: Neighbours,
     /// How the store behaves.
     pub store: StoreConfig,
+    /// What to do with a log that can't be taken up as it is.
+    pub salvage: Salvage,
 }
 
 /// The settings of a worker's store, checked.
@@ -105,16 +125,33 @@ impl WorkerArgs {
         {
             wrong.push(error);
         }
+        wrong.extend(self.salvage.needs(self.data.as_deref()));
         if secret.is_none() && cluster.is_some_and(|address| !address.ip().is_loopback()) {
             wrong.push(SECRET_MISSING.to_owned());
         }
         match (cluster, http, store) {
             (Some(cluster), Some(http), Some(store)) if wrong.is_empty() => {
                 let (data, neighbours) = (self.data.clone(), Neighbours::default());
-                Ok(WorkerConfig { cluster, http, secret, data, neighbours, store })
+                Ok(WorkerConfig { cluster, http, secret, data, neighbours, store, salvage: self.salvage.into() })
             }
             _ => Err(wrong),
         }
+    }
+}
+
+impl SalvageArgs {
+    /// What is wrong with these flags, given where the log is.
+    #[must_use]
+    pub fn needs(self, data: Option<&Path>) -> Vec<String> {
+        let given = [("--accept-incomplete-log", self.accept_incomplete_log), ("--discard-damaged", self.discard_damaged)];
+        let unmet = given.into_iter().filter(|(_, given)| *given && data.is_none());
+        unmet.map(|(flag, _)| format!("{flag} is about a log: --data must say where it is")).collect()
+    }
+}
+
+impl From<SalvageArgs> for Salvage {
+    fn from(args: SalvageArgs) -> Self {
+        Salvage { accept_incomplete: args.accept_incomplete_log, discard_damaged: args.discard_damaged }
     }
 }
 
@@ -165,7 +202,7 @@ pub fn parse_address(name: &str, text: &str) -> Result<SocketAddr, String> {
 /// # Errors
 ///
 /// When something else is in its place.
-pub fn check_directory(path: &std::path::Path) -> Result<(), String> {
+pub fn check_directory(path: &Path) -> Result<(), String> {
     if path.as_os_str().is_empty() {
         return Err("--data must name a directory, not nothing".to_owned());
     }
@@ -212,6 +249,7 @@ mod tests {
             http: "127.0.0.1:0".to_owned(),
             data: None,
             store: StoreArgs { sync: "always".to_owned(), memory_max: "1GiB".to_owned(), scrub: "30".to_owned() },
+            salvage: SalvageArgs { accept_incomplete_log: false, discard_damaged: false },
         }
     }
 
@@ -246,12 +284,23 @@ mod tests {
             http: "nowhere".to_owned(),
             data: Some("/dev/null".into()),
             store: StoreArgs { sync: "interval:0".to_owned(), memory_max: "1KiB".to_owned(), scrub: "0".to_owned() },
+            ..args()
         };
         let said = wrong.check(None).unwrap_err();
         assert_eq!(said.len(), 6, "{said:?}");
         for name in ["the cluster address", "--http", "--data", "--sync", "--memory-max", "--scrub"] {
             assert!(said.iter().any(|error| error.starts_with(name)), "{name} is missing in {said:?}");
         }
+    }
+
+    #[test]
+    fn what_is_decided_about_a_log_needs_one() {
+        let salvage = SalvageArgs { accept_incomplete_log: true, discard_damaged: true };
+        let said = WorkerArgs { salvage, ..args() }.check(None).unwrap_err();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].starts_with("--accept-incomplete-log") && said[1].starts_with("--discard-damaged"), "{said:?}");
+        let checked = WorkerArgs { salvage, data: Some(std::env::temp_dir()), ..args() }.check(None).unwrap();
+        assert_eq!(checked.salvage, Salvage { accept_incomplete: true, discard_damaged: true });
     }
 
     #[test]

@@ -13,13 +13,14 @@ use anyhow::Context;
 use prometheus::Registry;
 use skein_protocol::invariant;
 use skein_protocol::node::worker::{Worker, WorkerConfig as MachineConfig};
+use skein_protocol::operation::Key;
 use skein_protocol::record::Snapshot;
 use skein_protocol::step::WorkerStatus;
 use skein_runtime::driver::{self, Invariants, Parts, Stopped};
 use skein_runtime::metrics::RuntimeMetrics;
 use skein_runtime::shutdown::Shutdown;
 use skein_runtime::transport::{Durability, Endpoint};
-use skein_runtime::wal::{self, Log, SyncPolicy};
+use skein_runtime::wal::{self, Log, Recovery, Salvage, SyncPolicy};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -35,6 +36,9 @@ pub mod standing;
 
 /// How long a worker that is asked to end waits for what is under way.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// How many damaged records of a log are named.
+const DAMAGED_LOGGED_MAX: usize = 100;
 
 /// The sockets of a worker, bound already, so that a test can pick port 0 and an error shows before anything starts.
 #[derive(Debug)]
@@ -138,12 +142,11 @@ async fn open(config: &WorkerConfig) -> anyhow::Result<(Option<Log>, Snapshot)> 
     let Some(directory) = config.data.clone() else {
         return Ok((None, wal::memory::empty()));
     };
-    let sync = config.store.sync;
-    let opened = tokio::task::spawn_blocking(move || wal::sled::open(&directory, sync)).await.context("opening the log")??;
+    let (sync, salvage) = (config.store.sync, config.salvage);
+    let opened =
+        tokio::task::spawn_blocking(move || wal::sled::open(&directory, sync, salvage)).await.context("opening the log")??;
     let recovery = &opened.recovery;
-    if let Some(aside) = &recovery.set_aside {
-        warn!(wal.path = %aside.display(), "the log was not closed in order and not synced always: it is set aside, the worker starts anew");
-    }
+    log_salvage(recovery, salvage);
     info!(
         wal.created = recovery.created,
         wal.closed_in_order = recovery.clean,
@@ -157,6 +160,33 @@ async fn open(config: &WorkerConfig) -> anyhow::Result<(Option<Log>, Snapshot)> 
         recovery.decided,
     );
     Ok((Some(Log { engine: opened.engine, sync }), opened.snapshot))
+}
+
+/// Says what could not be taken up as it was.
+fn log_salvage(recovery: &Recovery, salvage: Salvage) {
+    if let Some(aside) = &recovery.set_aside {
+        let path = aside.display();
+        warn!(wal.path = %path, "a log was set aside as {path}; it is not needed any more once this worker is a member again");
+    }
+    if recovery.set_aside.is_some() && recovery.created {
+        warn!(
+            "it was not synced always and not closed in order, so its end may be missing: this worker starts empty and copies all"
+        );
+    }
+    if recovery.accepted {
+        warn!(
+            "the log is taken up though its end may be missing, as was asked for: the last writes before the crash may be lost"
+        );
+    }
+    let becomes = if salvage.discard_damaged { "it is removed" } else { "nobody is told what it holds" };
+    for Key { table, bytes } in recovery.damaged.iter().take(DAMAGED_LOGGED_MAX) {
+        let key = bytes.as_slice().escape_ascii();
+        warn!(record.table = table.0, record.key = %key, "the record \"{key}\" of table {} is not what was written: {becomes}", table.0);
+    }
+    if !recovery.damaged.is_empty() {
+        let count = recovery.damaged.len();
+        warn!(record.count = count, "{count} records of the log are not what was written");
+    }
 }
 
 fn log_settings(config: &WorkerConfig) {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use skein_protocol::operation::Key;
 use skein_protocol::record::{Record, Snapshot};
 
 use crate::disk::DiskError;
@@ -56,10 +57,24 @@ pub struct Recovery {
     pub prepared: u64,
     /// Decisions remembered.
     pub decided: u64,
-    /// Where an older log went that could not be trusted.
+    /// Where a log went that was found here and not taken up.
     pub set_aside: Option<PathBuf>,
+    /// Whether its end may be missing and a person has accepted that.
+    pub accepted: bool,
+    /// Records that were not what was written; they are gone if a person has said so.
+    pub damaged: Vec<Key>,
     /// How long opening took.
     pub duration: Duration,
+}
+
+/// What a person has decided about a log that can't be taken up as it is; by default nothing. Either gives up what no machine
+/// may give up by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Salvage {
+    /// To go on with a log whose end may be missing, also with one that was set aside for that.
+    pub accept_incomplete: bool,
+    /// To remove the records that are not what was written.
+    pub discard_damaged: bool,
 }
 
 /// When a log is synced.
@@ -124,6 +139,8 @@ impl Recovery {
             prepared: snapshot.prepared.len() as u64,
             decided: snapshot.decided.len() as u64,
             set_aside: None,
+            accepted: false,
+            damaged: Vec::new(),
             duration,
         }
     }

@@ -16,6 +16,7 @@
 //! by bit with the groups that follow, so that nobody waits for it (R9).
 
 mod bundle;
+mod salvage;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,9 +32,8 @@ use skein_protocol::membership::view::Standing;
 use skein_protocol::message::Outcome;
 use skein_protocol::operation::{Key, TableId};
 use skein_protocol::record::{Decided, Prepared, Record, Snapshot};
-use tracing::warn;
 
-use super::{Opened, Recovery, SyncPolicy, Wal};
+use super::{Opened, Recovery, Salvage, SyncPolicy, Wal};
 use crate::disk::{Database, DiskError, sync_file};
 use crate::transport::frame::Growing;
 use bundle::Bundles;
@@ -80,17 +80,21 @@ struct Sled {
     path: PathBuf,
 }
 
-/// Opens the log in the directory `log` of `data`, or makes it, with a new identity. If what is there was synced at an
-/// interval and not closed in order, it is set aside, loudly, and a new one made.
-pub fn open(data: &Path, policy: SyncPolicy) -> Result<Opened, DiskError> {
+/// Opens the log in the directory `log` of `data`, or makes it, with a new identity. If what is there was synced at an interval
+/// and not closed in order, it is set aside and a new one made, unless a person has decided otherwise.
+///
+/// # Errors
+///
+/// When the disk fails or is nearly full, the log is in use, damaged or of another format, or nothing is there to accept.
+pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened, DiskError> {
     let start = Instant::now();
-    let path = data.join("log");
-    let mark = path.join(MARK);
-    let mut set_aside = None;
+    let path = salvage::log(data);
+    let mut set_aside = if salvage.accept_incomplete { salvage::take_up_the_best(data)? } else { None };
+    let accepted = salvage.accept_incomplete && salvage::is_incomplete(&path);
     let mut opened = read(&path);
-    if mark.exists() && !matches!(opened, Err(DiskError::Locked(_) | DiskError::Full { .. })) {
+    if salvage::is_incomplete(&path) && !accepted && !matches!(opened, Err(DiskError::Locked(_) | DiskError::Full { .. })) {
         drop(opened);
-        set_aside = Some(move_aside(data, &path)?);
+        set_aside = Some(salvage::set_aside(data)?);
         opened = read(&path);
     }
     let (mut database, mut found) = opened?;
@@ -100,17 +104,28 @@ pub fn open(data: &Path, policy: SyncPolicy) -> Result<Opened, DiskError> {
     }
     let node = found.node.ok_or_else(|| database.damaged("it has no identity"))?;
     found.snapshot.node = node;
+    let damaged = found.damaged();
+    if salvage.discard_damaged {
+        for key in &damaged {
+            database.remove(data_key(found.copy, key));
+            found.snapshot.records.remove(key);
+        }
+    }
     database.put(NODE_KEY, &node.0.to_be_bytes());
     database.remove(CLEAN_KEY);
     database.apply()?;
     database.sync()?;
-    if let SyncPolicy::Interval(_) = policy {
-        let marked = File::create(&mark).and_then(|mark| mark.sync_all()).and_then(|()| sync_file(&path));
-        marked.map_err(|error| DiskError::Io { path: path.clone(), error })?;
-    }
+    let mark = path.join(MARK);
+    let marked = match policy {
+        SyncPolicy::Interval(_) => File::create(&mark).and_then(|mark| mark.sync_all()).and_then(|()| sync_file(&path)),
+        // Nothing more will be missing than is missing now.
+        SyncPolicy::Always if accepted => fs::remove_file(&mark).and_then(|()| sync_file(&path)),
+        SyncPolicy::Always => Ok(()),
+    };
+    marked.map_err(|error| DiskError::Io { path: path.clone(), error })?;
 
     let Found { snapshot, clean, copy, leftovers, prepared, decided, .. } = found;
-    let recovery = Recovery { created, clean, set_aside, ..Recovery::of(&snapshot, start.elapsed()) };
+    let recovery = Recovery { created, clean, set_aside, accepted, damaged, ..Recovery::of(&snapshot, start.elapsed()) };
     let views = snapshot.decided.iter().map(|(txn, decided)| (*txn, decided.view)).collect();
     let forgotten = snapshot.forgotten.keys().copied().collect();
     let stamp = snapshot.stamp;
@@ -118,21 +133,6 @@ pub fn open(data: &Path, policy: SyncPolicy) -> Result<Opened, DiskError> {
     let engine = Sled { database, copy, leftovers, prepared, decided, views, forgotten, stamp, buffer, path };
     let engine = Box::new(engine);
     Ok(Opened { engine, snapshot, recovery })
-}
-
-fn move_aside(data: &Path, path: &Path) -> Result<PathBuf, DiskError> {
-    let names = (1..).map(|number| data.join(format!("log.set-aside.{number}")));
-    let aside = names.into_iter().find(|aside| !aside.exists()).expect("numbers do not end");
-    let io = |error| DiskError::Io { path: path.into(), error };
-    fs::rename(path, &aside).map_err(io)?;
-    sync_file(data).map_err(io)?;
-    warn!(
-        "the log in {} was synced at an interval and not closed in order, so its end may be missing: it is set aside as {}, \
-         and this node starts empty, with a new identity",
-        path.display(),
-        aside.display()
-    );
-    Ok(aside)
 }
 
 /// What the entries of a log say.
@@ -162,6 +162,11 @@ fn read(path: &Path) -> Result<(Database, Found), DiskError> {
 }
 
 impl Found {
+    /// The records that are not what was written.
+    fn damaged(&self) -> Vec<Key> {
+        self.snapshot.records.iter().filter(|(key, stored)| !stored.is_intact(key)).map(|(key, _)| key.clone()).collect()
+    }
+
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let snapshot = &mut self.snapshot;
         match key {

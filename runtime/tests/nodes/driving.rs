@@ -15,7 +15,7 @@ use skein_runtime::driver::{Gone, Parts, Stopped, spawn};
 use skein_runtime::metrics::{RuntimeMetrics, encode};
 use skein_runtime::transport::Endpoint;
 use skein_runtime::wal::memory::Memory;
-use skein_runtime::wal::{self, Log, SyncPolicy, Wal};
+use skein_runtime::wal::{self, Log, Salvage, SyncPolicy, Wal};
 
 use crate::toy::{BLOCK, CLUSTER, HALT, IGNORE, Node, PANIC, SERVER, ask, done, txn, until};
 
@@ -23,7 +23,7 @@ use crate::toy::{BLOCK, CLUSTER, HALT, IGNORE, Node, PANIC, SERVER, ask, done, t
 async fn a_request_is_answered_over_the_wire_once_the_record_is_persisted() {
     let memory = Memory::new();
     let directory = tempfile::tempdir().unwrap();
-    let sled = wal::sled::open(directory.path(), SyncPolicy::Always).unwrap().engine;
+    let sled = wal::sled::open(directory.path(), SyncPolicy::Always, Salvage::default()).unwrap().engine;
     for engine in [None, Some(memory.open().engine), Some(sled)] {
         let log = engine.map(|engine| Log { engine, sync: SyncPolicy::Always });
         let (server, address) = Node::server(log).await;
@@ -44,7 +44,7 @@ async fn a_request_is_answered_over_the_wire_once_the_record_is_persisted() {
         client.noted("disconnected 2").await;
     }
     assert_eq!(memory.open().snapshot.decided.len(), 500);
-    let reopened = wal::sled::open(directory.path(), SyncPolicy::Always).unwrap();
+    let reopened = wal::sled::open(directory.path(), SyncPolicy::Always, Salvage::default()).unwrap();
     assert_eq!((reopened.snapshot.decided.len(), reopened.snapshot.cluster), (500, Some(CLUSTER)));
     assert!(reopened.recovery.clean);
 }

@@ -4,19 +4,31 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 
+use memchr::memmem::Finder;
+
 /// Flips the lowest bit of the last byte of each place in the process's writable memory that holds this, and says how many there were.
 pub fn flip(process: u32, content: &[u8]) -> usize {
-    let memory =
-        OpenOptions::new().read(true).write(true).open(format!("/proc/{process}/mem")).expect("its memory can be opened");
-    let mut flipped = 0;
-    for (from, until) in regions(process) {
-        for at in places(&memory, from, until, content) {
-            let last = [content[content.len() - 1] ^ 1];
-            memory.write_all_at(&last, at + content.len() as u64 - 1).expect("its memory can be written");
-            flipped += 1;
-        }
-    }
-    flipped
+    let found = places(process, content);
+    found.iter().for_each(|place| flip_at(process, *place));
+    found.len()
+}
+
+/// The last byte of each place in the process's writable memory that holds this.
+pub fn places(process: u32, content: &[u8]) -> Vec<u64> {
+    let memory = memory(process);
+    let begins = regions(process).into_iter().flat_map(|(from, until)| places_within(&memory, from, until, content));
+    begins.map(|at| at + content.len() as u64 - 1).collect()
+}
+
+/// Flips the lowest bit of a byte.
+pub fn flip_at(process: u32, place: u64) {
+    let (memory, mut byte) = (memory(process), [0]);
+    memory.read_exact_at(&mut byte, place).expect("its memory can be read");
+    memory.write_all_at(&[byte[0] ^ 1], place).expect("its memory can be written");
+}
+
+fn memory(process: u32) -> File {
+    OpenOptions::new().read(true).write(true).open(format!("/proc/{process}/mem")).expect("its memory can be opened")
 }
 
 /// Where its memory lies that it can write and shares with nobody.
@@ -32,15 +44,15 @@ fn regions(process: u32) -> Vec<(u64, u64)> {
     maps.lines().filter_map(parse).collect()
 }
 
-fn places(memory: &File, from: u64, until: u64, content: &[u8]) -> Vec<u64> {
+fn places_within(memory: &File, from: u64, until: u64, content: &[u8]) -> Vec<u64> {
     const STEP: usize = 1 << 20;
+    let finder = Finder::new(content);
     let (mut found, mut at) = (Vec::new(), from);
     while at < until {
-        let mut bytes = vec![0; usize::try_from(until - at).unwrap().min(STEP + content.len())];
+        let mut bytes = vec![0; usize::try_from(until - at).unwrap().min(STEP + content.len() - 1)];
         // A page that was never touched may refuse to be read.
         if memory.read_exact_at(&mut bytes, at).is_ok() {
-            let begins = (0..bytes.len().saturating_sub(content.len() - 1)).filter(|begin| *begin < STEP);
-            found.extend(begins.filter(|begin| bytes[*begin..].starts_with(content)).map(|begin| at + begin as u64));
+            found.extend(finder.find_iter(&bytes).map(|begin| at + begin as u64));
         }
         at += STEP as u64;
     }

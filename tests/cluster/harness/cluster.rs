@@ -143,14 +143,14 @@ impl Cluster {
     pub fn spawn_all(&mut self) {
         for index in 0..self.workers.len() {
             if self.workers[index].is_none() {
-                self.workers[index] = Some(self.spawn_worker(index));
+                self.workers[index] = Some(self.spawn_worker(index, &[]));
             }
         }
         self.begin_coordinator();
         self.workers.iter_mut().flatten().for_each(Process::await_ready);
     }
 
-    fn spawn_worker(&self, index: usize) -> Process {
+    fn spawn_worker(&self, index: usize, flags: &[&str]) -> Process {
         let port = self.worker_ports[index].to_string();
         let data = self.worker_directory(index);
         let mut arguments = vec!["worker", &port];
@@ -158,6 +158,7 @@ impl Cluster {
             arguments.extend(["--data", data.to_str().expect("a path of ours")]);
         }
         arguments.extend(&self.plan.worker_flags);
+        arguments.extend(flags);
         Process::spawn(&format!("worker {index}"), &arguments, &self.environment())
     }
 
@@ -229,14 +230,19 @@ impl Cluster {
 
     /// Starts a worker that is not running and waits until it is ready.
     pub fn start_worker(&mut self, index: usize) {
-        let mut worker = self.spawn_worker(index);
+        self.start_worker_with(index, &[]);
+    }
+
+    /// The same, with these flags for this once.
+    pub fn start_worker_with(&mut self, index: usize, flags: &[&str]) {
+        let mut worker = self.spawn_worker(index, flags);
         worker.await_ready();
         self.workers[index] = Some(worker);
     }
 
     /// Starts a worker that is not running and that may refuse to start; whether it did start.
     pub fn try_start_worker(&mut self, index: usize, announced: &'static str) -> bool {
-        let mut worker = self.spawn_worker(index);
+        let mut worker = self.spawn_worker(index, &[]);
         worker.announce(announced);
         let ready = worker.is_ready();
         self.workers[index] = ready.then_some(worker);

@@ -21,11 +21,11 @@ const ALWAYS: SyncPolicy = SyncPolicy::Always;
 const INTERVAL: SyncPolicy = SyncPolicy::Interval(Duration::from_millis(10));
 
 fn open_in(data: &Path) -> Opened {
-    open(data, ALWAYS).unwrap()
+    open(data, ALWAYS, Salvage::default()).unwrap()
 }
 
 fn error_of(data: &Path, policy: SyncPolicy) -> DiskError {
-    match open(data, policy) {
+    match open(data, policy, Salvage::default()) {
         Ok(_) => panic!("it was opened"),
         Err(error) => error,
     }
@@ -107,29 +107,102 @@ fn what_makes_no_sense_is_an_error_and_no_panic() {
 fn a_log_synced_at_an_interval_is_trusted_only_when_it_was_closed_in_order() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path();
-    let first = open(data, INTERVAL).unwrap();
+    let first = open(data, INTERVAL, Salvage::default()).unwrap();
     let node = first.snapshot.node;
     let mut engine = first.engine;
     engine.append(&[put(1, 1, vec![1])]).unwrap();
     engine.close().unwrap();
     drop(engine);
 
-    let second = open(data, INTERVAL).unwrap();
+    let second = open(data, INTERVAL, Salvage::default()).unwrap();
     assert_eq!((second.snapshot.node, second.snapshot.records.len()), (node, 1));
     let mut engine = second.engine;
     engine.append(&[put(2, 2, vec![2])]).unwrap();
     drop(engine);
 
     // Even one who would sync each record from now on can't know what is missing.
-    let third = open(data, ALWAYS).unwrap();
+    let third = open(data, ALWAYS, Salvage::default()).unwrap();
     assert_ne!(third.snapshot.node, node);
     assert!(third.snapshot.records.is_empty() && third.recovery.created);
     let aside = third.recovery.set_aside.unwrap();
     assert!(aside.starts_with(data) && aside.join("db").exists(), "{}", aside.display());
     let node = third.snapshot.node;
     drop(third.engine);
-    let fourth = open(data, ALWAYS).unwrap();
+    let fourth = open(data, ALWAYS, Salvage::default()).unwrap();
     assert_eq!((fourth.snapshot.node, fourth.recovery.set_aside), (node, None));
+}
+
+/// A member's log of this view with one record, not closed.
+fn crashed(data: &Path, policy: SyncPolicy, view: u64, standing: Standing) -> NodeId {
+    let Opened { mut engine, snapshot, .. } = open(data, policy, Salvage::default()).unwrap();
+    engine.append(&[Record::Sealed { view: ViewNumber(view), standing }, put(view, view, vec![1])]).unwrap();
+    engine.sync().unwrap();
+    snapshot.node
+}
+
+#[test]
+fn a_log_whose_end_may_be_missing_is_taken_up_when_a_person_accepts_that() {
+    let accept = Salvage { accept_incomplete: true, ..Salvage::default() };
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let refused = |data: &Path| assert!(matches!(open(data, ALWAYS, accept), Err(DiskError::NothingToAccept(_))));
+    refused(&data.join("nowhere"));
+    refused(data);
+
+    // Where it lies, and from now on it is as good as any.
+    let node = crashed(data, INTERVAL, 3, Standing::Member);
+    let taken = open(data, ALWAYS, accept).unwrap();
+    assert_eq!((taken.snapshot.node, taken.snapshot.records.len()), (node, 1));
+    assert!(taken.recovery.accepted && taken.recovery.set_aside.is_none(), "{:?}", taken.recovery);
+    drop(taken.engine);
+    let after = open(data, ALWAYS, Salvage::default()).unwrap();
+    assert_eq!((after.snapshot.node, after.recovery.set_aside), (node, None));
+    drop(after.engine);
+
+    // Set aside meanwhile, once and again, by who was started without a word: the member's of the latest view counts.
+    crashed(data, INTERVAL, 4, Standing::Member);
+    let latest = crashed(data, INTERVAL, 9, Standing::Member);
+    let learner = crashed(data, INTERVAL, 12, Standing::Learner);
+    let taken = open(data, INTERVAL, accept).unwrap();
+    assert_eq!((taken.snapshot.node, taken.snapshot.view), (latest, ViewNumber(9)));
+    let aside = taken.recovery.set_aside.clone().unwrap();
+    assert!(taken.recovery.accepted && !taken.recovery.created, "{:?}", taken.recovery);
+    drop(taken.engine);
+    assert_eq!(read(&aside).unwrap().1.node, Some(learner), "nothing is thrown away");
+    // Accepted once, not for ever.
+    let next = open(data, INTERVAL, Salvage::default()).unwrap();
+    assert!(next.recovery.created && next.recovery.set_aside.is_some(), "{:?}", next.recovery);
+    drop(next.engine);
+
+    let learners = tempfile::tempdir().unwrap();
+    crashed(learners.path(), INTERVAL, 3, Standing::Learner);
+    refused(learners.path());
+}
+
+#[test]
+fn records_that_are_not_what_was_written_are_named_and_removed_only_when_a_person_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let mut engine = open_in(data).engine;
+    let mut bad = put(2, 2, vec![2]);
+    if let Record::Committed { writes, .. } = &mut bad
+        && let Some(stored) = &mut writes[0].stored
+    {
+        stored.checksum ^= 1;
+    }
+    engine.append(&[put(1, 1, vec![1]), bad, put(3, 3, vec![3])]).unwrap();
+    engine.close().unwrap();
+    drop(engine);
+
+    let damaged = [Key::new(TableId(1), "2")];
+    let found = open_in(data);
+    assert_eq!((found.recovery.damaged.as_slice(), found.snapshot.records.len()), (&damaged[..], 3));
+    drop(found.engine);
+    let discarded = open(data, ALWAYS, Salvage { discard_damaged: true, ..Salvage::default() }).unwrap();
+    assert_eq!((discarded.recovery.damaged.as_slice(), discarded.snapshot.records.len()), (&damaged[..], 2));
+    drop(discarded.engine);
+    let after = open_in(data);
+    assert_eq!((after.recovery.damaged.len(), after.snapshot.records.len()), (0, 2));
 }
 
 #[test]
@@ -230,7 +303,7 @@ impl Torn {
         copy(&self.live, &broken);
         fs::write(broken.join("log/db"), db).unwrap();
         fs::write(broken.join("log/synced"), &self.noted).unwrap();
-        let snapshot = match open(&broken, ALWAYS) {
+        let snapshot = match open(&broken, ALWAYS, Salvage::default()) {
             Ok(opened) => opened.snapshot,
             Err(DiskError::Damaged { .. }) => return None,
             Err(error) => panic!("{name}: {error}"),
@@ -275,9 +348,10 @@ fn a_torn_or_garbled_tail_loses_nothing_that_was_synced() {
     let found = torn(1, 20);
     assert!(found.contains(&Some(0)) && !found.contains(&None), "{found:?}");
     // Of a log that is synced at an interval more may be torn, synced parts that were written over included. Not all of it can
-    // be read again, but what can't is refused.
-    let found = torn(10, 10);
-    assert!(found.iter().any(Option::is_some), "{found:?}");
+    // be read again, but what can't is refused. What the engine wrote over by then is up to its own threads: once in a while
+    // it is so much that nothing can be read, which shows nothing.
+    let is_readable = (0..10).any(|_| torn(10, 10).iter().any(Option::is_some));
+    assert!(is_readable, "no tear of ten logs left anything that could be read");
 }
 
 #[test]
@@ -398,7 +472,7 @@ fn what_was_synced_and_is_damaged_is_refused() {
         let mut bytes = whole.clone();
         bytes[at..(at + 64).min(whole.len())].iter_mut().for_each(|byte| *byte ^= 0x5a);
         fs::write(broken.join("log/db"), bytes).unwrap();
-        match open(&broken, ALWAYS) {
+        match open(&broken, ALWAYS, Salvage::default()) {
             // Not every byte is still needed.
             Ok(opened) => assert!(opened.snapshot == expected, "garbled at {at}: something is missing and nobody noticed"),
             Err(DiskError::Damaged { .. }) => refused += 1,

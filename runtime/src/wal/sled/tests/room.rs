@@ -89,7 +89,7 @@ fn a_full_disk_costs_nothing_that_was_synced() {
 fn a_log_synced_at_an_interval_is_closed_in_order_before_the_disk_is_full() {
     let Some(disk) = Disk::mount(48) else { return };
     let data = disk.at.path().join("data");
-    let Opened { engine, snapshot: mut expected, .. } = open(&data, INTERVAL).unwrap();
+    let Opened { engine, snapshot: mut expected, .. } = open(&data, INTERVAL, Salvage::default()).unwrap();
     let registry = Registry::new();
     let metrics = RuntimeMetrics::register(&registry, "0", "0").unwrap().node("full");
     let mut log = LogThread::start(Log { engine, sync: INTERVAL }, metrics);
@@ -108,7 +108,7 @@ fn a_log_synced_at_an_interval_is_closed_in_order_before_the_disk_is_full() {
     drop(log);
 
     disk.enlarge(64);
-    let Opened { snapshot, recovery, engine } = open(&data, INTERVAL).unwrap();
+    let Opened { snapshot, recovery, engine } = open(&data, INTERVAL, Salvage::default()).unwrap();
     assert!(snapshot == expected && recovery.clean && recovery.set_aside.is_none(), "{recovery:?}");
     // It is not closed in order now, but that is for one to judge who can open it.
     drop(engine);

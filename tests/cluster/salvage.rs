@@ -1,0 +1,207 @@
+//! What is left to a person: the last copy has a record that is not what was written, or all logs may lack their ends. Nothing is
+//! given up until somebody says so, at the start of one worker; then the cluster is whole again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::{Value, json};
+use skein_protocol::id::{Incarnation, TxnId};
+use skein_protocol::record::{Record, Write};
+use skein_runtime::wal::{self, Salvage, SyncPolicy};
+
+use crate::harness::bits;
+use crate::harness::client::Client;
+use crate::harness::cluster::{Cluster, Plan, free_port};
+use crate::harness::process::{self, Process};
+use crate::harness::wait::until;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Longer than it takes to form a view of all that are there.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+async fn put(client: &mut Client, key: &str, value: &Value) -> u16 {
+    client.send(Method::PUT, &format!("/api/data/{key}"), &[], Some(value)).await.expect("an answer").status
+}
+
+async fn reads(client: &mut Client, key: &str, status: u16) {
+    let what = format!("reading {key} gives {status}");
+    until(&what, SOON, async || (client.get(&format!("/api/data/{key}")).await.status == status).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rots_in_the_memory_of_the_last_copy_is_sound_in_its_log() {
+    let mut cluster = Cluster::start(Plan::logged());
+    let mut client = Client::logged_in(&cluster.url(), "ada").await;
+    let value = json!("Kepler found that planets move on ellipses, 1609");
+    assert_eq!(put(&mut client, "precious", &value).await, 201);
+    cluster.kill_workers(&[1, 2]);
+    cluster.agreed(1).await;
+    cluster.coordinator().announce("holds records that are not what was written");
+    // One bit of the store's own, not of what the log's engine keeps beside it. The last copy stays, and tells nobody what was
+    // never written.
+    let process = cluster.worker(0).id();
+    let mut unread = false;
+    for place in bits::places(process, value.to_string().as_bytes()) {
+        bits::flip_at(process, place);
+        unread = client.get("/api/data/precious").await.status == 503;
+        if unread {
+            break;
+        }
+        bits::flip_at(process, place);
+    }
+    assert!(unread, "the record is in the worker's memory");
+    assert_eq!(put(&mut client, "another", &json!(1)).await, 201);
+    let standing = client.get("/api/cluster").await.json();
+    assert_eq!(standing["comparison"]["distrusted"].as_array().map(Vec::len), Some(1), "{standing}");
+
+    cluster.kill_worker(0);
+    cluster.start_worker(0);
+    reads(&mut client, "precious", 200).await;
+    assert_eq!(client.get("/api/data/precious").await.json(), value);
+    cluster.start_all();
+    cluster.agreed(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_damaged_in_the_last_log_is_given_up_only_when_a_person_says_so() {
+    let mut cluster = Cluster::start(Plan::logged());
+    let mut client = Client::logged_in(&cluster.url(), "ada").await;
+    for number in 0..20 {
+        assert_eq!(put(&mut client, &format!("key-{number}"), &json!(number)).await, 201);
+    }
+    cluster.agreed(3).await;
+    cluster.kill_workers(&[1, 2]);
+    cluster.agreed(1).await;
+    cluster.kill_worker(0);
+    damage(&cluster.worker_directory(0), b"key-7");
+    cluster.coordinator().announce("holds records that are not what was written");
+
+    cluster.start_worker(0);
+    reads(&mut client, "key-8", 200).await;
+    reads(&mut client, "key-7", 503).await;
+    let log = cluster.worker(0).log_text();
+    assert!(log.contains("nobody is told what it holds") && log.contains("key-7") && !log.contains("key-8"), "{log}");
+    assert_ne!(put(&mut client, "key-7", &json!("written over")).await, 200);
+
+    cluster.kill_worker(0);
+    cluster.start_worker_with(0, &["--discard-damaged"]);
+    reads(&mut client, "key-7", 404).await;
+    let log = cluster.worker(0).log_text();
+    assert!(log.contains("it is removed") && log.contains("1 records of the log"), "{log}");
+    cluster.start_all();
+    let standing = cluster.agreed(3).await;
+    assert_eq!(standing["comparison"]["distrusted"], json!([]), "{standing}");
+    assert_eq!(put(&mut client, "key-7", &json!("back from a backup")).await, 201);
+    for number in (0..20).filter(|number| *number != 7) {
+        assert_eq!(client.get(&format!("/api/data/key-{number}")).await.json(), json!(number));
+    }
+    // For good, without the flag.
+    cluster.kill_all();
+    cluster.start_all();
+    reads(&mut client, "key-7", 200).await;
+}
+
+/// Changes a record in a log as no program does it: under a checksum that does not fit any more.
+fn damage(data: &Path, key: &[u8]) {
+    let opened = wal::sled::open(data, SyncPolicy::Always, Salvage::default()).expect("a log");
+    let (key, mut stored) = opened
+        .snapshot
+        .records
+        .into_iter()
+        .find(|(found, _)| found.bytes.as_slice().windows(key.len()).any(|part| part == key))
+        .expect("the record is in the log");
+    stored.value = b"\"what nobody wrote\"".to_vec().into();
+    let txn = TxnId { incarnation: Incarnation(1), sequence: 1 };
+    let writes = vec![Write { key, stored: Some(stored) }];
+    let mut engine = opened.engine;
+    engine.append(&[Record::Committed { txn, view: opened.snapshot.view, writes }]).expect("there is room");
+    engine.close().expect("a disk");
+}
+
+/// Returns when each log of this server has done a sync that began after this was called.
+async fn synced(server: &mut Client, client: &mut Client) {
+    let before = syncs(server).await;
+    let each_twice = async || {
+        client.tweet("something to sync").await;
+        let now = syncs(server).await;
+        before.iter().all(|(log, count)| now[log] >= count + 2).then_some(())
+    };
+    until("each log is synced", SOON, each_twice).await;
+}
+
+/// How many syncs each log of this server has done.
+async fn syncs(server: &mut Client) -> BTreeMap<String, u64> {
+    let text = server.get("/metrics").await.text();
+    let of_syncs =
+        text.lines().filter(|line| line.starts_with("skein_wal_sync_duration_seconds_count") && line.contains("worker-"));
+    let counts = of_syncs.filter_map(|line| line.rsplit_once(' '));
+    let counts: BTreeMap<String, u64> = counts.map(|(log, count)| (log.to_owned(), count.parse().expect("a count"))).collect();
+    assert!(!counts.is_empty(), "no log: {text}");
+    counts
+}
+
+async fn all_there(client: &mut Client, numbers: usize) {
+    let tweets = client.all_tweets().await;
+    let numbered = tweets.iter().filter(|tweet| tweet["text"].as_str().is_some_and(|text| text.starts_with("number "))).count();
+    assert_eq!(numbered, numbers, "{tweets:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_without_their_ends_are_taken_up_only_when_a_person_accepts_that() {
+    let mut cluster = Cluster::start(Plan { worker_flags: vec!["--sync", "interval:20"], ..Plan::logged() });
+    let mut client = Client::logged_in(&cluster.url(), "ada").await;
+    for number in 0..20 {
+        client.tweet(&format!("number {number}")).await;
+    }
+    let url = cluster.worker(1).url().to_owned();
+    synced(&mut Client::new(&url), &mut client).await;
+    cluster.kill_all();
+    cluster.spawn_all();
+    let mut client = Client::new(&cluster.url());
+    let waits = async || (client.get("/readyz").await.status == 503).then_some(());
+    until("it is known that nobody has a log that can be trusted", SOON, waits).await;
+    tokio::time::sleep(PATIENCE).await;
+    assert_eq!(client.get("/readyz").await.status, 503, "nobody has decided anything");
+    for index in 0..3 {
+        assert!(cluster.worker(index).log_text().contains("its end may be missing"));
+    }
+
+    cluster.kill_worker(1);
+    cluster.start_worker_with(1, &["--accept-incomplete-log"]);
+    assert!(cluster.worker(1).log_text().contains("the last writes before the crash may be lost"));
+    cluster.agreed(3).await;
+    let mut client = Client::logged_in(&cluster.url(), "ada").await;
+    all_there(&mut client, 20).await;
+    client.tweet("life goes on").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_goes_on_after_a_crash_with_logs_without_their_ends_when_a_person_accepts_that() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let (data, http) = (directory.path().join("data"), format!("127.0.0.1:{}", free_port()));
+    let base = ["up", "--http", &http, "--data", data.to_str().expect("a path of ours"), "--sync", "interval:20"];
+    let mut up = Process::start("up", &base, &[]);
+    let mut client = Client::logged_in(up.url(), "ada").await;
+    client.tweet("number 0").await;
+    synced(&mut Client::new(up.url()), &mut client).await;
+    up.kill_and_wait();
+
+    let nowhere = directory.path().join("nowhere");
+    let asked = [&base[..3], &["--data", nowhere.to_str().expect("a path of ours"), "--accept-incomplete-log"]].concat();
+    let refused = process::run(&asked, &[]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.log.contains("nothing to accept"), "{refused:?}");
+
+    let up = Process::start("up", &[&base[..], &["--accept-incomplete-log"]].concat(), &[]);
+    let mut client = Client::logged_in(up.url(), "ada").await;
+    all_there(&mut client, 1).await;
+    client.tweet("after the crash").await;
+    let whole = async || {
+        let standing = client.get("/api/cluster").await.json();
+        (standing["members"].as_array()?.len() == 3 && standing["replicas_agree"] == true).then_some(())
+    };
+    until("the other workers have copied all", SOON, whole).await;
+}
