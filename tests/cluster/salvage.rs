@@ -19,9 +19,6 @@ use crate::harness::wait::until;
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Longer than it takes to form a view of all that are there.
-const PATIENCE: Duration = Duration::from_secs(6);
-
 async fn put(client: &mut Client, key: &str, value: &Value) -> u16 {
     client.send(Method::PUT, &format!("/api/data/{key}"), &[], Some(value)).await.expect("an answer").status
 }
@@ -163,8 +160,11 @@ async fn logs_without_their_ends_are_taken_up_only_when_a_person_accepts_that() 
     let mut client = Client::new(&cluster.url());
     let waits = async || (client.get("/readyz").await.status == 503).then_some(());
     until("it is known that nobody has a log that can be trusted", SOON, waits).await;
-    tokio::time::sleep(PATIENCE).await;
+    // It says so after the time within which it would have begun with whoever is there.
+    cluster.coordinator().await_log("waiting for workers; connected so far");
     assert_eq!(client.get("/readyz").await.status, 503, "nobody has decided anything");
+    let standing = client.get("/api/cluster").await.json();
+    assert_eq!((&standing["durability"], &standing["serving"]), (&Value::Null, &json!(false)), "{standing}");
     for index in 0..3 {
         assert!(cluster.worker(index).log_text().contains("its end may be missing"));
     }
@@ -172,7 +172,7 @@ async fn logs_without_their_ends_are_taken_up_only_when_a_person_accepts_that() 
     cluster.kill_worker(1);
     cluster.start_worker_with(1, &["--accept-incomplete-log"]);
     assert!(cluster.worker(1).log_text().contains("the last writes before the crash may be lost"));
-    cluster.agreed(3).await;
+    assert_eq!(cluster.agreed(3).await["durability"], "logged");
     let mut client = Client::logged_in(&cluster.url(), "ada").await;
     all_there(&mut client, 20).await;
     client.tweet("life goes on").await;

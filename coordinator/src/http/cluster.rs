@@ -38,8 +38,9 @@ pub struct ClusterStatus {
     pending_view: Option<u64>,
     /// Whether a write would be accepted now.
     serving: bool,
-    /// What an acknowledged write is worth.
-    durability: Durability,
+    /// What an acknowledged write is worth; null if this coordinator has met no member yet that could tell.
+    #[schema(required)]
+    durability: Option<Durability>,
     /// Copies of each record: the members of the active view.
     copies: usize,
     /// The last view that began with an empty store because all records were gone with the memory of those that held them; null
@@ -262,8 +263,7 @@ fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, met: &Met) ->
         view: active.map(|active| active.view.number.0),
         pending_view: record.and_then(|record| record.pending.as_ref()).map(|pending| pending.number.0),
         serving: status.serving,
-        // A member that was never met by this run is not known to log anything.
-        durability: members.keys().map(|node| met.durability(*node).unwrap_or_default()).min().unwrap_or_default().into(),
+        durability: weakest(members.keys().map(|node| met.durability(*node))),
         copies: members.len(),
         started_empty_in_view: record.and_then(|record| record.emptied).map(|view| view.0),
         roster: status.roster.clone(),
@@ -277,6 +277,13 @@ fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, met: &Met) ->
         queued: status.queued,
         reads: status.reads,
     }
+}
+
+/// The durability of a write that all these acknowledge, if any of them was met.
+fn weakest(members: impl Iterator<Item = Option<transport::Durability>> + Clone) -> Option<Durability> {
+    // Beside others, a member that was never met by this run is not known to log anything.
+    let is_known = members.clone().any(|met| met.is_some());
+    members.map(Option::unwrap_or_default).min().filter(|_| is_known).map(Durability::from)
 }
 
 /// What comparing has found.

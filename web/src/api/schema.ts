@@ -441,8 +441,7 @@ export interface components {
             comparison: components["schemas"]["ClusterComparison"];
             /** @description Copies of each record: the members of the active view. */
             copies: number;
-            /** @description What an acknowledged write is worth. */
-            durability: components["schemas"]["Durability"];
+            durability: components["schemas"]["Durability"] | null;
             /**
              * Format: int64
              * @description Transactions whose outcome waits for a view change.

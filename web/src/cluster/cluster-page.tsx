@@ -62,7 +62,7 @@ function Summary({ status }: { status: ClusterStatus }) {
         <Fact name="Copies of each record" value={String(status.copies)}>
           {copiesText(status)}
         </Fact>
-        <Fact name="Durability" value={status.durability}>
+        <Fact name="Durability" value={status.durability ?? "not known"}>
           {durabilityText(status.durability)}
         </Fact>
       </dl>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ClusterStatus } from "../api/client.ts";
 import { learnerOf, lost, memberOf, otherOf, well } from "./status.fixture.ts";
-import { agreementText, bytesText, comparisonText, copiesText, digestText, needsPerson, standingOf } from "./wording.ts";
+import { agreementText, bytesText, comparisonText, copiesText, digestText, durabilityText, needsPerson, standingOf } from "./wording.ts";
 
 const gone = { connected: false };
 const differing = { ...well.comparison, compared: 2, differences: 1 };
@@ -62,6 +62,10 @@ it.each([
   [{ members: [memberOf(1)] }, "There is one copy"],
 ])("says what the digests on the page mean: %#", (change, text) => {
   expect(agreementText({ ...well, ...change })).toContain(text);
+});
+
+it("promises nothing of members that it has not met", () => {
+  expect(durabilityText(null)).toBe("No member has said so far whether it logs.");
 });
 
 it.each([

@@ -93,6 +93,8 @@ function distrustedText(distrusted: ClusterStatus["comparison"]["distrusted"]): 
 
 export function durabilityText(durability: ClusterStatus["durability"]): string {
   switch (durability) {
+    case null:
+      return "No member has said so far whether it logs.";
     case "memory":
       return "A write lives as long as one copy's process does.";
     case "logged":
