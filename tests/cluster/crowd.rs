@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::harness::client::{Answer, Client, Failure};
+use crate::harness::stall;
 use crate::harness::wait::until;
 
 /// How long it may take until the outcome of a transaction in doubt is known.
@@ -152,13 +153,15 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// How long after this moment the first write was acknowledged that was begun after it.
+    /// How long after this moment the first write was acknowledged that was begun after it, without the time in which the machine
+    /// itself stood still.
     pub fn resumed_after(&self, moment: Instant) -> Duration {
         let ended = self.told.iter().filter_map(|told| match told {
             Told::Acknowledged { began, ended, .. } if *began > moment => Some(*ended),
             _ => None,
         });
-        ended.min().expect("a write was acknowledged afterwards") - moment
+        let resumed = ended.min().expect("a write was acknowledged afterwards");
+        (resumed - moment).saturating_sub(stall::between(moment, resumed))
     }
 
     /// Compares what was told with what is there. With `all_known`, every transaction that was in doubt must be known by now,

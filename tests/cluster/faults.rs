@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use crate::harness::cluster::Plan;
 use crate::harness::proxy::{Injected, Weather};
+use crate::harness::stall;
 use crate::history::End;
-use crate::scene::{Judged, Scene};
+use crate::scene::{Judged, LEFT_OUT_WITHIN, Scene};
 
 const WORKERS: usize = 3;
 const CLIENTS: u32 = 8;
@@ -14,10 +16,14 @@ const CLIENTS: u32 = 8;
 async fn a_worker_that_is_killed_is_left_out_and_comes_back() {
     let mut scene = Scene::begin(WORKERS, CLIENTS, 1).await;
     for index in [1, 2] {
-        scene.cluster.kill_worker(index);
-        scene.left_out(index).await;
-        scene.cluster.start_worker(index);
-        scene.back(index).await;
+        let killed = async || {
+            scene.cluster.kill_worker(index);
+            let took = scene.left_out(index).await;
+            scene.cluster.start_worker(index);
+            scene.back(index).await;
+            took
+        };
+        stall::holds("a worker that was killed is left out", LEFT_OUT_WITHIN, killed).await;
     }
     scene.judge().await;
 }
@@ -27,11 +33,15 @@ async fn a_worker_that_is_killed_is_left_out_and_comes_back() {
 async fn a_worker_that_is_paused_beyond_every_timeout_is_left_out_and_comes_back() {
     let mut scene = Scene::begin(WORKERS, CLIENTS, 2).await;
     for index in [0, 2] {
-        scene.cluster.worker(index).pause();
-        scene.left_out(index).await;
-        assert!(scene.cluster.worker(index).is_paused());
-        scene.cluster.worker(index).resume();
-        scene.back(index).await;
+        let paused = async || {
+            scene.cluster.worker(index).pause();
+            let took = scene.left_out(index).await;
+            assert!(scene.cluster.worker(index).is_paused());
+            scene.cluster.worker(index).resume();
+            scene.back(index).await;
+            took
+        };
+        stall::holds("a worker that was paused is left out", LEFT_OUT_WITHIN, paused).await;
     }
     scene.judge().await;
 }
@@ -42,14 +52,18 @@ async fn a_worker_that_the_network_cuts_off_is_left_out_and_comes_back() {
     let weathers = [Weather::partition(), Weather::deaf(), Weather::mute(), Weather::half_open()];
     for (round, weather) in weathers.into_iter().enumerate() {
         let index = round % WORKERS;
-        let before = scene.cluster.proxy(index).injected();
-        scene.cluster.proxy(index).set(weather);
-        scene.left_out(index).await;
-        let after = scene.cluster.proxy(index).injected();
-        let lost = |injected: Injected| injected.bytes_held + injected.bytes_swallowed;
-        assert!(lost(after) > lost(before), "{weather:?} did no harm: {before:?} {after:?}");
-        scene.cluster.proxy(index).heal();
-        scene.back(index).await;
+        let cut_off = async || {
+            let before = scene.cluster.proxy(index).injected();
+            scene.cluster.proxy(index).set(weather);
+            let took = scene.left_out(index).await;
+            let after = scene.cluster.proxy(index).injected();
+            let lost = |injected: Injected| injected.bytes_held + injected.bytes_swallowed;
+            assert!(lost(after) > lost(before), "{weather:?} did no harm: {before:?} {after:?}");
+            scene.cluster.proxy(index).heal();
+            scene.back(index).await;
+            took
+        };
+        stall::holds(&format!("a worker is left out by {weather:?}"), LEFT_OUT_WITHIN, cut_off).await;
     }
     scene.judge().await;
 }
@@ -71,7 +85,10 @@ async fn a_connection_that_is_cut_costs_nobody_anything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_network_is_not_taken_for_a_dead_one() {
-    let mut scene = Scene::begin(WORKERS, CLIENTS, 5).await;
+    // Three times the beats of the default: a machine that stands still for a second is not what this is about.
+    let mut plan = Plan::proxied(WORKERS);
+    plan.coordinator_flags.extend(["--heartbeats-missed", "12"]);
+    let mut scene = Scene::of(plan, CLIENTS, 5).await;
     let view = scene.standing().await["view"].clone();
     for index in 0..WORKERS {
         scene.cluster.proxy(index).set(Weather::slow(Duration::from_millis(20 * (index as u64 + 1))));

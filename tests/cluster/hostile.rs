@@ -71,7 +71,7 @@ fn frame(version: u8, kind: u8, body: &[u8], length: usize) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_peers_are_cut_off_counted_and_harm_nobody() {
-    let mut cluster = Cluster::start(Plan::in_memory());
+    let mut cluster = Cluster::start(Plan::in_memory().patient());
     let worker = Worker { url: cluster.worker(0).url().to_owned(), address: cluster.worker_address(0) };
     let mut client = Client::logged_in(&cluster.url(), "ada").await;
     let before = cluster.agreed(3).await;

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan, SECRET};
 use crate::harness::process::run;
+use crate::scene::members;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_coordinator_with_an_empty_control_store_does_not_take_workers_that_hold_a_view() {
@@ -44,11 +45,12 @@ async fn a_coordinator_with_an_empty_control_store_does_not_take_workers_that_ho
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_of_one_cluster_is_not_taken_into_another() {
-    let first = Cluster::start(Plan::logged());
+    let first = Cluster::start(Plan::logged().patient());
     let mut second = Cluster::start(Plan::logged());
     let ids = [first.agreed(3).await["cluster"].clone(), second.agreed(3).await["cluster"].clone()];
     assert_ne!(ids[0], ids[1]);
-    Client::logged_in(&first.url(), "ada").await.tweet("in the first").await;
+    let mut ada = Client::logged_in(&first.url(), "ada").await;
+    ada.tweet("in the first").await;
     let before = first.agreed(3).await;
 
     // The second's coordinator comes back with a worker of the first in place of one of its own.
@@ -63,7 +65,10 @@ async fn a_worker_of_one_cluster_is_not_taken_into_another() {
 
     // And the worker is where it was, with what it had.
     let after = first.agreed(3).await;
-    assert_eq!((&after["cluster"], &after["members"]), (&before["cluster"], &before["members"]));
+    assert_eq!((&after["cluster"], &after["view"]), (&before["cluster"], &before["view"]));
+    assert_eq!(members(&after), members(&before));
+    assert_eq!(after["members"][0]["node"], before["members"][0]["node"]);
+    assert_eq!(ada.all_tweets().await.len(), 1);
 }
 
 /// Sends one message and gives the first that comes back.
@@ -88,7 +93,7 @@ async fn exchange(stream: &mut TcpStream, message: &Message) -> Message {
 /// The coordinator would not even try, so this one speaks to the worker itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_not_sealed_by_another_cluster_that_knows_the_secret() {
-    let cluster = Cluster::start(Plan::in_memory());
+    let cluster = Cluster::start(Plan::in_memory().patient());
     let before = cluster.agreed(3).await;
     let mut stream = TcpStream::connect(cluster.worker_address(0)).await.unwrap();
     let hello = Hello::new(Role::Coordinator, NodeId(rand::random()), None);
@@ -104,7 +109,7 @@ async fn a_worker_is_not_sealed_by_another_cluster_that_knows_the_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_under_two_addresses_is_one_worker() {
-    let mut cluster = Cluster::start(Plan::in_memory());
+    let mut cluster = Cluster::start(Plan::in_memory().patient());
     let mut client = Client::logged_in(&cluster.url(), "ada").await;
     let port = cluster.worker_address(1).rsplit(':').next().unwrap().to_owned();
     let secret = [("SKEIN_CLUSTER_SECRET", SECRET)];

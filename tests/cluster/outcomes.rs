@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan};
-use crate::harness::wait::until;
+use crate::harness::wait::until_promised;
 
 /// How soon an outcome must be known once all processes run again.
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);
@@ -40,8 +40,8 @@ async fn an_unknown_outcome_is_known_within_seconds_of_the_healing_and_stays_so(
         }
         cluster.workers.iter().flatten().for_each(|worker| worker.resume());
         cluster.start_all();
-        let (outcome, _) =
-            until(&format!("{txn} is known, {dies:?} died"), KNOWN_WITHIN, async || known(&mut client, &txn).await).await;
+        let what = format!("{txn} is known, {dies:?} died");
+        let outcome = until_promised(&what, KNOWN_WITHIN, async || known(&mut client, &txn).await).await;
         let is_there = client.all_tweets().await.iter().any(|tweet| tweet["text"] == text.as_str());
         assert_eq!(outcome, if is_there { "committed" } else { "aborted" }, "{dies:?}");
         // Whoever sends the same again with its Idempotency-Key gets what is still missing, and nothing twice.
@@ -56,7 +56,8 @@ async fn an_unknown_outcome_is_known_within_seconds_of_the_healing_and_stays_so(
         cluster.kill_coordinator();
         cluster.start_all();
         for (txn, outcome) in &ended {
-            let (again, _) = until(&format!("{txn} is known again"), KNOWN_WITHIN, async || known(&mut client, txn).await).await;
+            let what = format!("{txn} is known again");
+            let again = until_promised(&what, KNOWN_WITHIN, async || known(&mut client, txn).await).await;
             assert_eq!(again, *outcome, "{txn}");
         }
         never_aborted(&mut client, &acknowledged).await;

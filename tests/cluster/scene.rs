@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::clients::{Clients, read_all};
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan};
+use crate::harness::stall;
 use crate::harness::wait::until;
 use crate::history::fates::{self, Fate, Learnt};
 use crate::history::survival::Found;
@@ -18,10 +19,11 @@ use crate::history::{End, EventId, History};
 /// The pause of each client between two requests: two processors run the clients, too.
 const CLIENTS_PAUSE: Duration = Duration::from_millis(5);
 
-/// How soon a worker is left out that can't be reached (within 1.5 s, and one more on a busy machine), and how soon it is a
-/// member again when it can.
-const LEFT_OUT_WITHIN: Duration = Duration::from_millis(2_500);
-const BACK_WITHIN: Duration = Duration::from_secs(30);
+/// How soon a worker is left out that can't be reached: within 1.5 s, and one more on a busy machine.
+pub const LEFT_OUT_WITHIN: Duration = Duration::from_millis(2_500);
+
+/// How soon whatever must happen in the end does: a worker that can be reached is a member again, one that can't is none.
+const SURELY_WITHIN: Duration = Duration::from_secs(30);
 
 /// How soon the outcome of whatever was in doubt is known once the cluster is whole.
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);
@@ -44,7 +46,12 @@ pub struct Scene {
 impl Scene {
     /// So many workers with logs, each behind its proxy, and so many clients that have begun to write.
     pub async fn begin(workers: usize, clients: u32, seed: u64) -> Self {
-        let cluster = Cluster::start(Plan::proxied(workers));
+        Scene::of(Plan::proxied(workers), clients, seed).await
+    }
+
+    /// The same with a plan of the test's own.
+    pub async fn of(plan: Plan, clients: u32, seed: u64) -> Self {
+        let cluster = Cluster::start(plan);
         let clients = Clients::start(&cluster.url(), clients, seed, CLIENTS_PAUSE).await;
         let watcher = Client::new(&cluster.url());
         let scene = Scene { cluster, clients, watcher };
@@ -57,13 +64,16 @@ impl Scene {
         self.watcher.get("/api/cluster").await.json()
     }
 
-    /// Waits until a worker is no member any more and writes go on; says how long it took.
+    /// Waits until a worker is no member any more and writes go on; says how long it took, without the time in which the machine
+    /// itself stood still. It may take [`LEFT_OUT_WITHIN`], to which `stall::holds` holds it.
     pub async fn left_out(&mut self, index: usize) -> Duration {
         let address = self.cluster.seen_address(index).to_owned();
         let what = format!("worker {index} is left out");
         let out = async || (!members(&self.watcher.get("/api/cluster").await.json()).contains(&address)).then_some(());
-        let took = until(&what, LEFT_OUT_WITHIN, out).await.1;
-        println!("{what} after {took:?}");
+        let begun = Instant::now();
+        until(&what, SURELY_WITHIN, out).await;
+        let took = stall::fair_since(begun);
+        println!("{what} after {took:?}, of {:?}", begun.elapsed());
         self.clients.writes(50).await;
         took
     }
@@ -73,7 +83,7 @@ impl Scene {
         let address = self.cluster.seen_address(index).to_owned();
         let what = format!("worker {index} is a member again");
         let back = async || members(&self.watcher.get("/api/cluster").await.json()).contains(&address).then_some(());
-        let took = until(&what, BACK_WITHIN, back).await.1;
+        let took = until(&what, SURELY_WITHIN, back).await.1;
         println!("{what} after {took:?}");
         self.clients.writes(50).await;
         took

@@ -6,7 +6,6 @@
 mod fault;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use hyper::Method;
@@ -16,6 +15,7 @@ use skein_sim::simulation::random::Random;
 use crate::clients::Clients;
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan};
+use crate::harness::stall::say;
 use crate::harness::wait::until;
 use crate::history::pauses::{self, Pause};
 use crate::history::{End, Moment, fates};
@@ -42,8 +42,9 @@ const SOUND_AFTER: Duration = Duration::from_secs(4);
 const WHOLE_WITHIN: Duration = Duration::from_secs(60);
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 
-/// The longest pause of writes while the coordinator lives: more than one fault may follow on the other, on a busy machine.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// The longest pause of writes while the coordinator lives. How long a pause is is promised for one fault alone (`pauses.rs`); of
+/// several at once, one after the other on a busy machine, only that writes go on while they last. It is usually a second or two.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// A run.
 struct Chaos {
@@ -74,11 +75,6 @@ fn setting(name: &str) -> Option<u64> {
 
 fn seconds_of(moment: Moment) -> f64 {
     Duration::from_nanos(moment).as_secs_f64()
-}
-
-/// Past the test harness, which shows only what failing tests print.
-fn say(text: &str) {
-    writeln!(std::io::stdout(), "{text}").expect("standard output is open");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,7 +127,7 @@ async fn chaos() {
     ));
     assert!(missing.is_empty(), "this never happened, so the run shows nothing: {missing:?}");
     assert_eq!(learnt.still_unknown + learnt.no_longer_known, 0, "not everybody could learn what became of a write: {learnt:?}");
-    assert!(of_workers.took < PAUSE_MAX, "writes stood still for {:?}", of_workers.took);
+    assert!(of_workers.fair(origin) < PAUSE_MAX, "writes stood still for {:?}", of_workers.took);
     assert!(views.len() > 2, "faults that change no view are none: {views:?}");
     assert!(verdicts.searched.records > 0 && verdicts.there > 0, "{verdicts:?}");
     let idle = (0..CLIENTS).filter(|client| {

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::client::Client;
 use super::process::Process;
 use super::proxy::Proxy;
+use super::stall;
 use super::wait::until;
 
 /// The secret of all clusters under test.
@@ -25,8 +26,9 @@ const PORTS: std::ops::Range<u16> = 10_000..32_000;
 /// A coordinator may show digests that are this old; whoever wants to know how the replicas are now looks on for longer.
 const DIGESTS_KEPT_FOR: Duration = Duration::from_millis(1_100);
 
-/// How long replicas may take until their digests are the same, once nobody writes any more.
-const AGREE_WITHIN: Duration = Duration::from_secs(10);
+/// How long replicas may take until their digests are the same, once nobody writes any more; one may still have to come back and
+/// to copy first.
+const AGREE_WITHIN: Duration = Duration::from_secs(30);
 
 /// How a cluster is made.
 #[derive(Clone, Debug)]
@@ -67,6 +69,13 @@ impl Plan {
         Plan { workers, proxied: true, ..Plan::logged() }
     }
 
+    /// Takes nobody for dead because it says nothing for a while: for tests in which that would only be the machine's doing. Who
+    /// is killed, or loses its connection, is left out as ever.
+    pub fn patient(mut self) -> Self {
+        self.coordinator_flags.extend(["--heartbeats-missed", "100"]);
+        self
+    }
+
     /// Three workers and a coordinator, all in memory.
     pub fn in_memory() -> Self {
         Plan {
@@ -105,6 +114,7 @@ fn kill_together(processes: &mut [Process]) {
 impl Cluster {
     /// Starts all processes and waits until the coordinator would accept a write.
     pub fn start(plan: Plan) -> Self {
+        stall::watch();
         let worker_ports: Vec<u16> = (0..plan.workers).map(|_| free_port()).collect();
         let proxied = worker_ports.iter().filter(|_| plan.proxied);
         let proxies: Vec<Proxy> = proxied.map(|port| Proxy::start(free_port(), (Ipv4Addr::LOCALHOST, *port).into())).collect();

@@ -6,5 +6,6 @@ pub mod client;
 pub mod cluster;
 pub mod process;
 pub mod proxy;
+pub mod stall;
 pub mod strace;
 pub mod wait;

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::stall;
+
 /// How long to pause between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -23,7 +25,28 @@ pub async fn until<T>(what: &str, deadline: Duration, mut look: impl AsyncFnMut(
     }
 }
 
-/// The same, outside of a runtime.
+/// The same, of what is promised by then: the time in which the machine itself stood still does not count.
+///
+/// # Panics
+///
+/// When `promised` has passed, with `what` was waited for.
+pub async fn until_promised<T>(what: &str, promised: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    let mut looks = tokio::time::interval(PAUSE);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(
+            stall::fair_since(start) < promised,
+            "waited {:?} in vain until {what}, promised in {promised:?}",
+            start.elapsed()
+        );
+        looks.tick().await;
+    }
+}
+
+/// The same as [`until`], outside of a runtime.
 ///
 /// # Panics
 ///

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{End, EventId, History, Violation};
 use crate::harness::client::Client;
+use crate::harness::stall;
 
 /// How often those that are still unknown are asked for.
 const ASK_EVERY: Duration = Duration::from_millis(50);
@@ -35,7 +36,8 @@ pub struct Learnt {
     pub took: Duration,
 }
 
-/// Asks for every transaction whose outcome its client was not told, again and again until all are known or this time is over.
+/// Asks for every transaction whose outcome its client was not told, again and again until all are known or this time
+/// is over; the time in which the machine itself stood still does not count.
 pub async fn ask(url: &str, history: &History, within: Duration) -> (BTreeMap<EventId, Fate>, Learnt) {
     let mut client = Client::new(url);
     let (mut told, mut learnt) = (BTreeMap::new(), Learnt::default());
@@ -49,7 +51,7 @@ pub async fn ask(url: &str, history: &History, within: Duration) -> (BTreeMap<Ev
         .collect();
     let begun = Instant::now();
     let mut rounds = tokio::time::interval(ASK_EVERY);
-    while !open.is_empty() && begun.elapsed() < within {
+    while !open.is_empty() && stall::fair_since(begun) < within {
         rounds.tick().await;
         let mut still = Vec::new();
         for (event, transaction) in open {

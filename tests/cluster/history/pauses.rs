@@ -1,8 +1,9 @@
 //! For how long no write was acknowledged to anybody: what clients notice of a fault.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{End, History, Moment};
+use crate::harness::stall;
 
 /// A time without an acknowledged write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +16,12 @@ impl Pause {
     /// When the next write was acknowledged.
     pub fn ended(&self) -> Moment {
         self.began + u64::try_from(self.took.as_nanos()).expect("a run ends within centuries")
+    }
+
+    /// How long it took without the time in which the machine itself stood still; moments are counted from this one.
+    pub fn fair(&self, origin: Instant) -> Duration {
+        let began = origin + Duration::from_nanos(self.began);
+        self.took.saturating_sub(stall::between(began, began + self.took))
     }
 }
 
