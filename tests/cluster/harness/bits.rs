@@ -1,27 +1,32 @@
 //! Failing memory: bits of a running process are flipped from outside, through `/proc`, as no program of its own would do it and
-//! without its knowing. What is flipped is found by its content, so it should be like nothing else.
+//! without its knowing. What is flipped is found by its content, so it should be like nothing else, and the process should be
+//! paused meanwhile, so that nothing comes between the last look and the flip.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 
 use memchr::memmem::Finder;
 
-/// Flips the lowest bit of the last byte of each place in the process's writable memory that holds this, and says how many there were.
-pub fn flip(process: u32, content: &[u8]) -> usize {
-    let found = places(process, content);
-    found.iter().for_each(|place| flip_at(process, *place));
-    found.len()
-}
-
-/// The last byte of each place in the process's writable memory that holds this.
+/// The last byte of each place in the process's writable memory that holds this. To look at all of it takes seconds.
 pub fn places(process: u32, content: &[u8]) -> Vec<u64> {
     let memory = memory(process);
     let begins = regions(process).into_iter().flat_map(|(from, until)| places_within(&memory, from, until, content));
     begins.map(|at| at + content.len() as u64 - 1).collect()
 }
 
+/// Flips the lowest bit of the last byte of what ends at this place, if that is still this.
+pub fn flip_if(process: u32, place: u64, content: &[u8]) -> bool {
+    let mut found = vec![0; content.len()];
+    let begin = place + 1 - content.len() as u64;
+    let is_there = memory(process).read_exact_at(&mut found, begin).is_ok() && found == content;
+    if is_there {
+        flip_at(process, place);
+    }
+    is_there
+}
+
 /// Flips the lowest bit of a byte.
-pub fn flip_at(process: u32, place: u64) {
+fn flip_at(process: u32, place: u64) {
     let (memory, mut byte) = (memory(process), [0]);
     memory.read_exact_at(&mut byte, place).expect("its memory can be read");
     memory.write_all_at(&[byte[0] ^ 1], place).expect("its memory can be written");
