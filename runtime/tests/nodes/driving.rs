@@ -73,7 +73,7 @@ async fn a_shutdown_waits_for_requests_under_way_but_not_for_ever_and_takes_no_m
     });
     assert_eq!(handle.request(ask(1)).await, Ok(done()));
     // Long enough for a test that is held up to look in between.
-    let stopping = tokio::spawn(client.running.shutdown(Duration::from_secs(2)));
+    let stopping = tokio::spawn(client.running.shutdown(Duration::from_secs(10)));
     until("refusal of new requests", || {
         // A request that is still taken is answered or dropped; only the end of it matters here.
         futures_poll_once(handle.request(ask(2))) == Some(Err(Gone))

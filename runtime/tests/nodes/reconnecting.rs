@@ -9,11 +9,11 @@ use skein_runtime::transport::handshake::{self, Hello};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use crate::toy::{CLIENT, FLOOD, Node, SERVER, ask, done, secret, until};
+use crate::toy::{CLIENT, FLOOD, Node, SERVER, ask, done, free_address, secret, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_comes_back_is_met_again() {
-    let (server, address) = Node::server(None).await;
+    let (server, address) = Node::server_at(&free_address(), SERVER, None, |_| {}).await;
     let client = Node::client(&[&address]);
     client.noted("connected 2 Worker 0").await;
     server.running.kill().await;
@@ -66,7 +66,8 @@ async fn a_peer_that_takes_nothing_is_cut_off_while_others_are_served() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_peer_is_taken_for_dead_and_heartbeats_keep_an_idle_one_alive() {
-    let silence = Duration::from_millis(300);
+    // So long that a machine that stands still does not cut the idle one off, too.
+    let silence = Duration::from_secs(3);
     let (server, address) = Node::server_at("127.0.0.1:0", SERVER, None, |endpoint| endpoint.limits.silence = silence).await;
     let mut endpoint = skein_runtime::transport::Endpoint::coordinator(CLIENT, vec![address.clone()], Some(secret()));
     endpoint.limits.heartbeat = Duration::from_millis(20);

@@ -47,6 +47,13 @@ pub fn txn(sequence: u64) -> TxnId {
     TxnId { incarnation: Incarnation(1), sequence }
 }
 
+/// An address for a server that comes back to it. Its port lies below those that the system gives to outgoing connections, so
+/// that none of these can take it meanwhile.
+pub fn free_address() -> String {
+    let free = (0..100).map(|_| format!("127.0.0.1:{}", rand::random_range(10_000..32_000)));
+    free.clone().find(|address| std::net::TcpListener::bind(address).is_ok()).expect("one of a hundred ports is free")
+}
+
 pub fn secret() -> Secret {
     Secret::parse("the secret of the tests").unwrap()
 }
