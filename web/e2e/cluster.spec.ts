@@ -38,12 +38,28 @@ const standing = (page: Page) => page.getByRole("main").getByRole("status");
 /** What stands for a name in the summary. */
 const fact = (page: Page, name: string) => page.locator("div.fact").filter({ hasText: name }).locator("dd");
 
-/** How far down something is, on a narrow page and on a wide one. */
+/**
+ * How far down something is, on a narrow page and on a wide one. The number of comparisons grows by itself, and with one digit
+ * more a line may need a second one; so it is left out while the place is taken.
+ */
 async function places(locator: Locator): Promise<number[]> {
   const places: number[] = [];
   for (const width of [320, 900]) {
     await locator.page().setViewportSize({ width, height: 800 });
-    places.push(await locator.evaluate((element) => Math.round(element.getBoundingClientRect().top + window.scrollY)));
+    places.push(
+      await locator.evaluate((element) => {
+        const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        const counted: { text: Text; data: string }[] = [];
+        for (let node = texts.nextNode(); node !== null; node = texts.nextNode()) {
+          const text = node as Text;
+          if (/Compared (once|\d+ times)/.test(text.data)) counted.push({ text, data: text.data });
+        }
+        for (const { text, data } of counted) text.data = data.replace(/once|\d+ times/, "some times");
+        const place = Math.round(element.getBoundingClientRect().top + window.scrollY);
+        for (const { text, data } of counted) text.data = data;
+        return place;
+      }),
+    );
   }
   return places;
 }

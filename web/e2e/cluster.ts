@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Link } from "./link.ts";
+import { freePort } from "./port.ts";
 import { Process } from "./process.ts";
 
 export class Worker {
@@ -17,6 +18,7 @@ export class Worker {
   /** The port stays the same when it is started again. */
   async start(): Promise<void> {
     const kept = this.data === null ? [] : ["--data", this.data];
+    if (this.port === 0) this.port = await freePort();
     const ready = await this.process.start(["worker", `127.0.0.1:${this.port}`, ...kept]);
     const port = / cluster \S+:(\d+)/.exec(ready)?.[1];
     if (port === undefined) throw new Error(`no cluster address in ${ready}`);

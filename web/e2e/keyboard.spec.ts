@@ -49,7 +49,7 @@ test("everything by keyboard alone", async ({ stranger }) => {
   await expect(stranger.tweets("The one above.")).toHaveCount(1);
   await tabTo(page, "button", "Delete");
   await page.keyboard.press("Enter");
-  await expect(page.getByText("The one above.")).toHaveCount(0);
+  await expect(page.getByText("The one above.")).toHaveCount(0, { timeout: 20_000 });
   await expect(stranger.tweets("Typed, not clicked. Once.")).toBeFocused();
 
   // Back to the top: the first stop leads past the header.

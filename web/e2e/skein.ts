@@ -2,11 +2,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./port.ts";
 import { Process } from "./process.ts";
 
 export class Skein {
   private readonly process = new Process();
-  private address = "127.0.0.1:0";
+  private address = "";
   private readonly data = mkdtempSync(join(tmpdir(), "skein-e2e-"));
 
   /** `flags` go to `skein up` beside those for address and data. */
@@ -18,6 +19,7 @@ export class Skein {
   }
 
   async start(): Promise<void> {
+    if (this.address === "") this.address = `127.0.0.1:${await freePort()}`;
     const ready = await this.process.start(["up", "--http", this.address, "--data", this.data, ...this.flags]);
     this.address = new URL(ready.split(" ")[0] ?? "").host;
   }

@@ -23,7 +23,7 @@ test("log in, post, see, edit, delete, reload, log out, without one page load", 
   await expect(ada.tweets("A mistake.").getByRole("button", { name: "Delete" })).toBeFocused();
   await ada.tweets("A mistake.").getByRole("button", { name: "Delete" }).click();
   await expect(page.getByRole("button", { name: "Undo" })).toBeFocused();
-  await expect(page.getByText("A mistake.")).toHaveCount(0);
+  await expect(page.getByText("A mistake.")).toHaveCount(0, { timeout: 20_000 });
   expect(await ada.stored()).not.toContain("A mistake.");
   expect(await page.evaluate(() => "sameDocument" in window)).toBe(true);
 

@@ -29,12 +29,12 @@ test("an overload is waited out, visibly, and the post goes through under the sa
 }) => {
   expectedErrors.push(/status of 503/);
   const ada = await arrive("ada");
-  const busy = (route: Route) => route.fulfill(problem(503, { code: 715 }, { "Retry-After": "1" }));
+  const busy = (route: Route) => route.fulfill(problem(503, { code: 715 }, { "Retry-After": "4" }));
   const { keys, handler } = script([busy, busy]);
   await ada.page.route("**/api/tweet", handler);
   await ada.post("Patience.");
-  await expect(ada.tweets("Patience.").getByText(/too much to do.*Trying again in 1 s/)).toBeVisible();
-  await expect(ada.tweets("Patience.").getByText("Committed")).toBeVisible();
+  await expect(ada.tweets("Patience.").getByText(/too much to do.*Trying again in 4 s/)).toBeVisible();
+  await expect(ada.tweets("Patience.").getByText("Committed")).toBeVisible({ timeout: 20_000 });
   expect(keys).toHaveLength(3);
   expect(new Set(keys).size).toBe(1);
   expect((await ada.stored()).filter((text) => text === "Patience.")).toHaveLength(1);
