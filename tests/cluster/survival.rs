@@ -100,6 +100,7 @@ async fn a_log_synced_at_intervals_is_trusted_only_after_an_orderly_end() {
         cluster.workers[index] = None;
     }
     cluster.start_all();
+    cluster.agreed(3).await;
     client.tweet("after an orderly end").await;
     cluster.agreed(3).await;
 
@@ -195,8 +196,13 @@ async fn with_all_memory_gone_the_cluster_begins_anew_and_says_so_everywhere() {
     cluster.kill_workers(&[0, 1]);
     // One is back with nothing: the other may still live, so nothing is given up.
     cluster.start_worker(0);
-    let standing = client.get("/api/cluster").await.json();
-    assert_eq!((&standing["serving"], &standing["started_empty_in_view"]), (&json!(false), &json!(null)), "{standing}");
+    let alone = async || {
+        let standing = client.get("/api/cluster").await.json();
+        let is_met = standing["others"].as_array()?.iter().any(|other| other["connected"] == true);
+        (is_met && standing["serving"] == false).then_some(standing)
+    };
+    let (standing, _) = until("the one that is back is met, and waits", Duration::from_secs(20), alone).await;
+    assert_eq!(standing["started_empty_in_view"], json!(null), "{standing}");
     cluster.start_worker(1);
     let serves = async || {
         let standing = client.get("/api/cluster").await.json();

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::sync::{LazyLock, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// How often the thread looks, and how much longer than that a look may take on a machine that is all right.
@@ -20,38 +20,54 @@ struct Seen {
     due: Instant,
 }
 
-static SEEN: LazyLock<Mutex<Seen>> = LazyLock::new(|| {
-    std::thread::Builder::new().name("stalls".to_owned()).spawn(look).expect("a thread can be started");
-    Mutex::new(Seen { stalls: Vec::new(), due: Instant::now() + EVERY + USUAL })
-});
+/// Ends with the process.
+#[derive(Clone)]
+struct Watch(Arc<Mutex<Seen>>);
 
-fn seen() -> MutexGuard<'static, Seen> {
-    SEEN.lock().expect("whoever holds it does not panic")
-}
+static WATCH: LazyLock<Watch> = LazyLock::new(Watch::begin);
 
-fn look() {
-    let file: File = tempfile::tempfile().expect("a file beside those of the clusters");
-    loop {
-        std::thread::park_timeout(EVERY);
-        file.write_all_at(&[7; 512], 0).and_then(|()| file.sync_all()).expect("a disk");
-        let (now, mut seen) = (Instant::now(), seen());
-        let due = std::mem::replace(&mut seen.due, now + EVERY + USUAL);
-        if now > due {
-            seen.stalls.push((due, now));
+impl Watch {
+    fn begin() -> Self {
+        let watch = Watch(Arc::new(Mutex::new(Seen { stalls: Vec::new(), due: Instant::now() + EVERY + USUAL })));
+        let (looking, file) = (watch.clone(), tempfile::tempfile().expect("a file beside those of the clusters"));
+        let look = move || looking.look(&file);
+        std::thread::Builder::new().name("stalls".to_owned()).spawn(look).expect("a thread can be started");
+        watch
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().expect("the thread looks on")
+    }
+
+    fn look(&self, file: &File) {
+        loop {
+            std::thread::park_timeout(EVERY);
+            let synced = file.write_all_at(&[7; 512], 0).and_then(|()| file.sync_all());
+            let (mut seen, now) = (self.seen(), Instant::now());
+            // Without it nobody hears any more that the machine goes on, so all who ask must fail.
+            synced.expect("a disk");
+            let due = std::mem::replace(&mut seen.due, now + EVERY + USUAL);
+            if now > due {
+                seen.stalls.push((due, now));
+            }
         }
+    }
+
+    fn between(&self, from: Instant, until: Instant) -> Duration {
+        let (seen, now) = (self.seen(), Instant::now());
+        let stalls = seen.stalls.iter().copied().chain((now > seen.due).then_some((seen.due, now)));
+        stalls.map(|(began, ended)| ended.min(until).saturating_duration_since(began.max(from))).sum()
     }
 }
 
 /// Begins to look, if nobody has yet.
 pub fn watch() {
-    LazyLock::force(&SEEN);
+    LazyLock::force(&WATCH);
 }
 
 /// How long the machine stood still between these moments.
 pub fn between(from: Instant, until: Instant) -> Duration {
-    let (seen, now) = (seen(), Instant::now());
-    let stalls = seen.stalls.iter().copied().chain((now > seen.due).then_some((seen.due, now)));
-    stalls.map(|(began, ended)| ended.min(until).saturating_duration_since(began.max(from))).sum()
+    WATCH.between(from, until)
 }
 
 /// The time since this moment without that in which the machine stood still.
@@ -83,15 +99,15 @@ pub async fn holds(what: &str, bound: Duration, mut sample: impl AsyncFnMut() ->
 
 #[test]
 fn a_machine_that_stands_still_is_found_out_and_for_as_long() {
-    watch();
+    // One of its own, whose thread gets nowhere while somebody else has what it needs.
+    let watch = Watch::begin();
     let begun = Instant::now();
     let held = {
-        // Nobody gets anywhere while somebody else has what the thread needs.
-        let _held = seen();
+        let _held = watch.seen();
         std::thread::park_timeout(Duration::from_secs(1));
         begun.elapsed()
     };
-    let found = between(begun, Instant::now());
+    let found = watch.between(begun, Instant::now());
     assert!(found <= begun.elapsed() && held.saturating_sub(found) <= EVERY + USUAL, "{found:?} of {held:?}");
-    assert_eq!(between(begun, begun), Duration::ZERO);
+    assert_eq!(watch.between(begun, begun), Duration::ZERO);
 }
