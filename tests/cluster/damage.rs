@@ -37,11 +37,11 @@ async fn nobody_reads_a_record_that_rots_in_one_memory() {
     rot(true).await;
 }
 
-/// Lets a value rot in the memory of a worker, and says in which view.
+/// Lets a value rot in the memory of a worker once all members hold it, and says in which view.
 async fn rot_in(cluster: &mut Cluster, index: usize, value: &Value) -> Value {
+    let view = cluster.agreed(3).await["view"].clone();
     let (process, content) = (cluster.worker(index).id(), value.to_string().into_bytes());
     let places = bits::places(process, &content);
-    let view = view_of(&cluster.url()).await;
     cluster.worker(index).pause();
     let flipped = places.into_iter().filter(|place| bits::flip_if(process, *place, &content)).count();
     cluster.worker(index).resume();
@@ -61,7 +61,6 @@ async fn rot(is_read: bool) {
     }
     let value = json!("Galilei measured the fall of bodies on an inclined plane, 1604");
     put(&mut client, "precious", &value).await;
-    cluster.agreed(3).await;
     cluster.coordinator().announce("holds records that are not what was written");
 
     let mut look = async |name: &str| {
