@@ -11,7 +11,7 @@ use crate::message::Chunk;
 use crate::step::{CopyProgress, Event, Output, Peer, Timer};
 
 impl ViewChange {
-    /// Workers that want to join have waited: those who have waited long enough are taken in.
+    /// Workers that want to join have waited for one more step: those who have waited long enough are taken in.
     pub fn join(&mut self, out: &mut Vec<Output>) {
         self.joiners.waited(core::mem::take(&mut self.joining_ms));
         if self.stage != Stage::Steady {
@@ -38,8 +38,9 @@ impl ViewChange {
         for (node, address) in outside {
             self.joiners.came(node, &address, self.config.join_ms);
         }
-        if let Some(wait) = self.joiners.next() {
-            self.joining_ms = wait.max(self.config.join_ms);
+        // In short steps, and a step that has begun goes on: who waits for longer must not begin again with each that comes.
+        if self.joiners.next().is_some() && self.joining_ms == 0 {
+            self.joining_ms = self.config.join_ms;
             out.push(Output::SetTimer { timer: Timer::Join, after_ms: self.joining_ms });
         }
     }
