@@ -23,4 +23,4 @@ pub const DATA: TableId = TableId(5);
 pub const TOKENS: TableId = TableId(6);
 
 /// How transactions ended that somebody may still ask for, by their ids, and what runs of coordinators found of earlier ones.
-pub const OUTCOMES: TableId = TableId(7);
+pub const OUTCOMES: TableId = TableId::HOUSEKEEPING;

@@ -22,9 +22,17 @@ pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Keys of one read. All their records go into one answer, whatever their size, so that they are of one moment.
 pub const READ_KEYS_MAX: usize = 32;
 
+/// Bytes beyond a worker's memory bound that the cluster's own rows may take, beside what is kept for deletes. Without these rows
+/// nothing can be forgotten, and at last nothing be sent any more, not even the deletes that would make room.
+pub const HOUSEKEEPING_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
 /// Transactions of one coordinator that are not yet known to be applied everywhere. It bounds the outcomes that a view
 /// change carries (about ten bytes each) and what workers remember.
 pub const IN_FLIGHT_MAX: usize = 32 * 1024;
+
+/// Operations of all these transactions. A report of what a worker holds prepared has a version for each, up to ten bytes, and is one
+/// message.
+pub const OPERATIONS_IN_FLIGHT_MAX: usize = 256 * 1024;
 
 /// Requests of clients that one coordinator holds at once, those waiting for a key or a view included.
 pub const REQUESTS_MAX: usize = 16 * 1024;

@@ -61,6 +61,8 @@ pub struct Transactions {
     nodes: Vec<NodeId>,
     /// The bits of the learners among them.
     learners: u32,
+    /// Operations of all that are running.
+    running_operations: usize,
     /// Whether new transactions are sent. Not while a view change is under way.
     open: bool,
     /// Whether all members have the outcomes of earlier views synced.
@@ -88,6 +90,8 @@ struct Submission {
 struct Transaction {
     request: RequestId,
     view: ViewNumber,
+    /// How many operations it has.
+    operations: usize,
     participants: u32,
     /// Participants whose vote or acknowledgement is still to come.
     awaited: u32,
@@ -126,6 +130,7 @@ impl Transactions {
             view: None,
             nodes: Vec::new(),
             learners: 0,
+            running_operations: 0,
             open: false,
             may_forget: false,
             forgotten_below: 1,
@@ -177,7 +182,10 @@ impl Transactions {
 
     /// Sends what is ready, as far as the view and the window allow.
     fn send_ready(&mut self, out: &mut Vec<Output>) {
-        while self.open && self.next_sequence - self.forgotten_below < limits::IN_FLIGHT_MAX as u64 {
+        while self.open
+            && self.next_sequence - self.forgotten_below < limits::IN_FLIGHT_MAX as u64
+            && self.running_operations < limits::OPERATIONS_IN_FLIGHT_MAX
+        {
             let Some(id) = self.ready.pop_front() else { return };
             let (Some(view), Some(submission)) = (&self.view, self.submissions.get_mut(&id)) else { continue };
             let txn = TxnId { incarnation: self.incarnation, sequence: self.next_sequence };
@@ -197,12 +205,14 @@ impl Transactions {
             let transaction = Transaction {
                 request: id,
                 view: view.number,
+                operations: submission.operations.len(),
                 participants,
                 awaited: participants,
                 versions: Vec::new(),
                 phase: Phase::Preparing,
                 silent_sweeps: 0,
             };
+            self.running_operations += transaction.operations;
             self.running.insert(txn, transaction);
         }
     }
@@ -318,7 +328,8 @@ impl Transactions {
             if let Phase::Aborting(reason) = transaction.phase {
                 self.aborted(txn, reason, out);
             }
-            self.running.remove(&txn);
+            let ended = self.running.remove(&txn);
+            self.running_operations -= ended.map_or(0, |transaction| transaction.operations);
             if self.low_water() - self.forgotten_below >= FORGET_BATCH {
                 self.forget(out);
             }
@@ -365,6 +376,7 @@ impl Transactions {
             self.runs = Some(EarlierRuns { incarnation: self.incarnation, marks });
         }
         self.open = false;
+        self.running_operations = 0;
         for (txn, transaction) in core::mem::take(&mut self.running) {
             let committed = self.known.get(&txn) == Some(&Outcome::Committed);
             debug_assert!(committed || transaction.phase != Phase::Committing, "what a client was told stays so");

@@ -20,7 +20,7 @@ use crate::limits;
 use crate::membership::view::Standing;
 use crate::message::{NoReason, Outcome, Prepare, PreparedReport, Vote};
 use crate::omission::{Omission, Omissions};
-use crate::operation::{Action, Expect, Key, Operation};
+use crate::operation::{Action, Expect, Key, Operation, TableId};
 use crate::record::{Decided, Prepared, Record, Snapshot, Stored, Write};
 use crate::store::lock::{Claimed, LockTable, Policy, Span};
 use crate::store::{RECORD_OVERHEAD_BYTES, Store, placement};
@@ -58,7 +58,7 @@ pub struct Participant {
 /// versions from the decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Learning {
-    /// Keys that it has deleted itself, which an older chunk must not bring back.
+    /// Keys behind the last that it was given which it has deleted itself, and which a chunk must not bring back.
     deleted: BTreeSet<Key>,
     /// The last key that it was given.
     after: Option<Key>,
@@ -173,6 +173,8 @@ impl Participant {
         if last {
             learning.complete = true;
             learning.deleted.clear();
+        } else if let Some(after) = &learning.after {
+            learning.deleted = learning.deleted.split_off(after);
         }
         Some(taken)
     }
@@ -282,7 +284,8 @@ impl Participant {
     }
 
     /// Whether the memory bound allows this transaction, which puts so many bytes. What it replaces or removes counts for it; and
-    /// one that removes something may use a small reserve, so that deletes go on when nothing else does.
+    /// one that removes something that is there may use a small reserve, so that deletes go on when nothing else does. The cluster's own
+    /// rows have another beyond that.
     fn has_room(&self, operations: &[Operation], put: u64) -> bool {
         if put == 0 || self.memory_bytes() + put <= self.memory_bytes_max {
             return true;
@@ -292,8 +295,15 @@ impl Participant {
             let stored = self.store.get(&operation.key)?;
             Some((operation.key.bytes.len() + stored.value.len()) as u64 + RECORD_OVERHEAD_BYTES)
         });
-        let removes = operations.iter().any(|operation| matches!(operation.action, Action::Delete));
-        let reserve = if removes { self.memory_bytes_max / MEMORY_RESERVE_PART } else { 0 };
+        let part = self.memory_bytes_max / MEMORY_RESERVE_PART;
+        let removes = |operation: &Operation| operation.action == Action::Delete && self.store.get(&operation.key).is_some();
+        let reserve = if operations.iter().all(|operation| operation.key.table == TableId::HOUSEKEEPING) {
+            part + limits::HOUSEKEEPING_BYTES_MAX
+        } else if operations.iter().any(removes) {
+            part
+        } else {
+            0
+        };
         let added = put.saturating_sub(replaced.sum());
         added == 0 || self.memory_bytes() + added <= self.memory_bytes_max + reserve
     }
@@ -342,6 +352,7 @@ impl Participant {
             if let Some(learning) = &mut self.learning
                 && !learning.complete
                 && write.stored.is_none()
+                && learning.after.as_ref().is_none_or(|after| write.key > *after)
                 && !self.omissions.has(Omission::DropTombstones)
             {
                 learning.deleted.insert(write.key.clone());

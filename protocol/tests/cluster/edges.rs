@@ -75,7 +75,8 @@ fn a_cluster_that_begins_anew_does_so_also_when_its_coordinator_restarts_in_betw
     world.input(COORDINATOR, Input::Start);
     for (node, address) in [(11, "w1"), (12, "w2")] {
         let cluster = world.workers[&NodeId(node)].0.cluster();
-        let peer = Peer { node: NodeId(node), role: Role::Worker, address: address.into(), cluster, logged: false };
+        let peer =
+            Peer { node: NodeId(node), role: Role::Worker, address: address.into(), cluster, logged: false, salvaged: false };
         world.input(COORDINATOR, Input::Connected(peer));
     }
     world.run();
@@ -326,7 +327,8 @@ fn a_full_cluster_takes_deletes_however_many_writes_it_has_refused() {
             }
         };
     }
-    let peer = |cluster| Peer { node: NodeId(1), role: Role::Worker, address: "w1".into(), cluster, logged: true };
+    let peer =
+        |cluster| Peer { node: NodeId(1), role: Role::Worker, address: "w1".into(), cluster, logged: true, salvaged: false };
     queue.push_back((COORDINATOR, Input::Start));
     queue.push_back((COORDINATOR, Input::Connected(peer(None))));
     run!();
@@ -360,9 +362,9 @@ fn a_full_cluster_takes_deletes_however_many_writes_it_has_refused() {
             run!();
             let Some(Reply::Unrecorded(unrecorded)) = replies.remove(&(u64::MAX - 1)) else { panic!("no answer") };
             if unrecorded != Unrecorded::default() {
-                // Who removes something may use the reserve.
-                let row = vec![put("row", &"r".repeat(60)), operation("no such row", Expect::Any, Action::Delete)];
-                if matches!(commit!(row), Some(Reply::Committed { .. })) {
+                let row = Key::new(TableId::HOUSEKEEPING, "row");
+                let row = Operation { key: row, expect: Expect::Any, action: Action::Put("r".repeat(60).as_str().into()) };
+                if matches!(commit!(vec![row]), Some(Reply::Committed { .. })) {
                     let outcomes = unrecorded.outcomes.iter().map(|(txn, _)| *txn).collect();
                     let request = Request::Recorded { outcomes, runs: unrecorded.runs.is_some() };
                     queue.push_back((COORDINATOR, Input::Request { id: RequestId(u64::MAX - 1), request }));
