@@ -3,6 +3,7 @@
 //! part has its own below it, and a later `up` goes on where this one ended. The parts start from the workers upwards and end
 //! in the opposite order.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -11,9 +12,10 @@ use clap::Args;
 use skein_coordinator::config::membership::{MembershipArgs, MembershipConfig};
 use skein_coordinator::config::{Auth, CoordinatorConfig, SurfaceArgs, SurfaceConfig, number};
 use skein_protocol::limits::MEMBERS_MAX;
+use skein_runtime::disk::DiskError;
 use skein_runtime::shutdown::{self, Trigger};
 use skein_runtime::transport::{Neighbours, Secret};
-use skein_runtime::wal::Salvage;
+use skein_runtime::wal::{self, Salvage};
 use skein_worker::config::{SalvageArgs, StoreArgs, StoreConfig, WorkerConfig, check_directory, parse_address};
 use skein_worker::metrics::WorkerMetrics;
 use tokio::net::TcpListener;
@@ -96,17 +98,37 @@ impl UpConfig {
         self.data.as_deref().map(|data| Path::join(data, name))
     }
 
+    fn data_of_worker(&self, number: usize) -> Option<PathBuf> {
+        self.part(&format!("worker-{number}"))
+    }
+
+    /// The workers that have a log to accept, though its end may be missing, if that was asked for. The others begin anew.
+    fn accepting(&self) -> anyhow::Result<BTreeSet<usize>> {
+        let mut accepting = BTreeSet::new();
+        let Some(data) = self.data.as_deref().filter(|_| self.salvage.accept_incomplete) else { return Ok(accepting) };
+        for number in 1..=self.workers {
+            if let Some(data) = self.data_of_worker(number)
+                && wal::sled::newest_of_a_member(&data)?.is_some()
+            {
+                accepting.insert(number);
+            }
+        }
+        if accepting.is_empty() {
+            return Err(DiskError::NothingToAccept(data.to_owned()).into());
+        }
+        Ok(accepting)
+    }
+
     fn worker(&self, number: usize, secret: &Secret, neighbours: &Neighbours) -> WorkerConfig {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         WorkerConfig {
             cluster: loopback,
             http: loopback,
             secret: Some(secret.clone()),
-            data: self.part(&format!("worker-{number}")),
+            data: self.data_of_worker(number),
             neighbours: neighbours.clone(),
             store: self.store,
-            // Logs that lack their ends differ, so one alone can count; the others copy from it.
-            salvage: Salvage { accept_incomplete: self.salvage.accept_incomplete && number == 1, ..self.salvage },
+            salvage: self.salvage,
         }
     }
 }
@@ -127,8 +149,10 @@ pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyho
     let (end_workers, _) = shutdown::channel();
     let mut workers = JoinSet::new();
     let mut addresses = Vec::new();
+    let accepting = config.accepting()?;
     for number in 1..=config.workers {
-        let worker = config.worker(number, &secret, &neighbours);
+        let mut worker = config.worker(number, &secret, &neighbours);
+        worker.salvage.accept_incomplete = accepting.contains(&number);
         let listener = TcpListener::bind(worker.cluster).await.context("a worker can't listen on loopback")?;
         addresses.push(listener.local_addr()?.to_string());
         let listeners = skein_worker::Listeners { cluster: listener, http: None };

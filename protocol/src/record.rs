@@ -160,6 +160,9 @@ pub struct Snapshot {
     /// The greatest age stamp of what was ever prepared. Versions are made from it, so whoever comes later must start above it,
     /// whatever its clock says and whichever records are gone.
     pub stamp: u64,
+    /// Whether a person has given up a part of it: records that were not what was written, or an end that may be missing. It stays so
+    /// until the worker has begun anew.
+    pub salvaged: bool,
 }
 
 impl Snapshot {
@@ -176,6 +179,7 @@ impl Snapshot {
             decided: BTreeMap::new(),
             forgotten: BTreeMap::new(),
             stamp: 0,
+            salvaged: false,
         }
     }
 
@@ -191,6 +195,7 @@ impl Snapshot {
                     self.prepared.clear();
                     self.decided.clear();
                     self.forgotten.clear();
+                    self.salvaged = false;
                 }
             }
             Record::Copied { records, stamp } => {

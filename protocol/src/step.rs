@@ -88,6 +88,8 @@ pub struct Peer {
     pub cluster: Option<ClusterId>,
     /// For a worker: whether it keeps its records in a log.
     pub logged: bool,
+    /// For a worker: whether a person has given up a part of what it held, so that it counts only where nobody holds more.
+    pub salvaged: bool,
 }
 
 /// The two kinds of processes.

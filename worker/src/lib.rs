@@ -93,6 +93,7 @@ pub async fn run(
     let name = format!("worker-{:08x}", node.0 >> 96);
 
     let network = Endpoint::worker(node, snapshot.cluster, listeners.cluster, config.secret.clone())
+        .with_salvaged(snapshot.salvaged)
         .beside(config.neighbours.clone())
         .with_durability(durability(config.data.as_deref(), config.store.sync));
     let StoreConfig { memory_bytes_max, scrub_ms, .. } = config.store;

@@ -355,6 +355,7 @@ mod tests {
             address: address.to_owned(),
             cluster,
             logged: true,
+            salvaged: false,
         };
         let members = BTreeMap::from([(NodeId(1), "a:1".to_owned()), (NodeId(2), "a:2".to_owned())]);
         let none = BTreeMap::new();

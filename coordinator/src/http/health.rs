@@ -166,7 +166,14 @@ mod tests {
         assert!(text.contains("store: failed") && text.contains("view: failed, 2 active, but none of its members"), "{text}");
         assert!(text.contains("members: failed, 0 connected of 2 in the view, 2 wanted\n"), "{text}");
         let address = roster[0].clone();
-        status.connected.push(Peer { node: NodeId(1), role: Role::Worker, address, cluster: None, logged: true });
+        status.connected.push(Peer {
+            node: NodeId(1),
+            role: Role::Worker,
+            address,
+            cluster: None,
+            logged: true,
+            salvaged: false,
+        });
         let text = parts(&status);
         assert!(text.contains("view: degraded, 2 active, but it does not serve\n"), "{text}");
         status.serving = true;

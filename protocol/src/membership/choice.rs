@@ -4,6 +4,9 @@
 //! that have completed their copy in it (R9). One exception: if every member kept its records in memory alone, and at the address
 //! of each of them another process answers by now, then the records are gone for good. Whoever waited for them would wait for
 //! ever, so the cluster begins anew, empty, and says so loudly.
+//!
+//! A member of whose records a person has given up a part holds less than was acknowledged. It counts only once nobody can come back
+//! who holds more, which is seen in the same way: at the address of each other member another process answers.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -66,6 +69,9 @@ impl Situation<'_> {
         if !members().any(|member| there(&member)) && members().any(|member| self.silent.contains(&member.node)) {
             return Choice::AskAgain;
         }
+        if active.shards.iter().any(|shard| self.awaits_better(shard)) {
+            return Choice::Wait;
+        }
         let mut shards = Vec::with_capacity(active.shards.len());
         for shard in &active.shards {
             match self.next_of(shard) {
@@ -81,11 +87,16 @@ impl Situation<'_> {
     /// begins again, as a learner.
     fn next_of(&self, shard: &Shard) -> Option<Shard> {
         let there = |member: &&Member| self.connected.contains_key(&member.node) && !self.silent.contains(&member.node);
-        let stays = |member: &&Member| there(member) && !self.is_unwanted(member) && !self.comparison.distrusts(member.node);
+        let whole = |member: &&Member| there(member) && !self.is_salvaged(member.node);
+        let stays = |member: &&Member| whole(member) && !self.is_unwanted(member) && !self.comparison.distrusts(member.node);
         let mut members: Vec<Member> = shard.members.iter().filter(stays).filter_map(|member| self.here(member.node)).collect();
         if members.is_empty() {
             // The last copies stay, whatever is wrong with them.
-            members = shard.members.iter().filter(there).filter_map(|member| self.here(member.node)).collect();
+            members = shard.members.iter().filter(whole).filter_map(|member| self.here(member.node)).collect();
+        }
+        if members.is_empty() {
+            // What is missing in one of these is not what is missing in another, so one alone can count.
+            members = shard.members.iter().find(there).and_then(|member| self.here(member.node)).into_iter().collect();
         }
         if self.omissions.has(Omission::AnyWorker) {
             members = self.connected.keys().filter_map(|node| self.here(*node)).collect();
@@ -134,15 +145,33 @@ impl Situation<'_> {
         Choice::View { shards: alloc::vec![Shard { members, learners: Vec::new() }], empty: false }
     }
 
+    /// Whether nobody is there of this shard but members of whose records a part was given up, and another may still come back.
+    fn awaits_better(&self, shard: &Shard) -> bool {
+        let there = |member: &Member| self.connected.contains_key(&member.node) && !self.silent.contains(&member.node);
+        let is_whole = |member: &Member| there(member) && !self.is_salvaged(member.node);
+        let is_gone = |member: &Member| self.is_salvaged(member.node) || self.is_replaced(member);
+        shard.members.iter().any(there)
+            && !shard.members.iter().any(is_whole)
+            && !shard.members.iter().all(is_gone)
+            && !self.omissions.has(Omission::AnyWorker)
+    }
+
+    /// Whether a person has given up a part of what this worker held.
+    pub(super) fn is_salvaged(&self, node: NodeId) -> bool {
+        self.connected.get(&node).is_some_and(|peer| peer.salvaged)
+    }
+
+    /// Whether another process answers at its address.
+    fn is_replaced(&self, member: &Member) -> bool {
+        self.connected.values().any(|peer| peer.address == member.address && peer.node != member.node)
+            && !self.connected.contains_key(&member.node)
+    }
+
     /// Whether the records are gone for good: every member kept them in memory, and another process answers in its place.
     /// That people do not want one any more is no reason: it may live, and nobody has said that its records may go.
     fn is_lost(&self) -> bool {
         let Some(active) = self.active() else { return false };
-        let another = |member: &Member| {
-            self.connected.values().any(|peer| peer.address == member.address && peer.node != member.node)
-                && !self.connected.contains_key(&member.node)
-        };
-        let gone = |member: &Member| !member.logged && another(member);
+        let gone = |member: &Member| !member.logged && self.is_replaced(member);
         let mut members = active.shards.iter().flat_map(|shard| &shard.members);
         members.all(gone)
     }

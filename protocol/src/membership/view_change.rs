@@ -75,7 +75,7 @@ pub struct ViewChange {
     activating: BTreeSet<NodeId>,
     copies: Copies,
     joiners: Joiners,
-    /// Milliseconds for which the timer of those who join was set.
+    /// Milliseconds for which the timer of those who join was set; 0 if it does not run.
     joining_ms: u64,
     detector: FailureDetector,
     /// Counts the beats.
@@ -293,6 +293,7 @@ impl ViewChange {
             // What it said when it connected is no longer so.
             if let Some(peer) = self.connected.get_mut(&to) {
                 peer.cluster = Some(record.cluster);
+                peer.salvaged &= standing == Standing::Member;
             }
             out.push(Output::Send { to, message: Message::Seal(seal) });
         }

@@ -5,5 +5,6 @@
 mod damage;
 mod edges;
 mod membership;
+mod salvage;
 mod transactions;
 mod world;

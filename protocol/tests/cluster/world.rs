@@ -124,10 +124,18 @@ impl World {
     }
 
     fn connect_at(&mut self, node: NodeId, address: &str, cluster: Option<ClusterId>) {
-        let address = address.to_owned();
-        let peer = Peer { node, role: Role::Worker, address, cluster, logged: self.logged };
+        let (address, logged, salvaged) =
+            (address.to_owned(), self.logged, self.workers.get(&node).is_some_and(|it| it.1.salvaged));
+        let peer = Peer { node, role: Role::Worker, address, cluster, logged, salvaged };
         self.input(COORDINATOR, Input::Connected(peer));
-        let peer = Peer { node: COORDINATOR, role: Role::Coordinator, address: String::new(), cluster: None, logged: false };
+        let peer = Peer {
+            node: COORDINATOR,
+            role: Role::Coordinator,
+            address: String::new(),
+            cluster: None,
+            logged: false,
+            salvaged: false,
+        };
         self.input(node, Input::Connected(peer));
     }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use skein_protocol::id::{ClusterId, NodeId, RequestId};
+use skein_protocol::membership::view::Standing;
 use skein_protocol::message::Message;
 use skein_protocol::record::Record;
 use skein_protocol::step::{Event, Input, Machine, Output, Reply, Timer};
@@ -338,6 +339,10 @@ impl<M: Machine + Send + 'static> Driver<M> {
                 self.spans.persisting(&record, self.emitted);
                 if let Record::Bound { cluster } = &record {
                     self.binding = Some((self.emitted, *cluster));
+                }
+                if let Record::Sealed { standing: Standing::Learner, .. } = &record {
+                    // It has begun anew.
+                    self.bound.set_salvaged(false);
                 }
                 if self.log.is_some() {
                     self.records.push(record);

@@ -276,7 +276,9 @@ impl Context {
 
     async fn shake_hands(&self, mut stream: TcpStream, dialed: bool) -> Result<(TcpStream, Hello), HandshakeError> {
         stream.set_nodelay(true).map_err(HandshakeError::Io)?;
-        let ours = Hello::new(self.role, self.node, self.bound.get()).with_durability(self.durability);
+        let ours = Hello::new(self.role, self.node, self.bound.get())
+            .with_durability(self.durability)
+            .with_salvaged(self.bound.is_salvaged());
         let secret = self.secret.as_ref();
         let shake = async {
             if dialed {
@@ -296,8 +298,8 @@ impl Context {
     async fn run(&self, mut stream: TcpStream, hello: Hello, address: String, named: &str) {
         let connection = ConnectionId::next();
         let outbox = Outbox::new(self.limits.send_queue_bytes_max);
-        let Hello { node, role, cluster, durability, .. } = hello;
-        let peer = Peer { node, role, address, cluster, logged: durability.is_logged() };
+        let Hello { node, role, cluster, durability, salvaged, .. } = hello;
+        let peer = Peer { node, role, address, cluster, logged: durability.is_logged(), salvaged };
         let opened = Inbound::Opened { connection, peer, way: Way::Far(outbox.clone()) };
         if self.inbox.send(opened).await.is_err() {
             return;

@@ -15,13 +15,13 @@ use super::Fault;
 use super::handshake::Hello;
 
 /// The version of the protocol between nodes: frames, handshake and messages together.
-pub const PROTOCOL_VERSION: u8 = 2;
+pub const PROTOCOL_VERSION: u8 = 3;
 
 /// Bytes of a frame's header.
 pub const HEADER_BYTES: usize = 10;
 
-/// Bytes of a frame's body at the most. The largest single message, a view change's outcomes or an answer of many rows, is
-/// well below.
+/// Bytes of a frame's body at the most. The largest single message, a worker's report of what it holds prepared
+/// ([`OPERATIONS_IN_FLIGHT_MAX`](skein_protocol::limits::OPERATIONS_IN_FLIGHT_MAX)), is below.
 pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Messages of a frame at the most. In memory each takes some hundred bytes, however short it was.

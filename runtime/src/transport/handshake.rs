@@ -4,7 +4,7 @@
 //! change what others send.
 //!
 //! ```text
-//! dialer   -- Hello: version, role, identity, cluster, nonce -->  listener
+//! dialer   -- Hello: version, role, identity, cluster, durability, nonce -->  listener
 //! dialer   <-- Hello ------------------------------------------
 //! dialer   -- HMAC(secret, "dialer"   + both hellos) --------->   checked before anything more is said
 //! dialer   <-- HMAC(secret, "listener" + both hellos) ---------
@@ -27,7 +27,7 @@ use super::{Durability, Fault};
 pub const SECRET_BYTES_MIN: usize = 16;
 
 /// Bytes of a greeting.
-pub const HELLO_BYTES: usize = 74;
+pub const HELLO_BYTES: usize = 75;
 
 /// The first bytes that either end sends.
 const MAGIC: [u8; 6] = *b"SKEIN\n";
@@ -57,6 +57,8 @@ pub struct Hello {
     pub cluster: Option<ClusterId>,
     /// For a worker: what its votes are worth.
     pub durability: Durability,
+    /// For a worker: whether a person has given up a part of what it held.
+    pub salvaged: bool,
     /// Random, so that no proof is good twice.
     pub nonce: [u8; 32],
 }
@@ -109,13 +111,19 @@ impl Hello {
     /// A greeting with a new nonce.
     #[must_use]
     pub fn new(role: Role, node: NodeId, cluster: Option<ClusterId>) -> Self {
-        Hello { role, node, cluster, durability: Durability::Memory, nonce: rand::random() }
+        Hello { role, node, cluster, durability: Durability::Memory, salvaged: false, nonce: rand::random() }
     }
 
     /// The same greeting, of a worker whose votes are worth this.
     #[must_use]
     pub fn with_durability(self, durability: Durability) -> Self {
         Hello { durability, ..self }
+    }
+
+    /// The same greeting, of a worker of whose records a person has given up a part, or not.
+    #[must_use]
+    pub fn with_salvaged(self, salvaged: bool) -> Self {
+        Hello { salvaged, ..self }
     }
 
     /// As sent.
@@ -133,6 +141,7 @@ impl Hello {
         bytes[25..41].copy_from_slice(&self.cluster.map_or(0, |cluster| cluster.0).to_le_bytes());
         bytes[41..73].copy_from_slice(&self.nonce);
         bytes[73] = self.durability as u8;
+        bytes[74] = u8::from(self.salvaged);
         bytes
     }
 
@@ -153,7 +162,12 @@ impl Hello {
         };
         let nonce = bytes[41..73].try_into().expect("32 bytes are 32 bytes");
         let durability = Durability::ALL.into_iter().find(|known| *known as u8 == bytes[73]).ok_or(Fault::Protocol)?;
-        Ok(Hello { role, node: NodeId(number(8)), cluster, durability, nonce })
+        let salvaged = match bytes[74] {
+            0 => false,
+            1 => true,
+            _ => return Err(Fault::Protocol),
+        };
+        Ok(Hello { role, node: NodeId(number(8)), cluster, durability, salvaged, nonce })
     }
 }
 

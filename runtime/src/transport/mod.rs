@@ -67,9 +67,10 @@ pub struct Met {
     said: Arc<Mutex<BTreeMap<String, (NodeId, Durability)>>>,
 }
 
-/// The cluster that a worker is bound to, shared by the driver, which learns it, and the handshakes, which tell it.
+/// The cluster that a worker is bound to, and whether a person has given up a part of what it held: shared by the driver, which
+/// learns it, and the handshakes, which tell it.
 #[derive(Clone, Debug, Default)]
-pub struct Bound(Arc<Mutex<Option<ClusterId>>>);
+pub struct Bound(Arc<Mutex<(Option<ClusterId>, bool)>>);
 
 /// Bounds on what peers may do.
 #[derive(Clone, Debug)]
@@ -156,6 +157,13 @@ impl Endpoint {
         Endpoint { durability, ..self }
     }
 
+    /// The same, of a worker of whose records a person has given up a part, or not.
+    #[must_use]
+    pub fn with_salvaged(self, salvaged: bool) -> Self {
+        self.bound.set_salvaged(salvaged);
+        self
+    }
+
     /// The same, beside these nodes of the same process.
     #[must_use]
     pub fn beside(self, neighbours: Neighbours) -> Self {
@@ -230,12 +238,23 @@ impl Bound {
     /// The cluster, if there is one.
     #[must_use]
     pub fn get(&self) -> Option<ClusterId> {
-        *self.0.lock().expect("no holder of this lock panics")
+        self.0.lock().expect("no holder of this lock panics").0
     }
 
     /// From now on it is this one.
     pub fn set(&self, cluster: Option<ClusterId>) {
-        *self.0.lock().expect("no holder of this lock panics") = cluster;
+        self.0.lock().expect("no holder of this lock panics").0 = cluster;
+    }
+
+    /// Whether a person has given up a part of what it held.
+    #[must_use]
+    pub fn is_salvaged(&self) -> bool {
+        self.0.lock().expect("no holder of this lock panics").1
+    }
+
+    /// From now on it is so, or not any more.
+    pub fn set_salvaged(&self, salvaged: bool) {
+        self.0.lock().expect("no holder of this lock panics").1 = salvaged;
     }
 }
 

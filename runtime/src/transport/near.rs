@@ -143,8 +143,14 @@ pub(crate) async fn meet(ours: Door, theirs: Door, address: String) {
     let (there, here) = (queue(&ours, &theirs), queue(&theirs, &ours));
     let keeper = Keeper([Arc::clone(&there), Arc::clone(&here)]);
     let opened = |door: &Door, address, queue: &Arc<Queue>| {
-        let peer =
-            Peer { node: door.node, role: door.role, address, cluster: door.bound.get(), logged: door.durability.is_logged() };
+        let peer = Peer {
+            node: door.node,
+            role: door.role,
+            address,
+            cluster: door.bound.get(),
+            logged: door.durability.is_logged(),
+            salvaged: door.bound.is_salvaged(),
+        };
         Inbound::Opened { connection, peer, way: Way::Near(Arc::clone(queue)) }
     };
     {

@@ -5,7 +5,7 @@
 //! found with the mark may lack its end, so it is set aside, and its node is gone with it.
 //!
 //! ```text
-//! 0 name                        node, cluster, view, standing, copy; clean: closed in order
+//! 0 name                        node, cluster, view, standing, copy; clean: closed in order; salvaged
 //! 1 copy table key              -> Stored
 //! 2 bundle                      -> Prepared ...  numbers in keys are big-endian, so that they sort;
 //! 3 bundle                      -> Decided ...   values are in postcard's encoding
@@ -17,6 +17,8 @@
 
 mod bundle;
 mod salvage;
+
+pub use salvage::newest_of_a_member;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +54,7 @@ const VIEW_KEY: &[u8] = b"\0view";
 const STANDING_KEY: &[u8] = b"\0standing";
 const COPY_KEY: &[u8] = b"\0copy";
 const STAMP_KEY: &[u8] = b"\0stamp";
+const SALVAGED_KEY: &[u8] = b"\0salvaged";
 const CLEAN_KEY: &[u8] = b"\0clean";
 
 /// Records of earlier copies that are removed with one group.
@@ -89,7 +92,7 @@ struct Sled {
 pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened, DiskError> {
     let start = Instant::now();
     let path = salvage::log(data);
-    let mut set_aside = if salvage.accept_incomplete { salvage::take_up_the_best(data)? } else { None };
+    let mut set_aside = if salvage.accept_incomplete { salvage::take_up(data)? } else { None };
     let accepted = salvage.accept_incomplete && salvage::is_incomplete(&path);
     let mut opened = read(&path);
     if salvage::is_incomplete(&path) && !accepted && !matches!(opened, Err(DiskError::Locked(_) | DiskError::Full { .. })) {
@@ -110,6 +113,10 @@ pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened,
             database.remove(data_key(found.copy, key));
             found.snapshot.records.remove(key);
         }
+    }
+    if accepted || (salvage.discard_damaged && !damaged.is_empty()) {
+        found.snapshot.salvaged = true;
+        database.put(SALVAGED_KEY, &[]);
     }
     database.put(NODE_KEY, &node.0.to_be_bytes());
     database.remove(CLEAN_KEY);
@@ -172,6 +179,7 @@ impl Found {
         match key {
             NODE_KEY => self.node = Some(NodeId(u128::from_be_bytes(number(value)?))),
             CLEAN_KEY => self.clean = true,
+            SALVAGED_KEY => snapshot.salvaged = true,
             CLUSTER_KEY => snapshot.cluster = Some(ClusterId(u128::from_be_bytes(number(value)?))),
             VIEW_KEY => snapshot.view = ViewNumber(u64::from_be_bytes(number(value)?)),
             STAMP_KEY => snapshot.stamp = u64::from_be_bytes(number(value)?),
@@ -325,6 +333,7 @@ impl Sled {
         self.copy += 1;
         self.leftovers = true;
         self.database.put(COPY_KEY, &self.copy.to_be_bytes());
+        self.database.remove(SALVAGED_KEY);
         self.prepared.clear();
         self.decided.clear();
         self.views.clear();

@@ -177,9 +177,12 @@ impl Shared {
                 metrics.appended_bytes.inc_by(bytes);
                 metrics.appended_records.inc_by(records.len() as u64);
                 match sync {
-                    SyncPolicy::Always => timed_sync(engine.as_mut(), metrics)?,
-                    SyncPolicy::Interval(interval) => {
+                    SyncPolicy::Interval(interval) if !records.iter().any(is_about_membership) => {
                         due.get_or_insert_with(|| Instant::now() + interval);
+                    }
+                    SyncPolicy::Always | SyncPolicy::Interval(_) => {
+                        timed_sync(engine.as_mut(), metrics)?;
+                        due = None;
                     }
                 }
                 self.persisted(records.len());
@@ -208,6 +211,12 @@ impl Shared {
         take_group(&mut state.queue, records);
         state.ending
     }
+}
+
+/// Whether it says which view the worker is in. A log that lacks the newest of these is of no use to anybody (R5), so they are synced
+/// whatever the policy is; there are few.
+fn is_about_membership(record: &Record) -> bool {
+    matches!(record, Record::Bound { .. } | Record::Sealed { .. })
 }
 
 /// Moves a group from the head of the queue to `group`, which is empty.
@@ -249,4 +258,55 @@ fn timed_sync(engine: &mut dyn Wal, metrics: &NodeMetrics) -> Result<(), DiskErr
     engine.sync()?;
     metrics.sync_duration.observe(start.elapsed().as_secs_f64());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use prometheus::Registry;
+    use skein_protocol::id::{ClusterId, Incarnation, TxnId, ViewNumber};
+    use skein_protocol::membership::view::Standing;
+
+    use super::*;
+    use crate::metrics::RuntimeMetrics;
+
+    /// Counts how often it is synced.
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Wal for Counting {
+        fn append(&mut self, _: &[Record]) -> Result<u64, DiskError> {
+            Ok(0)
+        }
+
+        fn sync(&mut self) -> Result<(), DiskError> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+
+        fn close(&mut self) -> Result<(), DiskError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_the_worker_is_in_which_view_is_synced_whatever_the_policy() {
+        let syncs = Arc::new(AtomicUsize::new(0));
+        let metrics = RuntimeMetrics::register(&Registry::new(), "0", "0").unwrap().node("n");
+        let sync = SyncPolicy::Interval(Duration::from_secs(60));
+        let mut log = LogThread::start(Log { engine: Box::new(Counting(Arc::clone(&syncs))), sync }, metrics);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut persist = |record: Record| {
+            log.append(&mut vec![record]);
+            assert_eq!(runtime.block_on(poll_fn(|cx| log.poll_persisted(cx))), Ok(1));
+            syncs.load(Ordering::SeqCst)
+        };
+        let txn = TxnId { incarnation: Incarnation(1), sequence: 1 };
+        assert_eq!(persist(Record::Aborted { txn, view: ViewNumber(1) }), 0, "an interval is a minute");
+        assert_eq!(persist(Record::Bound { cluster: ClusterId(7) }), 1);
+        assert_eq!(persist(Record::Sealed { view: ViewNumber(2), standing: Standing::Member }), 2);
+        assert_eq!(persist(Record::Aborted { txn, view: ViewNumber(2) }), 2);
+    }
 }

@@ -181,7 +181,7 @@ impl CoordinatorProcess {
 
     /// How it introduces itself.
     pub fn peer(&self) -> Peer {
-        Peer { node: self.node(), role: Role::Coordinator, address: String::new(), cluster: None, logged: true }
+        Peer { node: self.node(), role: Role::Coordinator, address: String::new(), cluster: None, logged: true, salvaged: false }
     }
 
     /// Its identity.
@@ -220,7 +220,7 @@ impl WorkerProcess {
     /// How it introduces itself.
     pub fn peer(&self, worker: usize) -> Peer {
         let cluster = self.disk.whole.cluster;
-        Peer { node: self.node(), role: Role::Worker, address: worker_address(worker), cluster, logged: true }
+        Peer { node: self.node(), role: Role::Worker, address: worker_address(worker), cluster, logged: true, salvaged: false }
     }
 }
 

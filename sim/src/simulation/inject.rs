@@ -252,7 +252,14 @@ impl World {
         self.say(worker, "stranger", "", || format!("{cluster:?}"));
         self.step(
             worker,
-            Input::Connected(Peer { node, role: Role::Coordinator, address: String::new(), cluster: None, logged: true }),
+            Input::Connected(Peer {
+                node,
+                role: Role::Coordinator,
+                address: String::new(),
+                cluster: None,
+                logged: true,
+                salvaged: false,
+            }),
         );
         let seal = Seal { cluster, view: ViewNumber(1_000), standing: Standing::Member, last_active: None };
         self.deliver(worker, Pending::Stranger(node, Message::Seal(seal)));

@@ -113,13 +113,14 @@ impl World {
         let cluster = self.nodes[worker].worker().and_then(|worker| worker.cluster());
         let address = self.nodes[worker].address.clone();
         let logged = self.plan.logged[worker];
-        let worker_peer = Peer { node: self.nodes[worker].id, role: Role::Worker, address, cluster, logged };
+        let worker_peer = Peer { node: self.nodes[worker].id, role: Role::Worker, address, cluster, logged, salvaged: false };
         let coordinator_peer = Peer {
             node: self.nodes[coordinator].id,
             role: Role::Coordinator,
             address: String::new(),
             cluster: None,
             logged: true,
+            salvaged: false,
         };
         self.queue.push(at[0], Event::Arrive(connection, 0, Pending::Opened(connection, worker_peer)));
         self.queue.push(at[1], Event::Arrive(connection, 1, Pending::Opened(connection, coordinator_peer)));

@@ -210,7 +210,14 @@ impl Model for WaitingModel {
         for worker in 0..self.workers {
             worker_hears(&mut world, worker, Input::Start);
             for run in 0..self.keys.len() {
-                let peer = Peer { node: node(run), role: Role::Coordinator, address: String::new(), cluster: None, logged: true };
+                let peer = Peer {
+                    node: node(run),
+                    role: Role::Coordinator,
+                    address: String::new(),
+                    cluster: None,
+                    logged: true,
+                    salvaged: false,
+                };
                 worker_hears(&mut world, worker, Input::Connected(peer));
             }
             let seal = Message::Seal(Seal { cluster: ClusterId(7), view: VIEW, standing: Standing::Member, last_active: None });

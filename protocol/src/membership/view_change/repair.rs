@@ -45,7 +45,10 @@ impl ViewChange {
         let Some(active) = self.active().filter(|_| self.stage == Stage::Steady) else { return };
         let situation = self.situation();
         let members = || active.view.shards.iter().flat_map(|shard| &shard.members);
-        let bad = |member: &Member| self.comparison.distrusts(member.node) || situation.is_unwanted(member);
+        let bad = |member: &Member| {
+            let node = member.node;
+            self.comparison.distrusts(node) || situation.is_salvaged(node) || situation.is_unwanted(member)
+        };
         let good = |member: &Member| self.connected.contains_key(&member.node) && !bad(member);
         let learner_is_bad = active.view.learners().into_iter().any(|node| self.comparison.distrusts(node));
         let waits = |peer: &Peer| self.comparison.repairs(peer.node) && !self.takes_part(peer.node) && situation.is_wanted(peer);

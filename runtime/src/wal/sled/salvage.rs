@@ -3,7 +3,9 @@
 //! lives that loses nothing. When all have crashed at once nothing else is left, and a person may say that one goes on with
 //! what it has.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use skein_protocol::membership::view::Standing;
@@ -27,42 +29,57 @@ pub(super) fn is_incomplete(log: &Path) -> bool {
 
 /// Sets the log aside, and says where it is now.
 pub(super) fn set_aside(data: &Path) -> Result<PathBuf, DiskError> {
-    let names = (1..).map(|number| data.join(format!("{ASIDE}{number}")));
-    let aside = names.into_iter().find(|aside| !aside.exists()).expect("numbers do not end");
+    let number = asides(data)?.last_key_value().map_or(1, |(number, _)| number + 1);
+    let aside = data.join(format!("{ASIDE}{number}"));
     rename(data, &log(data), &aside)?;
     Ok(aside)
 }
 
-/// Puts that log in its place which knows most, of the one that is there and those that were set aside: a member's of the latest
-/// view. Says where the one went that was there, if it was another.
-pub(super) fn take_up_the_best(data: &Path) -> Result<Option<PathBuf>, DiskError> {
-    let io = |error| DiskError::Io { path: data.into(), error };
-    let mut best = None;
-    let entries = if data.exists() { Some(fs::read_dir(data).map_err(io)?) } else { None };
-    for entry in entries.into_iter().flatten() {
-        let path = entry.map_err(io)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if (path != log(data) && !name.starts_with(ASIDE)) || !path.join("db").exists() {
-            continue;
-        }
-        let found = match read(&path) {
-            Ok((_, found)) => found,
-            Err(error @ DiskError::Locked(_)) => return Err(error),
-            Err(error) => {
-                warn!(wal.path = %path.display(), "{} is passed over: {error}", path.display());
-                continue;
-            }
-        };
-        let is_member = found.snapshot.standing == Some(Standing::Member);
-        best = best.max(is_member.then_some((found.snapshot.view, path)));
-    }
-    let Some((_, best)) = best else { return Err(DiskError::NothingToAccept(data.into())) };
-    if best == log(data) {
+/// Puts the newest log of a member in its place, of the one that is there and those that were set aside. Says where the one went that
+/// was there, if it was another.
+pub(super) fn take_up(data: &Path) -> Result<Option<PathBuf>, DiskError> {
+    let Some(newest) = newest_of_a_member(data)? else { return Err(DiskError::NothingToAccept(data.into())) };
+    if newest == log(data) {
         return Ok(None);
     }
     let replaced = if log(data).exists() { Some(set_aside(data)?) } else { None };
-    rename(data, &best, &log(data))?;
+    rename(data, &newest, &log(data))?;
     Ok(replaced)
+}
+
+/// Where the newest log is that held all records when it was last written: in its place, or set aside.
+///
+/// # Errors
+///
+/// When the disk fails or is nearly full, or a log is in use.
+pub fn newest_of_a_member(data: &Path) -> Result<Option<PathBuf>, DiskError> {
+    let asides = asides(data)?.into_iter().rev().map(|(_, path)| path);
+    for path in std::iter::once(log(data)).chain(asides).filter(|path| path.join("db").exists()) {
+        match read(&path) {
+            Ok((_, found)) if found.snapshot.standing == Some(Standing::Member) => return Ok(Some(path)),
+            Ok(_) => {}
+            Err(error @ (DiskError::Damaged { .. } | DiskError::Format { .. })) => {
+                warn!(wal.path = %path.display(), "{} is passed over: {error}", path.display());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// The logs that were set aside, by their numbers.
+fn asides(data: &Path) -> Result<BTreeMap<u32, PathBuf>, DiskError> {
+    let entries = match fs::read_dir(data) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        entries => entries,
+    };
+    let numbered = |path: PathBuf| {
+        let number = path.file_name()?.to_str()?.strip_prefix(ASIDE)?.parse().ok()?;
+        Some((number, path))
+    };
+    let found = entries.and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>());
+    let found = found.map_err(|error| DiskError::Io { path: data.into(), error })?;
+    Ok(found.into_iter().filter_map(numbered).collect())
 }
 
 fn rename(data: &Path, from: &Path, to: &Path) -> Result<(), DiskError> {

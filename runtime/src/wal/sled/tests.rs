@@ -155,12 +155,22 @@ fn a_log_whose_end_may_be_missing_is_taken_up_when_a_person_accepts_that() {
     assert_eq!((taken.snapshot.node, taken.snapshot.records.len()), (node, 1));
     assert!(taken.recovery.accepted && taken.recovery.set_aside.is_none(), "{:?}", taken.recovery);
     drop(taken.engine);
-    let after = open(data, ALWAYS, Salvage::default()).unwrap();
-    assert_eq!((after.snapshot.node, after.recovery.set_aside), (node, None));
-    drop(after.engine);
+    // What is missing stays missing until it has begun anew.
+    let Opened { mut engine, snapshot, recovery } = open(data, ALWAYS, Salvage::default()).unwrap();
+    assert_eq!((snapshot.node, snapshot.salvaged, recovery.set_aside), (node, true, None));
+    engine.append(&[Record::Sealed { view: ViewNumber(4), standing: Standing::Member }]).unwrap();
+    drop(engine);
+    let Opened { mut engine, snapshot, .. } = open_in(data);
+    assert!(snapshot.salvaged);
+    engine.append(&[Record::Sealed { view: ViewNumber(5), standing: Standing::Learner }]).unwrap();
+    drop(engine);
+    let learner = open_in(data);
+    assert!(!learner.snapshot.salvaged);
+    drop(learner.engine);
 
-    // Set aside meanwhile, once and again, by who was started without a word: the member's of the latest view counts.
-    crashed(data, INTERVAL, 4, Standing::Member);
+    // Set aside meanwhile, once and again, by who was started without a word: the newest of a member counts, also if it is of another
+    // cluster, whose views began anew.
+    crashed(data, INTERVAL, 14, Standing::Member);
     let latest = crashed(data, INTERVAL, 9, Standing::Member);
     let learner = crashed(data, INTERVAL, 12, Standing::Learner);
     let taken = open(data, INTERVAL, accept).unwrap();
@@ -202,7 +212,14 @@ fn records_that_are_not_what_was_written_are_named_and_removed_only_when_a_perso
     assert_eq!((discarded.recovery.damaged.as_slice(), discarded.snapshot.records.len()), (&damaged[..], 2));
     drop(discarded.engine);
     let after = open_in(data);
-    assert_eq!((after.recovery.damaged.len(), after.snapshot.records.len()), (0, 2));
+    assert_eq!((after.recovery.damaged.len(), after.snapshot.records.len(), after.snapshot.salvaged), (0, 2, true));
+    drop(after.engine);
+
+    // Where nothing is damaged nothing is given up.
+    let sound = tempfile::tempdir().unwrap();
+    drop(open_in(sound.path()).engine);
+    let found = open(sound.path(), ALWAYS, Salvage { discard_damaged: true, ..Salvage::default() }).unwrap();
+    assert!(!found.snapshot.salvaged && !found.recovery.created);
 }
 
 #[test]

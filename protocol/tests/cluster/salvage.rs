@@ -1,0 +1,118 @@
+//! Workers of whose records a person has given up a part: they count only where nobody can come back who holds more, and then one of them
+//! alone; whoever does not count copies from who does.
+
+use super::world::*;
+
+const RECORDS: usize = 2_400;
+
+/// All stop at once; of these logs the end is missing, and somebody accepts that.
+fn crash(world: &mut World, salvaged: &[u128]) {
+    for node in world.workers.keys().copied().collect::<Vec<_>>() {
+        world.stop(node);
+    }
+    for node in salvaged {
+        let disk = world.down.get_mut(&NodeId(*node)).unwrap();
+        disk.records.pop_last();
+        disk.salvaged = true;
+    }
+    world.run();
+    // Nobody is waited for any more.
+    world.timeout(Timer::ViewChange);
+}
+
+fn restart(world: &mut World, node: u128) {
+    world.restart(NodeId(node));
+    world.run();
+    world.timeout(Timer::ViewChange);
+}
+
+/// Lets workers join until these are the members, each with so many records, and nobody is salvaged any more.
+fn comes_to(world: &mut World, members: &[u128], records: usize) {
+    let members: Vec<NodeId> = members.iter().map(|node| NodeId(*node)).collect();
+    for _ in 0..20 {
+        world.timeout(Timer::Join);
+        world.timeout(Timer::Beat);
+    }
+    assert_eq!(world.members(), members);
+    assert!(world.coordinator.status().serving && world.digests_agree());
+    for (node, (worker, disk)) in &world.workers {
+        assert_eq!((worker.records().len(), disk.salvaged), (records, false), "{node}");
+    }
+}
+
+#[test]
+fn a_member_that_holds_all_counts_and_the_salvaged_one_begins_anew() {
+    let mut world = World::new(2);
+    world.fill();
+    crash(&mut world, &[1]);
+    world.restart(NodeId(1));
+    world.restart(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    assert_eq!(world.members(), [NodeId(2)]);
+    comes_to(&mut world, &[1, 2], RECORDS);
+}
+
+#[test]
+fn it_is_waited_for_one_that_holds_more_as_long_as_it_may_come_back() {
+    let mut world = World::new(2);
+    world.fill();
+    crash(&mut world, &[1]);
+    restart(&mut world, 1);
+    for _ in 0..5 {
+        world.timeout(Timer::ViewChange);
+        assert!(!world.coordinator.status().serving);
+    }
+    restart(&mut world, 2);
+    comes_to(&mut world, &[1, 2], RECORDS);
+}
+
+#[test]
+fn one_counts_when_another_process_has_taken_the_place_of_each_other_member() {
+    let mut world = World::new(3);
+    world.fill();
+    crash(&mut world, &[1]);
+    restart(&mut world, 1);
+    world.start_at(NodeId(12), "w2", Snapshot::new(NodeId(12)));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    assert!(!world.coordinator.status().serving, "worker 3 may come back");
+    world.start_at(NodeId(13), "w3", Snapshot::new(NodeId(13)));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    assert!(world.coordinator.status().serving);
+    comes_to(&mut world, &[1, 12, 13], RECORDS - 1);
+}
+
+#[test]
+fn of_several_that_lack_something_one_counts() {
+    let mut world = World::new(3);
+    world.fill();
+    crash(&mut world, &[1, 2, 3]);
+    // What is missing at one is there at another.
+    world.down.get_mut(&NodeId(2)).unwrap().records.pop_first();
+    for node in [1, 2, 3] {
+        world.restart(NodeId(node));
+    }
+    world.run();
+    world.timeout(Timer::ViewChange);
+    assert_eq!(world.members(), [NodeId(1)]);
+    comes_to(&mut world, &[1, 2, 3], RECORDS - 1);
+}
+
+#[test]
+fn one_that_does_not_hold_the_last_view_is_passed_over_for_another() {
+    let mut world = World::new(2);
+    world.fill();
+    crash(&mut world, &[1, 2]);
+    world.down.get_mut(&NodeId(1)).unwrap().view = ViewNumber(0);
+    for node in [1, 2] {
+        world.restart(NodeId(node));
+    }
+    world.run();
+    for _ in 0..4 {
+        world.timeout(Timer::ViewChange);
+    }
+    assert_eq!(world.members(), [NodeId(2)]);
+    comes_to(&mut world, &[1, 2], RECORDS - 1);
+}
