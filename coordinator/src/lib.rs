@@ -210,8 +210,9 @@ fn advice(halt: &Halt) -> String {
              start it with the --data directory that the cluster's coordinator had; or, to begin anew and give up what the \
              workers hold, start them with empty --data directories"
         ),
-        Halt::Superseded => "another coordinator has written the control store since this one started: only one may run on a \
-                             --data directory; stop this one, or the other"
+        Halt::Superseded => "another coordinator has taken over the workers or the control store since this one started, or its \
+                             --data directory was put back to an older state: only one may run; start the one with the newest \
+                             directory, and no other"
             .to_owned(),
     }
 }

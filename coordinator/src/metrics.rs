@@ -32,6 +32,7 @@ pub struct CoordinatorMetrics {
     learners: IntGaugeVec,
     records: IntGaugeVec,
     emptied_view: IntGaugeVec,
+    curtailed_view: IntGaugeVec,
     comparisons: IntCounterVec,
     differences: IntCounterVec,
     repaired: IntCounterVec,
@@ -56,6 +57,7 @@ pub struct NodeMetrics {
     records_copied: IntGauge,
     records_to_copy: IntGauge,
     emptied_view: IntGauge,
+    curtailed_view: IntGauge,
     comparisons: IntCounter,
     differences: IntCounter,
     repaired: IntCounter,
@@ -131,6 +133,11 @@ impl CoordinatorMetrics {
                 "The last view that began empty because all records were gone; 0 if none did.",
                 node,
             )?,
+            curtailed_view: gauge(
+                "skein_membership_curtailed_view",
+                "The last view that went on from less than was acknowledged, because a person has said so; 0 if none did.",
+                node,
+            )?,
             comparisons: counter("skein_comparison_runs_total", "Times that all replicas were compared.", node)?,
             differences: counter(
                 "skein_comparison_differences_total",
@@ -173,6 +180,7 @@ impl CoordinatorMetrics {
             records_copied: self.records.with_label_values(&[node, "copied"]),
             records_to_copy: self.records.with_label_values(&[node, "to_copy"]),
             emptied_view: self.emptied_view.with_label_values(&[node]),
+            curtailed_view: self.curtailed_view.with_label_values(&[node]),
             comparisons: self.comparisons.with_label_values(&[node]),
             differences: self.differences.with_label_values(&[node]),
             repaired: self.repaired.with_label_values(&[node]),
@@ -216,6 +224,7 @@ impl NodeMetrics {
         self.records_to_copy.set(gauge(total.saturating_sub(copied)));
         let Some(record) = &status.record else { return };
         self.emptied_view.set(gauge(record.emptied.unwrap_or_default().0));
+        self.curtailed_view.set(gauge(record.curtailed.unwrap_or_default().0));
         let Some(active) = &record.active else { return };
         self.learners.set(gauge(active.view.learners().len() as u64));
         let number = gauge(active.view.number.0);
@@ -264,6 +273,7 @@ mod tests {
             "skein_membership_learners{node=\"c\"} 0",
             "skein_membership_learner_records{node=\"c\",state=\"to_copy\"} 0",
             "skein_membership_started_empty_view{node=\"c\"} 0",
+            "skein_membership_curtailed_view{node=\"c\"} 0",
             "skein_comparison_runs_total{node=\"c\"} 0",
             "skein_comparison_differences_total{node=\"c\"} 0",
             "skein_comparison_repairs_total{node=\"c\"} 0",
@@ -280,6 +290,7 @@ mod tests {
             pending: None,
             roster: Changes::default(),
             emptied: Some(ViewNumber(5)),
+            curtailed: Some(ViewNumber(6)),
         };
         let status = CoordinatorStatus {
             record: Some(record),
@@ -307,6 +318,7 @@ mod tests {
             "skein_membership_learner_records{node=\"c\",state=\"copied\"} 4",
             "skein_membership_learner_records{node=\"c\",state=\"to_copy\"} 6",
             "skein_membership_started_empty_view{node=\"c\"} 5",
+            "skein_membership_curtailed_view{node=\"c\"} 6",
             "skein_comparison_runs_total{node=\"c\"} 9",
             "skein_comparison_differences_total{node=\"c\"} 3",
             "skein_comparison_repairs_total{node=\"c\"} 2",

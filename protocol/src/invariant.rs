@@ -72,7 +72,11 @@ pub fn of_coordinator(coordinator: &Coordinator) -> Vec<&'static str> {
     let of_active = record.is_none_or(|record| match (&record.active, &record.pending) {
         // Whoever begins anew has nobody to take over from.
         (Some(_), Some(pending)) if record.emptied == Some(pending.number) => true,
-        (Some(active), Some(pending)) => pending.members().iter().all(|node| active.view.participants().contains(node)),
+        (Some(active), Some(pending)) => pending.members().iter().all(|node| {
+            // What a person has decided; who is away has not said whether it is so.
+            let salvaged = coordinator.leader().peers().get(node).is_none_or(|peer| peer.salvaged);
+            active.view.participants().contains(node) || salvaged
+        }),
         _ => true,
     });
     let transactions = coordinator.transactions();

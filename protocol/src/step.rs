@@ -128,6 +128,7 @@ pub enum Timer {
 }
 
 /// What a node wants done.
+#[expect(clippy::large_enum_variant, reason = "one buffer of them is used again and again, and a swap is rare")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
     /// Append to the log.
@@ -513,6 +514,11 @@ pub enum Event {
         /// The view that it began with.
         view: ViewNumber,
     },
+    /// The cluster goes on from less than was acknowledged, because a person has said so.
+    Curtailed {
+        /// The view that went on from it.
+        view: ViewNumber,
+    },
     /// A member of the view before is left out of the one that has become active.
     LeftOut {
         /// Who.
@@ -579,6 +585,7 @@ pub enum Halt {
         /// Its cluster.
         cluster: ClusterId,
     },
-    /// Another coordinator has written the control store; this one must not go on beside it.
+    /// Another coordinator has written the control store, or leads the workers by a control store of its own that knows later views;
+    /// this one must not go on beside it.
     Superseded,
 }

@@ -159,7 +159,9 @@ fn explain(halt: &Halt) -> String {
         Halt::WorkerHoldsView { address, cluster } => {
             format!("the worker at {address} belongs to cluster {cluster} already, and the control store knows of none")
         }
-        Halt::Superseded => "another coordinator has written the control store since this one started".to_owned(),
+        Halt::Superseded => {
+            "another coordinator has taken over since, or this one's control store was put back to an older state".to_owned()
+        }
     }
 }
 

@@ -13,7 +13,8 @@ use crate::phases::PHASES;
 use crate::transport::{Direction, Fault, FrameKind};
 
 /// What happens to the membership, as labels.
-pub(crate) const MEMBERSHIP_EVENTS: [&str; 5] = ["suspected", "left_out", "not_taken", "rolled_back", "started_empty"];
+pub(crate) const MEMBERSHIP_EVENTS: [&str; 6] =
+    ["suspected", "left_out", "not_taken", "rolled_back", "started_empty", "curtailed"];
 
 /// The runtime's metrics of one process.
 #[derive(Clone, Debug)]
@@ -116,7 +117,8 @@ impl RuntimeMetrics {
                 "skein_membership_events_total",
                 "Times that a worker was suspected because it left beats unanswered (suspected), that one was left out of a view \
                  (left_out), that one was not taken in (not_taken), that a log turned out to be put back to an older state \
-                 (rolled_back), and that the cluster began empty because all records were gone (started_empty).",
+                 (rolled_back), and that the cluster began empty because all records were gone (started_empty), or went on with less than was acknowledged because a person has \
+                 said so (curtailed).",
                 &["node", "event"],
             )?,
             appended_bytes: counter("skein_wal_appended_bytes_total", "Bytes of records appended to the log.", node)?,

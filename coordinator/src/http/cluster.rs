@@ -47,6 +47,10 @@ pub struct ClusterStatus {
     /// if that never happened. What was written before it is lost.
     #[schema(required)]
     started_empty_in_view: Option<u64>,
+    /// The last view that went on from less than was acknowledged, because a person has said so at the start of a worker; null if that
+    /// never happened. What was acknowledged last before it may be lost.
+    #[schema(required)]
+    curtailed_in_view: Option<u64>,
     /// The workers that the cluster is meant to have, by address: those of the settings, and what operators have changed.
     #[schema(example = json!(["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"]))]
     roster: Vec<String>,
@@ -266,6 +270,7 @@ fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, met: &Met) ->
         durability: weakest(members.keys().map(|node| met.durability(*node))),
         copies: members.len(),
         started_empty_in_view: record.and_then(|record| record.emptied).map(|view| view.0),
+        curtailed_in_view: record.and_then(|record| record.curtailed).map(|view| view.0),
         roster: status.roster.clone(),
         members: described.collect(),
         learners: learning.collect(),
@@ -366,6 +371,7 @@ mod tests {
             pending: None,
             roster: skein_protocol::membership::roster::Changes::default(),
             emptied: None,
+            curtailed: None,
         };
         let status = |connected: &[Peer], roster: &[&str]| CoordinatorStatus {
             record: Some(record.clone()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use skein_protocol::membership::view::{Member, Shard};
+use skein_protocol::membership::view::{Member, Shard, ViewRecord};
 use skein_protocol::step::{ComparisonStatus, CoordinatorStatus};
 use skein_runtime::metrics::encode;
 
@@ -75,15 +75,10 @@ fn parts(status: &CoordinatorStatus) -> String {
     };
     let outside = if outside.is_empty() { String::new() } else { format!("; not in the view: {}", outside.join(", ")) };
     let doubt = if status.in_doubt == 0 { "ok" } else { "degraded" };
-    let emptied = match record.and_then(|record| record.emptied) {
-        Some(view) => {
-            format!("degraded, the cluster has begun anew and empty with view {view}: all that was written before is lost")
-        }
-        None => "ok, nothing was lost".to_owned(),
-    };
+    let lost = lost(record);
     format!(
         "store: {serving}\nview: {view}\nmembers: {all}, {connected} connected of {} in the view, {workers} wanted{outside}\n\
-         learners: {}\nreplicas: {}\nrecords: {emptied}\n\
+         learners: {}\nreplicas: {}\nrecords: {lost}\n\
          doubt: {doubt}, {} transactions in doubt\nload: ok, {} transactions in flight, {} requests queued, {} reads\n",
         members.len(),
         learners(status),
@@ -93,6 +88,18 @@ fn parts(status: &CoordinatorStatus) -> String {
         status.queued,
         status.reads,
     )
+}
+
+/// What is known to be lost.
+fn lost(record: Option<&ViewRecord>) -> String {
+    let emptied = record
+        .and_then(|record| record.emptied)
+        .map(|view| format!("the cluster has begun anew and empty with view {view}: all that was written before is lost"));
+    let curtailed = record.and_then(|record| record.curtailed).map(|view| {
+        format!("the cluster has gone on from an incomplete copy with view {view}: what was acknowledged last before may be lost")
+    });
+    let all: Vec<String> = emptied.into_iter().chain(curtailed).collect();
+    if all.is_empty() { "ok, nothing was lost".to_owned() } else { format!("degraded, {}", all.join("; ")) }
 }
 
 /// How far those are that copy the records.
@@ -128,7 +135,7 @@ mod tests {
     use super::*;
     use skein_protocol::id::{ClusterId, Incarnation, NodeId, ViewNumber};
     use skein_protocol::membership::roster::Changes;
-    use skein_protocol::membership::view::{ActiveView, View, ViewRecord};
+    use skein_protocol::membership::view::{ActiveView, View};
     use skein_protocol::step::{CopyProgress, Peer, Role};
 
     #[test]
@@ -143,6 +150,7 @@ mod tests {
             pending: None,
             roster: Changes::default(),
             emptied: None,
+            curtailed: None,
         };
         let mut status = CoordinatorStatus {
             roster: Vec::new(),
@@ -190,6 +198,7 @@ mod tests {
         let record = status.record.as_mut().unwrap();
         record.active.as_mut().unwrap().view.shards[0].learners.push(member(3));
         record.emptied = Some(ViewNumber(2));
+        record.curtailed = Some(ViewNumber(4));
         status.copies.push(CopyProgress { learner: NodeId(3), donor: NodeId(1), copied: 5, total: 9 });
         status.comparison.distrusted.push(NodeId(3));
         let text = parts(&status);
@@ -198,6 +207,7 @@ mod tests {
             "learners: degraded, 127.0.0.1:3 has copied 5 of 9 records\n",
             "replicas: degraded, 1 not trusted",
             "records: degraded, the cluster has begun anew and empty with view 2",
+            "; the cluster has gone on from an incomplete copy with view 4",
         ] {
             assert!(text.contains(told), "{told} is missing in {text}");
         }

@@ -231,8 +231,13 @@ impl Transactions {
             Vote::Yes { versions } => {
                 // A learner does not know them.
                 if self.learners & bit == 0 {
-                    debug_assert!(transaction.versions.is_empty() || transaction.versions == versions, "replicas write the same");
-                    transaction.versions = versions;
+                    if transaction.versions.len() == versions.len() {
+                        // They differ where the replicas do, which is found by comparing them. Then the greater was given by nobody
+                        // before.
+                        transaction.versions.iter_mut().zip(versions).for_each(|(known, said)| *known = said.max(*known));
+                    } else {
+                        transaction.versions = versions;
+                    }
                 }
                 transaction.awaited &= !bit;
                 let enough = self.omissions.has(Omission::OneVoteLess) && transaction.awaited.count_ones() == 1;

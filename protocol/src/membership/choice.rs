@@ -5,8 +5,9 @@
 //! of each of them another process answers by now, then the records are gone for good. Whoever waited for them would wait for
 //! ever, so the cluster begins anew, empty, and says so loudly.
 //!
-//! A member of whose records a person has given up a part holds less than was acknowledged. It counts only once nobody can come back
-//! who holds more, which is seen in the same way: at the address of each other member another process answers.
+//! Another: a worker of whose records a person has given up a part, by a start with what an old or incomplete log has, counts once nobody
+//! can come back who holds more, which is seen in the same way: at the address of each other member another process answers. One
+//! alone counts, since what is missing in one is not what is missing in another.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -66,7 +67,9 @@ impl Situation<'_> {
         if !over && members().any(missing) && !self.is_lost() {
             return Choice::Wait;
         }
-        if !members().any(|member| there(&member)) && members().any(|member| self.silent.contains(&member.node)) {
+        let counts = active.shards.iter().any(|shard| self.salvaged(shard).is_some());
+        let is_asked_again = |member: &Member| self.silent.contains(&member.node) && !(counts && self.is_salvaged(member.node));
+        if !members().any(|member| there(&member)) && members().any(is_asked_again) {
             return Choice::AskAgain;
         }
         if active.shards.iter().any(|shard| self.awaits_better(shard)) {
@@ -95,8 +98,7 @@ impl Situation<'_> {
             members = shard.members.iter().filter(whole).filter_map(|member| self.here(member.node)).collect();
         }
         if members.is_empty() {
-            // What is missing in one of these is not what is missing in another, so one alone can count.
-            members = shard.members.iter().find(there).and_then(|member| self.here(member.node)).into_iter().collect();
+            members = self.salvaged(shard).and_then(|node| self.here(node)).into_iter().collect();
         }
         if self.omissions.has(Omission::AnyWorker) {
             members = self.connected.keys().filter_map(|node| self.here(*node)).collect();
@@ -145,15 +147,24 @@ impl Situation<'_> {
         Choice::View { shards: alloc::vec![Shard { members, learners: Vec::new() }], empty: false }
     }
 
-    /// Whether nobody is there of this shard but members of whose records a part was given up, and another may still come back.
+    /// Whether nobody is there for this shard but workers of whose records a part was given up, and a member may still come back.
     fn awaits_better(&self, shard: &Shard) -> bool {
         let there = |member: &Member| self.connected.contains_key(&member.node) && !self.silent.contains(&member.node);
         let is_whole = |member: &Member| there(member) && !self.is_salvaged(member.node);
         let is_gone = |member: &Member| self.is_salvaged(member.node) || self.is_replaced(member);
-        shard.members.iter().any(there)
+        self.salvaged(shard).is_some()
             && !shard.members.iter().any(is_whole)
             && !shard.members.iter().all(is_gone)
             && !self.omissions.has(Omission::AnyWorker)
+    }
+
+    /// Who counts if no member does that holds all: a member of whose records a part was given up, or else any such worker, whatever
+    /// view it is of.
+    fn salvaged(&self, shard: &Shard) -> Option<NodeId> {
+        let counts = |peer: &&Peer| peer.salvaged && self.is_wanted(peer) && !self.silent.contains(&peer.node);
+        let is_member = |peer: &&Peer| shard.members.iter().any(|member| member.node == peer.node);
+        let salvaged = || self.connected.values().filter(counts);
+        salvaged().find(is_member).or_else(|| salvaged().next()).map(|peer| peer.node)
     }
 
     /// Whether a person has given up a part of what this worker held.

@@ -78,6 +78,8 @@ pub struct ViewRecord {
     pub roster: Changes,
     /// The last view that began with an empty store because all records were gone, if that ever happened.
     pub emptied: Option<ViewNumber>,
+    /// The last view that went on from less than was acknowledged, because a person has said so.
+    pub curtailed: Option<ViewNumber>,
 }
 
 impl View {

@@ -82,6 +82,8 @@ pub struct ViewChange {
     beat: u64,
     /// Members whose silence was waited for already, or that are lost again and again: no grace for them.
     suspected: BTreeSet<NodeId>,
+    /// Members of whose records a part was given up, and of whom it was said that the cluster goes on with them.
+    curtailing: BTreeSet<NodeId>,
     comparison: Comparison,
     /// Whether nobody will ask any more for what the active view settled: it stands in rows, or its clients had their answers.
     cleared: bool,
@@ -139,6 +141,7 @@ impl ViewChange {
             detector: FailureDetector::new(config.misses_max),
             beat: 0,
             suspected: BTreeSet::new(),
+            curtailing: BTreeSet::new(),
             comparison: Comparison::default(),
             cleared: false,
             unsealed: false,
@@ -230,6 +233,7 @@ impl ViewChange {
             // What people want holds from the swap that makes the view active: until then whoever may be needed is connected to.
             roster: self.record.as_ref().map(|record| record.roster.clone()).unwrap_or_default(),
             emptied,
+            curtailed: self.record.as_ref().and_then(|record| record.curtailed),
         };
         out.push(Output::CancelTimer(Timer::ViewChange));
         out.push(Output::Swap { expected: self.record.clone(), record: next.clone() });
@@ -333,8 +337,10 @@ impl ViewChange {
             self.tell(&view, &settlement.outcomes, out);
         }
         let ended = settlement.marks.iter().map(|(run, below)| (*run, *below)).collect();
+        let is_news = |node: &NodeId| self.situation().is_salvaged(*node) && !self.curtailing.contains(node);
+        let curtailed = if view.members().iter().any(is_news) { Some(view.number) } else { announced.curtailed };
         let active = ActiveView { view, outcomes: settlement.outcomes.clone(), ended };
-        let next = ViewRecord { active: Some(active), pending: None, roster: self.changes().clone(), ..announced };
+        let next = ViewRecord { active: Some(active), pending: None, roster: self.changes().clone(), curtailed, ..announced };
         out.push(Output::CancelTimer(Timer::ViewChange));
         out.push(Output::Swap { expected: self.record.clone(), record: next.clone() });
         self.stage = Stage::Deciding { next, settlement };
@@ -374,6 +380,10 @@ impl ViewChange {
         if self.record.as_ref().is_some_and(|record| record.emptied == Some(view.number)) {
             out.push(Output::Publish(Event::StartedEmpty { view: view.number }));
         }
+        if self.record.as_ref().is_some_and(|record| record.curtailed == Some(view.number)) {
+            out.push(Output::Publish(Event::Curtailed { view: view.number }));
+        }
+        self.curtailing = members.iter().copied().filter(|node| self.situation().is_salvaged(*node)).collect();
         if let Some(Wanted { id, .. }) = self.wanted.take() {
             out.push(Output::Reply { id, reply: Reply::Roster(self.roster()) });
         }

@@ -51,6 +51,8 @@ pub struct CoordinatorConfig {
     pub misses_max: u8,
     /// Milliseconds between two comparisons of the replicas.
     pub compare_ms: u64,
+    /// Milliseconds after a view has become active until its replicas are compared for the first time.
+    pub compare_first_ms: u64,
     /// Whether somebody records how the transactions ended that clients may ask for when this run is over. Workers must not
     /// forget them before.
     pub record_outcomes: bool,
@@ -101,6 +103,7 @@ impl CoordinatorConfig {
             beat_ms: 250,
             misses_max: 4,
             compare_ms: 60_000,
+            compare_first_ms: 250,
             record_outcomes: true,
             retry_ms: 5,
             omissions: Omissions::NONE,
@@ -255,6 +258,10 @@ impl Coordinator {
         if let Some(Activated { view, settlement }) = self.leader.swapped(swapped, out) {
             self.may_forget_views = false;
             let anew = self.leader.record().is_some_and(|record| record.emptied == Some(view.number));
+            if view.members().len() > 1 {
+                // Soon, whoever has come back with what it had is held against the others.
+                out.push(Output::SetTimer { timer: Timer::Compare, after_ms: self.config.compare_first_ms });
+            }
             self.transactions.activate(view, &settlement, anew, out);
             self.leader.check_members(out);
         }

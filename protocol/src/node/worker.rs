@@ -65,6 +65,8 @@ pub struct Worker {
     coordinators: BTreeSet<NodeId>,
     /// How many records were found not to be what was written, since this replica began.
     damaged: u64,
+    /// Whether a person has given up a part of what it held.
+    salvaged: bool,
 }
 
 impl Default for WorkerConfig {
@@ -85,6 +87,7 @@ impl Worker {
     #[must_use]
     pub fn recover(config: WorkerConfig, snapshot: Snapshot) -> Self {
         let snapshot_damaged = snapshot.records.iter().filter(|(key, stored)| !stored.is_intact(key)).count() as u64;
+        let salvaged = snapshot.salvaged;
         Worker {
             node: snapshot.node,
             cluster: snapshot.cluster,
@@ -97,6 +100,7 @@ impl Worker {
             journal: Journal::default(),
             coordinators: BTreeSet::new(),
             damaged: snapshot_damaged,
+            salvaged,
             config,
         }
     }
@@ -444,6 +448,7 @@ impl Worker {
             Standing::Learner => {
                 self.participant.start_over();
                 self.damaged = 0;
+                self.salvaged = false;
             }
         }
         if self.config.omissions.has(Omission::SealAborts) {
@@ -475,7 +480,8 @@ impl Worker {
             // view, or its log was put back to an older state: it lacks writes that were acknowledged.
             // A cluster that begins, or begins anew, takes only who has nothing.
             (Standing::Member, Some(Standing::Member)) => match last_active {
-                Some(active) => active <= self.view,
+                // Unless a person has decided to go on with what it has.
+                Some(active) => active <= self.view || self.salvaged,
                 None => self.participant.is_untouched() || self.config.omissions.has(Omission::ForgetOutcomes),
             },
             (Standing::Member, None) => last_active.is_none(),

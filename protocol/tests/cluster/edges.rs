@@ -463,3 +463,49 @@ fn a_learner_that_loses_what_it_promised_around_its_promotion_loses_nothing() {
         assert!(world.digests_agree());
     }
 }
+
+#[test]
+fn a_coordinator_whose_control_store_is_out_of_date_ends_instead_of_seeming_to_serve() {
+    let mut world = World::new(2);
+    let old = world.control.clone();
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.restart(NodeId(2));
+    world.run();
+    world.timeout(Timer::Join);
+    assert!(world.halt.is_none() && world.members().len() == 2);
+    world.control = old;
+    world.restart_coordinator();
+    world.run();
+    for _ in 0..4 {
+        world.timeout(Timer::ViewChange);
+        world.timeout(Timer::Beat);
+    }
+    assert_eq!(world.halt, Some(Halt::Superseded));
+}
+
+#[test]
+fn whoever_comes_back_with_less_is_found_at_once() {
+    let mut world = World::new(3);
+    world.fill();
+    for node in [1, 2, 3] {
+        world.stop(NodeId(node));
+    }
+    // A directory was put back to what it had been a moment before.
+    world.down.get_mut(&NodeId(3)).unwrap().records.pop_last();
+    for node in [1, 2, 3] {
+        world.restart(NodeId(node));
+    }
+    world.run();
+    world.timeout(Timer::ViewChange);
+    assert_eq!(world.members().len(), 3);
+    assert!(world.comparison_ms <= 250, "not only after a minute: {}", world.comparison_ms);
+    world.timeout(Timer::Compare);
+    for _ in 0..4 {
+        world.timeout(Timer::Join);
+    }
+    assert_eq!(world.members().len(), 3);
+    assert!(world.digests_agree());
+    assert_eq!(world.coordinator.status().comparison.repaired, 1);
+}

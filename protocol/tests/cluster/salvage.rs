@@ -51,6 +51,7 @@ fn a_member_that_holds_all_counts_and_the_salvaged_one_begins_anew() {
     world.timeout(Timer::ViewChange);
     assert_eq!(world.members(), [NodeId(2)]);
     comes_to(&mut world, &[1, 2], RECORDS);
+    assert_eq!(world.control.as_ref().unwrap().curtailed, None);
 }
 
 #[test]
@@ -81,7 +82,40 @@ fn one_counts_when_another_process_has_taken_the_place_of_each_other_member() {
     world.run();
     world.timeout(Timer::ViewChange);
     assert!(world.coordinator.status().serving);
+    let curtailed = world.control.as_ref().unwrap().curtailed;
+    assert_eq!(curtailed, Some(world.control.as_ref().unwrap().number()));
     comes_to(&mut world, &[1, 12, 13], RECORDS - 1);
+    assert_eq!(
+        world.control.as_ref().unwrap().curtailed,
+        curtailed,
+        "it is said of the view that went on with less, and of no other"
+    );
+}
+
+#[test]
+fn one_of_an_older_view_counts_when_the_last_member_is_gone_for_good() {
+    let mut world = World::new(2);
+    world.fill();
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.commit(vec![put("k0001", "newer")]);
+    world.stop(NodeId(1));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    restart(&mut world, 2);
+    assert!(!world.coordinator.status().serving, "nobody has decided anything");
+    world.stop(NodeId(2));
+    world.down.get_mut(&NodeId(2)).unwrap().salvaged = true;
+    restart(&mut world, 2);
+    assert!(!world.coordinator.status().serving, "worker 1 may come back");
+    world.start_at(NodeId(11), "w1", Snapshot::new(NodeId(11)));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    assert!(world.coordinator.status().serving, "{:?}", world.control);
+    comes_to(&mut world, &[2, 11], RECORDS);
+    assert_eq!(world.read(Query::Keys(vec![key("k0001")]), Consistency::Strict), pairs(&[("k0001", "old")]));
+    world.commit(vec![put("k0001", "anew")]);
 }
 
 #[test]
@@ -98,21 +132,4 @@ fn of_several_that_lack_something_one_counts() {
     world.timeout(Timer::ViewChange);
     assert_eq!(world.members(), [NodeId(1)]);
     comes_to(&mut world, &[1, 2, 3], RECORDS - 1);
-}
-
-#[test]
-fn one_that_does_not_hold_the_last_view_is_passed_over_for_another() {
-    let mut world = World::new(2);
-    world.fill();
-    crash(&mut world, &[1, 2]);
-    world.down.get_mut(&NodeId(1)).unwrap().view = ViewNumber(0);
-    for node in [1, 2] {
-        world.restart(NodeId(node));
-    }
-    world.run();
-    for _ in 0..4 {
-        world.timeout(Timer::ViewChange);
-    }
-    assert_eq!(world.members(), [NodeId(2)]);
-    comes_to(&mut world, &[1, 2], RECORDS - 1);
 }

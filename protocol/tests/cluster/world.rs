@@ -44,6 +44,8 @@ pub struct World {
     pub waiting: Vec<Input>,
     /// For how long the timer of those who join was set last.
     pub join_ms: u64,
+    /// What the timer of the comparison was last set to.
+    pub comparison_ms: u64,
     /// The view of which it was said that it began empty.
     pub emptied: Option<ViewNumber>,
     /// Nothing is sent to this one.
@@ -95,6 +97,7 @@ impl World {
             paused: None,
             waiting: Vec::new(),
             join_ms: 0,
+            comparison_ms: 0,
             emptied: None,
             lose_to: None,
             logged,
@@ -224,8 +227,10 @@ impl World {
                     }
                     Output::SetTimer { timer, after_ms } if node == COORDINATOR => {
                         self.timers.push(timer);
-                        if timer == Timer::Join {
-                            self.join_ms = after_ms;
+                        match timer {
+                            Timer::Join => self.join_ms = after_ms,
+                            Timer::Compare => self.comparison_ms = after_ms,
+                            _ => {}
                         }
                     }
                     Output::Publish(Event::StartedEmpty { view }) => self.emptied = Some(view),

@@ -54,7 +54,7 @@ fn record(number: u64, outcomes: u64) -> ViewRecord {
     let active = Some(ActiveView { view, outcomes, ended: vec![(Incarnation(1), number), (Incarnation(2), 7)] });
     let roster = Changes { added: vec!["127.0.0.1:7".into()], removed: vec!["127.0.0.1:8".into()] };
     let emptied = (number > 1).then_some(ViewNumber(number - 1));
-    ViewRecord { cluster: ClusterId(9), writer: Incarnation(number), active, pending, roster, emptied }
+    ViewRecord { cluster: ClusterId(9), writer: Incarnation(number), active, pending, roster, emptied, curtailed: emptied }
 }
 
 #[test]

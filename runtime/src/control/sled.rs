@@ -12,7 +12,7 @@ use super::Control;
 use crate::disk::{Database, DiskError};
 
 /// The format that is written, and the only one that is read.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 const RECORD_KEY: &[u8] = b"record";
 const INCARNATION_KEY: &[u8] = b"incarnation";

@@ -33,6 +33,7 @@ impl Membership {
             Event::NotTaken { .. } => 2,
             Event::RolledBack { .. } => 3,
             Event::StartedEmpty { .. } => 4,
+            Event::Curtailed { .. } => 5,
             _ => return,
         };
         if let Some(events) = &self.events {
@@ -104,6 +105,12 @@ impl Membership {
                 view.number = view.0,
                 "all members kept their records in memory and were started anew: EVERY RECORD IS LOST, and the cluster has begun \
                  anew, empty, with view {view}"
+            ),
+            Event::Curtailed { view } => error!(
+                node.name = name,
+                view.number = view.0,
+                "no member is left that holds all records, and a person has said to go on with less: WRITES THAT WERE ACKNOWLEDGED \
+                 MAY BE LOST, and the cluster goes on without them, with view {view}"
             ),
             Event::Distrusted { node, address, damaged } => error!(
                 node.name = name,

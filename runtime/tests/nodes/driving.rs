@@ -219,6 +219,7 @@ async fn swaps_are_done_one_after_the_other_and_without_a_store_the_node_stops()
         pending: None,
         roster: Changes::default(),
         emptied: None,
+        curtailed: None,
     };
     let registry = prometheus::Registry::new();
     let metrics = RuntimeMetrics::register(&registry, "0", "0").unwrap();

@@ -304,7 +304,15 @@ mod tests {
         let view = View { number: ViewNumber(number), shards: vec![Shard { members, learners }] };
         let active = Some(ActiveView { view, outcomes: Vec::new(), ended: Vec::new() });
         let roster = Changes::default();
-        ViewRecord { cluster: ClusterId(1), writer: Incarnation(1), active, pending: None, roster, emptied: None }
+        ViewRecord {
+            cluster: ClusterId(1),
+            writer: Incarnation(1),
+            active,
+            pending: None,
+            roster,
+            emptied: None,
+            curtailed: None,
+        }
     }
 
     #[test]

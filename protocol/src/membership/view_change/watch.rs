@@ -4,9 +4,10 @@ use alloc::vec::Vec;
 
 use super::{Stage, ViewChange};
 use crate::id::{NodeId, ViewNumber};
+use crate::membership::view::ViewRecord;
 use crate::message::Message;
 use crate::omission::Omission;
-use crate::step::{Event, Output, Peer, Timer};
+use crate::step::{Event, Halt, Output, Peer, Timer};
 
 impl ViewChange {
     /// The next beat is due: whoever has left too many unanswered is given up.
@@ -33,6 +34,11 @@ impl ViewChange {
     /// A worker has answered a beat. One that takes part must be in the active view at least: else it can't do anything.
     pub fn beating(&mut self, from: NodeId, view: ViewNumber, out: &mut Vec<Output>) {
         let active = self.active().map_or(ViewNumber(0), |active| active.view.number);
+        if view > self.record().map_or(ViewNumber(0), ViewRecord::number) && self.takes_part(from) {
+            // Nobody seals a worker for a view that the control store does not hold. This one's is not the newest any more.
+            out.push(Output::Halt(Halt::Superseded));
+            return;
+        }
         if view >= active || !self.takes_part(from) || self.config.omissions.has(Omission::BeatOfDeadView) {
             let news = !self.detector.knows(from);
             self.detector.answered(from);
