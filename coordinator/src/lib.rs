@@ -49,7 +49,7 @@ use tracing::{info, warn};
 use crate::cluster::Cluster;
 use crate::config::CoordinatorConfig;
 use crate::config::membership::MembershipConfig;
-use crate::http::Shared;
+use crate::http::{Members, Shared};
 use crate::metrics::CoordinatorMetrics;
 use crate::operator::OperatorKey;
 use crate::roster::Roster;
@@ -90,7 +90,7 @@ pub async fn run(
     log_settings(&config);
     let (machine, control, node) = open(&config).await?;
     let network = Endpoint::coordinator(node, config.workers.clone(), config.secret.clone()).beside(config.neighbours.clone());
-    let met = network.met.clone();
+    let members = Members { met: network.met.clone(), control_is_logged: config.data.is_some() };
     let parts = Parts {
         name: NAME.to_owned(),
         network,
@@ -103,18 +103,31 @@ pub async fn run(
     let mut running = driver::spawn(machine, parts);
     let cluster = Cluster::new(running.handle(), metrics.clone());
     let limits = config.surface.limits.clone();
+    let in_memory = config.data.is_none();
     let (demo, sweep_every, outcomes_kept_for) = (config.surface.demo, limits.sweep_every, config.surface.outcome_lifetime);
     let roster = Roster::new(cluster.clone(), config.workers.clone(), config.secret.is_some());
     let operators = config.operator_secret.as_ref().map(OperatorKey::of);
-    let app =
-        Arc::new(Shared::new(config.surface, operators, cluster.clone(), (roster, met), instruments.registry, metrics.clone()));
+    let app = Arc::new(Shared::new(
+        config.surface,
+        operators,
+        cluster.clone(),
+        (roster, members),
+        instruments.registry,
+        metrics.clone(),
+    ));
     let surface = tokio::spawn(http::server::serve(listener, http::router(app), limits, shutdown.clone()));
     let polled = tokio::spawn(metrics::poll(cluster.clone(), metrics, shutdown.clone()));
     let swept = tokio::spawn(expiry::sweep(cluster.clone(), sweep_every, shutdown.clone()));
     let recorded = tokio::spawn(outcomes::record(cluster.clone(), outcomes_kept_for, shutdown.clone()));
 
     let begun = async {
-        until_serving(&cluster).await;
+        let is_logged = until_serving(&cluster).await;
+        if is_logged && in_memory {
+            warn!(
+                "the workers log their records, and this coordinator keeps the view in memory alone: when it ends, nobody can use \
+                 what they hold; start it with --data instead"
+            );
+        }
         if demo && let Err(error) = demo::preload(&cluster).await {
             warn!(%error, "the store could not be preloaded");
         }
@@ -184,15 +197,17 @@ async fn open(config: &CoordinatorConfig) -> anyhow::Result<(Coordinator, Box<dy
     Ok((Coordinator::new(machine), control, node))
 }
 
-/// Returns once a write would be accepted; says now and then what is missing.
-async fn until_serving(cluster: &Cluster) {
+/// Returns once a write would be accepted, and whether a member of the view logs its records; says now and then what is missing.
+async fn until_serving(cluster: &Cluster) -> bool {
     let mut ticks = tokio::time::interval(READY_EVERY);
     let mut said = tokio::time::Instant::now();
     loop {
         ticks.tick().await;
         let Ok(status) = cluster.status().await else { continue };
         if status.serving {
-            return;
+            let active = status.record.as_ref().and_then(|record| record.active.as_ref());
+            let mut members = active.iter().flat_map(|active| &active.view.shards).flat_map(|shard| &shard.members);
+            return members.any(|member| member.logged);
         }
         if said.elapsed() >= WAITING_SAID_EVERY {
             said = tokio::time::Instant::now();

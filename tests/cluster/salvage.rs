@@ -96,6 +96,7 @@ async fn what_is_damaged_in_the_last_log_is_given_up_only_when_a_person_says_so(
     assert_ne!(put(&mut client, "key-7", &json!("written over")).await, 200);
 
     cluster.kill_worker(0);
+    cluster.coordinator().announce("WRITES THAT WERE ACKNOWLEDGED MAY BE LOST");
     cluster.start_worker_with(0, &["--discard-damaged"]);
     reads(&mut client, "key-7", 404).await;
     cluster.worker(0).await_log("it is removed");
@@ -184,8 +185,12 @@ async fn logs_without_their_ends_are_taken_up_only_when_a_person_accepts_that() 
 
     cluster.kill_worker(1);
     cluster.start_worker_with(1, &["--accept-incomplete-log"]);
-    cluster.worker(1).await_log("the last writes before the crash may be lost");
-    assert_eq!(cluster.agreed(3).await["durability"], "logged");
+    cluster.worker(1).await_log("though it may lack what was acknowledged last");
+    cluster.coordinator().announce("WRITES THAT WERE ACKNOWLEDGED MAY BE LOST");
+    let standing = cluster.agreed(3).await;
+    assert_eq!(standing["durability"], "logged");
+    assert!(standing["curtailed_in_view"].is_u64() && standing["started_empty_in_view"].is_null(), "{standing}");
+    assert!(client.get("/readyz").await.text().contains("records: degraded, the cluster has gone on from an incomplete copy"));
     let mut client = Client::logged_in(&cluster.url(), "ada").await;
     all_there(&mut client, 20).await;
     client.tweet("life goes on").await;
@@ -206,6 +211,12 @@ async fn a_log_without_its_end_does_not_count_beside_others_that_may_hold_more()
     cluster.agreed(3).await;
     all_there(&mut client, 20).await;
 
+    let nothing_is_lost = async |url: &str| {
+        let standing = Client::new(url).get("/api/cluster").await.json();
+        assert!(standing["curtailed_in_view"].is_null(), "{standing}");
+    };
+    nothing_is_lost(&cluster.url()).await;
+
     // While others are away and have ended in order: nothing is served until one of them is back.
     cluster.kill_coordinator();
     cluster.kill_worker(1);
@@ -221,8 +232,34 @@ async fn a_log_without_its_end_does_not_count_beside_others_that_may_hold_more()
     assert_eq!(client.get("/readyz").await.status, 503, "others hold more");
     cluster.start_all();
     cluster.agreed(3).await;
+    nothing_is_lost(&cluster.url()).await;
     let mut client = Client::logged_in(&cluster.url(), "ada").await;
     all_there(&mut client, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_copy_is_gone_on_with_when_the_last_member_is_gone_for_good_and_a_person_says_so() {
+    let mut cluster = Cluster::start(Plan { workers: 2, ..Plan::logged() });
+    let mut client = Client::logged_in(&cluster.url(), "ada").await;
+    assert_eq!(put(&mut client, "old", &json!("on both")).await, 201);
+    cluster.agreed(2).await;
+    cluster.kill_worker(1);
+    cluster.agreed(1).await;
+    assert_eq!(put(&mut client, "new", &json!("on the last alone")).await, 201);
+    cluster.kill_worker(0);
+    std::fs::remove_dir_all(cluster.worker_directory(0)).expect("its disk is gone");
+
+    cluster.coordinator().announce("WRITES THAT WERE ACKNOWLEDGED MAY BE LOST");
+    cluster.start_worker_with(1, &["--accept-incomplete-log"]);
+    reads(&mut client, "old", 503).await;
+    let standing = client.get("/api/cluster").await.json();
+    assert!(standing["curtailed_in_view"].is_null(), "the last member may come back: {standing}");
+    cluster.start_worker(0);
+    reads(&mut client, "old", 200).await;
+    reads(&mut client, "new", 404).await;
+    let standing = cluster.agreed(2).await;
+    assert!(standing["curtailed_in_view"].is_u64(), "{standing}");
+    assert_eq!(put(&mut client, "new", &json!("once more")).await, 201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,7 +280,8 @@ async fn up_goes_on_after_a_crash_with_logs_without_their_ends_when_a_person_acc
     assert!(refused.log.contains("nothing to accept"), "{refused:?}");
     assert!(!nowhere.join("worker-1").exists(), "nothing was begun");
 
-    let up = Process::start("up", &[&base[..], &["--accept-incomplete-log"]].concat(), &[]);
+    let mut up = Process::start("up", &[&base[..], &["--accept-incomplete-log"]].concat(), &[]);
+    up.announce("WRITES THAT WERE ACKNOWLEDGED MAY BE LOST");
     let mut client = Client::logged_in(up.url(), "ada").await;
     all_there(&mut client, 1).await;
     client.tweet("after the crash").await;

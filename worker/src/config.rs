@@ -63,8 +63,8 @@ pub struct StoreArgs {
 /// since it would still be set at the next start.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct SalvageArgs {
-    /// For this start: go on with a log that was not synced always though its end may be missing. Only when all workers crashed
-    /// at once, and for one of them alone
+    /// For this start: go on with the newest log that is there, though it may lack what was acknowledged last. It counts only when no
+    /// member that holds all can come back; see the runbooks
     #[arg(long)]
     pub accept_incomplete_log: bool,
 

@@ -176,7 +176,8 @@ fn log_salvage(recovery: &Recovery, salvage: Salvage) {
     }
     if recovery.accepted {
         warn!(
-            "the log is taken up though its end may be missing, as was asked for: the last writes before the crash may be lost"
+            "the log is taken up as was asked for, though it may lack what was acknowledged last; it counts only if no member that \
+                 holds all can come back"
         );
     }
     let becomes = if salvage.discard_damaged { "it is removed" } else { "nobody is told what it holds" };

@@ -13,12 +13,12 @@ use skein_protocol::id::{NodeId, ViewNumber};
 use skein_protocol::membership::view::Member;
 use skein_protocol::operation::Digest;
 use skein_protocol::step::{ComparisonStatus, CoordinatorStatus, Peer, Role};
-use skein_runtime::transport::{self, Met};
+use skein_runtime::transport;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-use super::App;
 use super::error::{Problem, ProblemDocument};
+use super::{App, Members};
 use crate::cluster::{self, Cluster};
 
 /// How long the digests are good for.
@@ -38,7 +38,8 @@ pub struct ClusterStatus {
     pending_view: Option<u64>,
     /// Whether a write would be accepted now.
     serving: bool,
-    /// What an acknowledged write is worth; null if this coordinator has met no member yet that could tell.
+    /// What an acknowledged write is worth; null if this coordinator has met no member yet that could tell. No more than memory if this
+    /// coordinator has no data directory, since nobody can use the members' logs when it has ended.
     #[schema(required)]
     durability: Option<Durability>,
     /// Copies of each record: the members of the active view.
@@ -229,10 +230,10 @@ pub async fn get(State(app): State<App>) -> Result<Json<ClusterStatus>, Problem>
     let status = app.cluster.status().await?;
     // Without digests the rest is still worth knowing; it is what people look at when no view serves.
     let digests = if status.serving { app.digests.get(&app.cluster).await.ok() } else { None };
-    Ok(Json(describe(&status, digests.as_deref(), &app.met)))
+    Ok(Json(describe(&status, digests.as_deref(), &app.members)))
 }
 
-fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, met: &Met) -> ClusterStatus {
+fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, kept: &Members) -> ClusterStatus {
     let record = status.record.as_ref();
     let active = record.and_then(|record| record.active.as_ref());
     let shards = || active.into_iter().flat_map(|active| &active.view.shards);
@@ -267,7 +268,8 @@ fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, met: &Met) ->
         view: active.map(|active| active.view.number.0),
         pending_view: record.and_then(|record| record.pending.as_ref()).map(|pending| pending.number.0),
         serving: status.serving,
-        durability: weakest(members.keys().map(|node| met.durability(*node))),
+        durability: weakest(members.keys().map(|node| kept.met.durability(*node)))
+            .map(|weakest| if kept.control_is_logged { weakest } else { Durability::Memory }),
         copies: members.len(),
         started_empty_in_view: record.and_then(|record| record.emptied).map(|view| view.0),
         curtailed_in_view: record.and_then(|record| record.curtailed).map(|view| view.0),

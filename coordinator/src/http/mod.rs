@@ -78,20 +78,27 @@ pub struct Shared {
     digests: cluster::DigestCache,
     under_way: Semaphore,
     roster: Roster,
-    met: Met,
+    members: Members,
     registry: Registry,
     metrics: NodeMetrics,
 }
 
+/// What is known of how the records are kept.
+pub struct Members {
+    /// What the workers say of themselves.
+    pub met: Met,
+    /// Whether this coordinator's own control store outlives it: without it nobody can use the workers' logs.
+    pub control_is_logged: bool,
+}
+
 impl Shared {
-    /// The surface of a coordinator of these workers; `met` is what they say of themselves. Without a key
-    /// whoever is on this machine counts as its operator.
+    /// The surface of a coordinator of these workers. Without a key whoever is on this machine counts as its operator.
     #[must_use]
     pub fn new(
         settings: SurfaceConfig,
         operators: Option<OperatorKey>,
         cluster: Cluster,
-        (roster, met): (Roster, Met),
+        (roster, members): (Roster, Members),
         registry: Registry,
         metrics: NodeMetrics,
     ) -> Self {
@@ -109,7 +116,7 @@ impl Shared {
             under_way: Semaphore::new(limits.requests_max),
             cluster,
             roster,
-            met,
+            members,
             registry,
             metrics,
             settings,

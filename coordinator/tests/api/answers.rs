@@ -13,7 +13,7 @@ use prometheus::Registry;
 use serde_json::Value;
 use skein_coordinator::cluster::{Cluster, Engine};
 use skein_coordinator::config::{Auth, SurfaceConfig};
-use skein_coordinator::http::{Shared, router};
+use skein_coordinator::http::{Members, Shared, router};
 use skein_coordinator::metrics::CoordinatorMetrics;
 use skein_coordinator::roster::Roster;
 use skein_coordinator::tables::{IDEMPOTENCY, SESSIONS, TWEETS};
@@ -62,7 +62,14 @@ fn surface(engine: impl Engine, settings: SurfaceConfig) -> Router {
     let metrics = CoordinatorMetrics::register(&registry).unwrap().node("test", &[]);
     let cluster = Cluster::new(engine, metrics.clone());
     let roster = Roster::new(cluster.clone(), Vec::new(), false);
-    router(Arc::new(Shared::new(settings, None, cluster, (roster, Met::default()), registry, metrics)))
+    router(Arc::new(Shared::new(
+        settings,
+        None,
+        cluster,
+        (roster, Members { met: Met::default(), control_is_logged: true }),
+        registry,
+        metrics,
+    )))
 }
 
 /// What a client hears that posts while the engine answers so: status, headers and document.

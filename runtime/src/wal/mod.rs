@@ -59,7 +59,7 @@ pub struct Recovery {
     pub decided: u64,
     /// Where a log went that was found here and not taken up.
     pub set_aside: Option<PathBuf>,
-    /// Whether its end may be missing and a person has accepted that.
+    /// Whether a person has accepted that it may lack what was acknowledged last.
     pub accepted: bool,
     /// Records that were not what was written; they are gone if a person has said so.
     pub damaged: Vec<Key>,
@@ -71,7 +71,7 @@ pub struct Recovery {
 /// may give up by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Salvage {
-    /// To go on with a log whose end may be missing, also with one that was set aside for that.
+    /// To go on with the newest log of a member that is there, in use or set aside, though it may lack what was acknowledged last.
     pub accept_incomplete: bool,
     /// To remove the records that are not what was written.
     pub discard_damaged: bool,

@@ -93,7 +93,7 @@ pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened,
     let start = Instant::now();
     let path = salvage::log(data);
     let mut set_aside = if salvage.accept_incomplete { salvage::take_up(data)? } else { None };
-    let accepted = salvage.accept_incomplete && salvage::is_incomplete(&path);
+    let accepted = salvage.accept_incomplete;
     let mut opened = read(&path);
     if salvage::is_incomplete(&path) && !accepted && !matches!(opened, Err(DiskError::Locked(_) | DiskError::Full { .. })) {
         drop(opened);
@@ -126,7 +126,7 @@ pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened,
     let marked = match policy {
         SyncPolicy::Interval(_) => File::create(&mark).and_then(|mark| mark.sync_all()).and_then(|()| sync_file(&path)),
         // Nothing more will be missing than is missing now.
-        SyncPolicy::Always if accepted => fs::remove_file(&mark).and_then(|()| sync_file(&path)),
+        SyncPolicy::Always if salvage::is_incomplete(&path) => fs::remove_file(&mark).and_then(|()| sync_file(&path)),
         SyncPolicy::Always => Ok(()),
     };
     marked.map_err(|error| DiskError::Io { path: path.clone(), error })?;

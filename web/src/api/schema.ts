@@ -441,6 +441,12 @@ export interface components {
             comparison: components["schemas"]["ClusterComparison"];
             /** @description Copies of each record: the members of the active view. */
             copies: number;
+            /**
+             * Format: int64
+             * @description The last view that went on from less than was acknowledged, because a person has said so at the start of a worker; null if that
+             *     never happened. What was acknowledged last before it may be lost.
+             */
+            curtailed_in_view: number | null;
             durability: components["schemas"]["Durability"] | null;
             /**
              * Format: int64

@@ -37,6 +37,7 @@ export default function ClusterPage() {
       {status !== null && (
         <div className={failure === null ? undefined : "cluster-stale"}>
           {status.started_empty_in_view !== null && <BegunAnew view={status.started_empty_in_view} />}
+          {status.curtailed_in_view !== null && <Curtailed view={status.curtailed_in_view} />}
           <Summary status={status} />
           {needsPerson(status) && <Undecided />}
           <Workers status={status} />
@@ -90,6 +91,17 @@ function BegunAnew({ view }: { view: number }) {
     <Notice tone="bad" icon="alert" title={title}>
       Every member had kept its records in memory alone, and every member was started anew. What was written before is gone. A
       worker that is started with <code>--data</code> keeps its records over that.
+    </Notice>
+  );
+}
+
+function Curtailed({ view }: { view: number }) {
+  const title = `Acknowledged writes may be lost: the cluster has gone on from an incomplete copy with view ${view}`;
+  useEffect(() => announce(title, "assertive"), [title]);
+  return (
+    <Notice tone="bad" icon="alert" title={title}>
+      No member was left that held all records, and somebody who runs the cluster has said to go on with less. What was written last
+      before that may be gone.
     </Notice>
   );
 }

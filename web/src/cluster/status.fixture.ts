@@ -27,6 +27,7 @@ export const well: ClusterStatus = {
   durability: "memory",
   copies: 3,
   started_empty_in_view: null,
+  curtailed_in_view: null,
   roster: [1, 2, 3].map(addressOf),
   members: [memberOf(1), memberOf(2), memberOf(3)],
   learners: [],
