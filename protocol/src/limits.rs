@@ -62,7 +62,7 @@ pub const CHUNK_RECORDS_BUSY: usize = 32;
 pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
 
 /// Chunks of one copy that are under way at once; while transactions are, one.
-pub const CHUNKS_UNDER_WAY_MAX: u8 = 4;
+pub const CHUNKS_UNDER_WAY_MAX: usize = 4;
 
 /// The greatest age stamp that a node believes another to have seen: microseconds far beyond any clock, far below the end of
 /// the numbers.

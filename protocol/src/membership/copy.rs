@@ -12,7 +12,7 @@
 //!
 //! A copy has the number of the view that it runs in and ends with it: the next view begins anew.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::id::{NodeId, ViewNumber};
@@ -38,9 +38,10 @@ struct Copy {
     asked: bool,
     /// Whether the donor has given all.
     given: bool,
-    /// Chunks that the learner has not yet stored.
-    under_way: u8,
+    /// Records of each chunk that the learner has not yet stored.
+    under_way: VecDeque<u64>,
     complete: bool,
+    /// Records that the learner has stored.
     copied: u64,
     total: u64,
 }
@@ -56,7 +57,7 @@ impl Copies {
             after: None,
             asked: false,
             given: false,
-            under_way: 0,
+            under_way: VecDeque::new(),
             complete: false,
             copied: 0,
             total: 0,
@@ -73,7 +74,7 @@ impl Copies {
             true => (limits::CHUNK_RECORDS_BUSY, 1),
             false => (limits::CHUNK_RECORDS_MAX, limits::CHUNKS_UNDER_WAY_MAX),
         };
-        if copy.asked || copy.given || copy.under_way >= under_way {
+        if copy.asked || copy.given || copy.under_way.len() >= under_way {
             return;
         }
         copy.asked = true;
@@ -91,9 +92,8 @@ impl Copies {
         }
         copy.asked = false;
         copy.given = chunk.last;
-        copy.under_way += 1;
+        copy.under_way.push_back(chunk.records.len() as u64);
         copy.total = chunk.total;
-        copy.copied += chunk.records.len() as u64;
         if let Some((key, _)) = chunk.records.last() {
             copy.after = Some(key.clone());
         }
@@ -104,7 +104,7 @@ impl Copies {
     /// A learner has stored a chunk. Says whether every learner is complete now.
     pub fn stored(&mut self, from: NodeId, number: ViewNumber, last: bool, busy: bool, out: &mut Vec<Output>) -> bool {
         let Some(copy) = self.learners.get_mut(&from).filter(|_| number == self.copy) else { return false };
-        copy.under_way = copy.under_way.saturating_sub(1);
+        copy.copied += copy.under_way.pop_front().unwrap_or(0);
         copy.complete |= last;
         if last {
             return self.learners.values().all(|copy| copy.complete);
