@@ -1,7 +1,8 @@
 //! A whole cluster of processes: workers and one coordinator, with logs in a directory of the test's own or in memory. Each
 //! process keeps its address over restarts, as machines do.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -97,7 +98,11 @@ pub fn free_port() -> u16 {
     loop {
         let offset = (u32::from(start) + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % u32::from(span);
         let port = PORTS.start + u16::try_from(offset).expect("within a u16");
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        // Not by listening there: a process that is just being started by another test has our sockets until it becomes what it
+        // is to be, and would keep the port.
+        let nobody =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+        if nobody {
             return port;
         }
     }
