@@ -67,9 +67,11 @@ impl Situation<'_> {
         if !over && members().any(missing) && !self.is_lost() {
             return Choice::Wait;
         }
+        // Whoever holds all is asked again before one counts that does not.
         let counts = active.shards.iter().any(|shard| self.salvaged(shard).is_some());
-        let is_asked_again = |member: &Member| self.silent.contains(&member.node) && !(counts && self.is_salvaged(member.node));
-        if !members().any(|member| there(&member)) && members().any(is_asked_again) {
+        let whole = |member: &Member| !(counts && self.is_salvaged(member.node));
+        let is_silent = |member: &Member| self.silent.contains(&member.node) && whole(member);
+        if !members().any(|member| there(&member) && whole(member)) && members().any(is_silent) {
             return Choice::AskAgain;
         }
         if active.shards.iter().any(|shard| self.awaits_better(shard)) {

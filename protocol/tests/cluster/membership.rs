@@ -101,6 +101,9 @@ fn a_learner_that_starts_again_begins_again() {
     world.hold = |message| matches!(message, Message::Stored { last: true, .. });
     world.timeout(Timer::Join);
     assert_eq!(world.workers[&NodeId(2)].0.records().len(), 2_400);
+    let progress = world.coordinator.status().copies;
+    let CopyProgress { copied, total, .. } = progress[0];
+    assert!(0 < copied && copied < total, "what it has not said to have stored does not count: {copied} of {total}");
     world.stop(NodeId(2));
     world.run();
     world.commit(vec![operation("k0001", Expect::Any, Action::Delete)]);

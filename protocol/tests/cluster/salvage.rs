@@ -133,3 +133,40 @@ fn of_several_that_lack_something_one_counts() {
     assert_eq!(world.members(), [NodeId(1)]);
     comes_to(&mut world, &[1, 2, 3], RECORDS - 1);
 }
+
+#[test]
+fn a_member_that_holds_all_and_does_not_answer_in_time_is_asked_again() {
+    let mut world = World::new(2);
+    world.fill();
+    crash(&mut world, &[1]);
+    world.lose_to = Some(NodeId(2));
+    world.restart(NodeId(1));
+    world.restart(NodeId(2));
+    world.run();
+    for _ in 0..3 {
+        world.timeout(Timer::ViewChange);
+        assert!(!world.coordinator.status().serving);
+    }
+    world.lose_to = None;
+    world.timeout(Timer::ViewChange);
+    comes_to(&mut world, &[1, 2], RECORDS);
+}
+
+#[test]
+fn one_that_has_begun_anew_is_not_salvaged_any_more() {
+    let mut world = World::new(2);
+    world.fill();
+    crash(&mut world, &[1]);
+    world.restart(NodeId(1));
+    world.restart(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    comes_to(&mut world, &[1, 2], RECORDS);
+    // A member of a later view than it was ever sealed for it can't be now.
+    let last_active = Some((ViewNumber(99), vec![]));
+    let seal = Seal { cluster: ClusterId(7), view: ViewNumber(100), standing: Standing::Member, last_active };
+    let mut out = Vec::new();
+    let (worker, _) = world.workers.get_mut(&NodeId(1)).unwrap();
+    worker.handle(Input::Message { from: COORDINATOR, message: Message::Seal(seal) }, &mut out);
+    assert!(matches!(out[..], [Output::Send { message: Message::SealRefused { .. }, .. }]), "{out:?}");
+}

@@ -1,5 +1,8 @@
 //! What clients hear of transactions and reads when all goes well, and when nodes refuse them.
 
+use skein_protocol::limits;
+use skein_protocol::record::Stored;
+
 use super::world::*;
 
 #[test]
@@ -123,6 +126,59 @@ fn a_worker_that_is_full_refuses_writes_and_takes_deletes() {
     assert_eq!(reason, AbortReason::Memory);
     assert!(matches!(world.commit(vec![operation("a", Expect::Any, Action::Delete)]), Reply::Committed { .. }));
     assert!(matches!(world.commit(vec![put("b", &"x".repeat(700))]), Reply::Committed { .. }));
+}
+
+#[test]
+fn what_is_kept_for_deletes_is_not_opened_by_a_delete_of_nothing() {
+    let mut world = World::new(1);
+    let full = WorkerConfig { memory_bytes_max: 64_000, ..WorkerConfig::default() };
+    let (worker, disk) = world.workers.get_mut(&NodeId(1)).unwrap();
+    *worker = Worker::recover(full, disk.clone());
+    let message = Message::Activate { view: ViewNumber(1), outcomes: vec![] };
+    world.input(NodeId(1), Input::Message { from: COORDINATOR, message });
+    let text = "x".repeat(300);
+    let filled =
+        (0..).take_while(|number| matches!(world.commit(vec![put(&format!("k{number}"), &text)]), Reply::Committed { .. }));
+    assert!(filled.count() > 100);
+    let beside = |delete: &str| vec![put("more", &text), operation(delete, Expect::Any, Action::Delete)];
+    assert!(matches!(world.commit(beside("nothing")), Reply::Aborted { reason: AbortReason::Memory, .. }));
+    assert!(matches!(world.commit(beside("k1")), Reply::Committed { .. }));
+}
+
+#[test]
+fn where_replicas_differ_the_greater_version_counts() {
+    for ahead in [1, 2] {
+        let mut world = World::new(2);
+        let before = version(&world.commit(vec![put("a", "1")]));
+        for node in [1, 2] {
+            world.stop(NodeId(node));
+        }
+        // A log that was changed by other hands.
+        let record = world.down.get_mut(&NodeId(ahead)).unwrap().records.get_mut(&key("a")).unwrap();
+        *record = Stored::new(&key("a"), Version(before.0 + 5), record.written_by, record.value.clone());
+        for node in [1, 2] {
+            world.restart(NodeId(node));
+        }
+        world.run();
+        world.timeout(Timer::ViewChange);
+        assert_eq!(version(&world.commit(vec![put("a", "2")])), Version(before.0 + 6));
+    }
+}
+
+#[test]
+fn what_workers_may_have_to_report_at_once_is_bounded() {
+    let mut world = World::new(1);
+    // Nobody answers.
+    world.workers.clear();
+    let operations = |number: usize| (0..64).map(|key| put(&format!("{number}-{key}"), "1")).collect::<Vec<_>>();
+    let mut sent = 0;
+    for number in 0..5_000 {
+        let request = Request::Commit { operations: operations(number), clock: 0, trace: None };
+        let mut out = Vec::new();
+        world.coordinator.handle(Input::Request { id: RequestId(1_000 + number as u64), request }, &mut out);
+        sent += out.iter().filter(|output| matches!(output, Output::Send { message: Message::Prepare(_), .. })).count();
+    }
+    assert_eq!(sent * 64, limits::OPERATIONS_IN_FLIGHT_MAX);
 }
 
 #[test]

@@ -12,8 +12,8 @@ pub use skein_protocol::node::worker::{Worker, WorkerConfig};
 pub use skein_protocol::operation::{Action, Answer, Consistency, Expect, Key, Operation, Query, Range, Row, Shared, TableId};
 pub use skein_protocol::record::Snapshot;
 pub use skein_protocol::step::{
-    AbortReason, EarlierRuns, Event, Halt, Input, KnownOutcome, Machine, Output, Peer, Refusal, Reply, Request, Role,
-    RosterChange, RosterRefusal, Swapped, Timer, Unrecorded,
+    AbortReason, CopyProgress, EarlierRuns, Event, Halt, Input, KnownOutcome, Machine, Output, Peer, Refusal, Reply, Request,
+    Role, RosterChange, RosterRefusal, Swapped, Timer, Unrecorded,
 };
 
 pub const COORDINATOR: NodeId = NodeId(100);
