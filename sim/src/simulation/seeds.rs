@@ -41,7 +41,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "asked before anybody knew the time",
-        seed: 317,
+        seed: 143,
         mistake: "AgeBeforeView",
         story: "As before, but for a transaction that was asked for before the members of the first view had reported their \
                 stamps: it kept the age that it got at once. What was never sent now gets an age anew when a view becomes active.",
