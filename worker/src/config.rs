@@ -59,16 +59,16 @@ pub struct StoreArgs {
     pub scrub: String,
 }
 
-/// What a person has decided about a log, for one start; `skein up` takes these flags too. No variable of the environment sets them,
-/// since it would still be set at the next start.
+/// What a person has decided about a log; `skein up` takes these flags too. No variable of the environment sets them, since it would
+/// still be set at the next start, and decide about what nobody knows yet.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct SalvageArgs {
-    /// For this start: go on with the newest log that is there, though it may lack what was acknowledged last. It counts only when no
-    /// member that holds all can come back; see the runbooks
+    /// Go on with the newest log that is there, though it may lack what was acknowledged last. It counts only when no member that
+    /// holds all can come back, and until this worker has begun anew; see the runbooks. Meant for one start
     #[arg(long)]
     pub accept_incomplete_log: bool,
 
-    /// For this start: remove the records of the log that are not what was written. Only for the last copy
+    /// Remove the records of the log that are not what was written. Only for the last copy; see the runbooks. Meant for one start
     #[arg(long)]
     pub discard_damaged: bool,
 }

@@ -67,8 +67,9 @@ impl Situation<'_> {
         if !over && members().any(missing) && !self.is_lost() {
             return Choice::Wait;
         }
-        // Whoever holds all is asked again before one counts that does not.
-        let counts = active.shards.iter().any(|shard| self.salvaged(shard).is_some());
+        // Whoever holds more is asked again before one counts that holds less: a member that holds all, and any before an outsider.
+        let is_member = |node: NodeId| members().any(|member| member.node == node);
+        let counts = active.shards.iter().any(|shard| self.salvaged(shard).is_some_and(is_member));
         let whole = |member: &Member| !(counts && self.is_salvaged(member.node));
         let is_silent = |member: &Member| self.silent.contains(&member.node) && whole(member);
         if !members().any(|member| there(&member) && whole(member)) && members().any(is_silent) {
@@ -82,6 +83,9 @@ impl Situation<'_> {
             match self.next_of(shard) {
                 Some(next) => shards.push(next),
                 None if self.is_lost() => return self.anew(),
+                None if self.connected.values().any(|peer| peer.salvaged && self.silent.contains(&peer.node)) => {
+                    return Choice::AskAgain;
+                }
                 None => return Choice::Wait,
             }
         }

@@ -509,3 +509,55 @@ fn whoever_comes_back_with_less_is_found_at_once() {
     assert!(world.digests_agree());
     assert_eq!(world.coordinator.status().comparison.repaired, 1);
 }
+
+#[test]
+fn a_coordinator_ends_when_a_view_of_its_own_is_another_ones_too() {
+    let mut world = World::new(3);
+    let old = world.control.clone();
+    world.stop(NodeId(3));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.commit(vec![put("a", "1")]);
+    for node in [1, 2] {
+        world.stop(NodeId(node));
+    }
+    world.run();
+    // The directory was put back to what it had been before, and worker 3 is the first to be there.
+    world.control = old;
+    world.restart(NodeId(3));
+    world.restart_coordinator();
+    world.run();
+    world.timeout(Timer::ViewChange);
+    assert_eq!(world.members(), [NodeId(3)]);
+    world.timeout(Timer::Beat);
+    assert_eq!(world.halt, None);
+    world.restart(NodeId(1));
+    world.run();
+    assert_eq!(world.halt, Some(Halt::Superseded));
+    assert_eq!(world.workers[&NodeId(1)].0.records().len(), 1, "nothing was taken from it");
+}
+
+#[test]
+fn a_worker_that_another_cluster_has_taken_meanwhile_does_not_end_one_view_after_the_other() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1")]);
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.start_at(NodeId(12), "w2", Snapshot::new(NodeId(12)));
+    world.run();
+    let seal = Seal { cluster: ClusterId(99), view: ViewNumber(1), standing: Standing::Member, last_active: None };
+    world.input(NodeId(12), Input::Message { from: NodeId(77), message: Message::Seal(seal) });
+    world.run();
+    for _ in 0..8 {
+        world.timeout(Timer::Join);
+    }
+    let settled = world.control.as_ref().unwrap().number();
+    for _ in 0..20 {
+        world.timeout(Timer::Join);
+        world.timeout(Timer::Beat);
+    }
+    assert_eq!(world.control.as_ref().unwrap().number(), settled);
+    assert_eq!((world.members(), &world.halt), (vec![NodeId(1)], &None));
+    assert!(world.coordinator.status().serving);
+}

@@ -170,3 +170,29 @@ fn one_that_has_begun_anew_is_not_salvaged_any_more() {
     worker.handle(Input::Message { from: COORDINATOR, message: Message::Seal(seal) }, &mut out);
     assert!(matches!(out[..], [Output::Send { message: Message::SealRefused { .. }, .. }]), "{out:?}");
 }
+
+#[test]
+fn one_of_an_older_view_that_is_slow_once_is_asked_again() {
+    let mut world = World::new(2);
+    world.fill();
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.stop(NodeId(1));
+    world.down.get_mut(&NodeId(2)).unwrap().salvaged = true;
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.lose_to = Some(NodeId(2));
+    restart(&mut world, 2);
+    world.start_at(NodeId(11), "w1", Snapshot::new(NodeId(11)));
+    world.run();
+    for _ in 0..3 {
+        world.timeout(Timer::ViewChange);
+    }
+    assert!(!world.coordinator.status().serving);
+    world.lose_to = None;
+    for _ in 0..2 {
+        world.timeout(Timer::ViewChange);
+    }
+    comes_to(&mut world, &[2, 11], RECORDS);
+}

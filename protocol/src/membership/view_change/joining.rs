@@ -55,6 +55,7 @@ impl ViewChange {
         }
         if let Some(peer) = self.connected.get_mut(&from) {
             peer.cluster = Some(bound);
+            self.joiners.gone(from);
             let (address, bound) = (peer.address.clone(), Some(bound));
             out.push(Output::Publish(Event::NotTaken { node: from, address, bound, foreign: true }));
         }

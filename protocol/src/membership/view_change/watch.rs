@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 
 use super::{Stage, ViewChange};
 use crate::id::{NodeId, ViewNumber};
-use crate::membership::view::ViewRecord;
 use crate::message::Message;
 use crate::omission::Omission;
 use crate::step::{Event, Halt, Output, Peer, Timer};
@@ -34,8 +33,7 @@ impl ViewChange {
     /// A worker has answered a beat. One that takes part must be in the active view at least: else it can't do anything.
     pub fn beating(&mut self, from: NodeId, view: ViewNumber, out: &mut Vec<Output>) {
         let active = self.active().map_or(ViewNumber(0), |active| active.view.number);
-        if view > self.record().map_or(ViewNumber(0), ViewRecord::number) && self.takes_part(from) {
-            // Nobody seals a worker for a view that the control store does not hold. This one's is not the newest any more.
+        if self.is_led_by_another(from, view) {
             out.push(Output::Halt(Halt::Superseded));
             return;
         }
@@ -46,6 +44,14 @@ impl ViewChange {
                 self.await_joiners(out);
             }
         }
+    }
+
+    /// Whether a worker of this cluster was sealed for a view that the control store does not know, or not with it: then another
+    /// coordinator has a newer one.
+    fn is_led_by_another(&self, from: NodeId, view: ViewNumber) -> bool {
+        let (Some(record), Some(peer)) = (self.record(), self.connected.get(&from)) else { return false };
+        let is_active = record.active.as_ref().is_some_and(|active| active.view.number == view);
+        peer.cluster == Some(record.cluster) && (view > record.number() || is_active && !self.takes_part(from))
     }
 
     /// A worker is there.
