@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan, SECRET};
-use crate::harness::process::run;
+use crate::harness::process::{Process, run};
 use crate::scene::members;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,4 +122,26 @@ async fn a_worker_under_two_addresses_is_one_worker() {
     }
     let standing = cluster.agreed(3).await;
     assert_eq!(standing["view"], view, "nobody was thrown out: {standing}");
+}
+
+/// The workers' logs are of no use to anybody once the view is gone with the coordinator's memory, so it says so while it lives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_keeps_the_view_in_memory_promises_no_more_than_memory() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let path = |name: &str| directory.path().join(name).to_str().expect("a path of ours").to_owned();
+    for (data, expected) in [(Some(path("coordinator")), "logged and synced"), (None, "memory")] {
+        let worker = Process::start("worker", &["worker", "0", "--data", &path(expected)], &[]);
+        let mut arguments = vec!["coordinator", "0", worker.cluster_address(), "--auth", "name"];
+        if let Some(data) = &data {
+            arguments.extend(["--data", data]);
+        }
+        let coordinator = Process::start("coordinator", &arguments, &[]);
+        let standing = Client::new(coordinator.url()).get("/api/cluster").await.json();
+        assert_eq!(standing["durability"], expected, "{standing}");
+        if data.is_none() {
+            coordinator.await_log("keeps the view in memory alone");
+        } else {
+            assert!(!coordinator.log_text().contains("keeps the view in memory alone"));
+        }
+    }
 }
