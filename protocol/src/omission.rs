@@ -81,22 +81,22 @@ pub enum Omission {
     ForgetUnrecorded,
 }
 
-/// The set of rules that are left out of a machine.
+/// The rule that is left out of a machine, if one is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Omissions(#[cfg(feature = "omissions")] u64);
+pub struct Omissions(#[cfg(feature = "omissions")] Option<Omission>);
 
 impl Omissions {
     /// Every rule is kept.
     pub const NONE: Omissions = Omissions(
         #[cfg(feature = "omissions")]
-        0,
+        None,
     );
 
     /// Only this rule is left out.
     #[cfg(feature = "omissions")]
     #[must_use]
     pub const fn only(omission: Omission) -> Self {
-        Omissions(1 << omission as u8)
+        Omissions(Some(omission))
     }
 
     /// Whether the rule is left out.
@@ -104,7 +104,7 @@ impl Omissions {
     pub const fn has(self, omission: Omission) -> bool {
         #[cfg(feature = "omissions")]
         {
-            self.0 & (1 << omission as u8) != 0
+            matches!(self.0, Some(left_out) if left_out as u8 == omission as u8)
         }
         #[cfg(not(feature = "omissions"))]
         {

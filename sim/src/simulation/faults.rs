@@ -1,7 +1,10 @@
 //! The faults by name, and how often each one happened. A set of runs in which one never did proves nothing about it, so
 //! the counts are a gate of their own.
 
-/// What can go wrong.
+use super::random::Random;
+
+/// What can go wrong. The weights of the first [`FaultKind::FIRST`] kinds come from the main stream of chance; a kind that is added
+/// belongs at the end, and draws from a sub-stream of its name (see [`FaultKind::draw`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
     /// A worker with a log dies and comes back.
@@ -173,6 +176,28 @@ names!(Sight,
     OutcomesRecorded => "outcomes recorded", SilentLeftOut => "silent left out", PutBack => "put back",
     DamageRepaired => "damage repaired", OutvotedRepaired => "outvoted repaired",
 );
+
+impl FaultKind {
+    /// The kinds that the simulation began with.
+    const FIRST: usize = FaultKind::Stranger as usize + 1;
+
+    /// In so many of a thousand runs a later kind may happen.
+    const LATER_PER_MILLE: u64 = 200;
+
+    /// How often each kind is chosen among all, in one run; 0 for those that never happen in it. A new kind changes only the runs
+    /// that have it.
+    pub(crate) fn draw(random: &mut Random) -> [u64; FaultKind::COUNT] {
+        let mut weights = [0; FaultKind::COUNT];
+        weights[..Self::FIRST].fill_with(|| if random.chance(450) { random.magnitude(1, 16) } else { 0 });
+        for kind in &Self::ALL[Self::FIRST..] {
+            let mut own = random.sub(kind.name());
+            if own.chance(Self::LATER_PER_MILLE) {
+                weights[*kind as usize] = own.magnitude(1, 16);
+            }
+        }
+        weights
+    }
+}
 
 /// How often each happened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! What a seed decides before a run begins: the size of the cluster, how fast it is, which workloads run and which faults
 //! may happen how often. Each run has its own mix (swarm testing, Groce et al. 2012), because a fault that is always there
-//! hides what only its absence would show.
+//! hides what only its absence would show. A field that is added draws from a sub-stream of its own ([`Random::sub`]), so
+//! that seeds keep their meaning.
 
 use super::faults::FaultKind;
 use super::queue::{MS, SECOND, Time};
@@ -67,10 +68,7 @@ impl Plan {
             _ => (0..workers).map(|_| random.chance(500)).collect(),
         };
         let quiet = random.chance(30);
-        let mut faults = [0; FaultKind::COUNT];
-        if !quiet {
-            faults.fill_with(|| if random.chance(450) { random.magnitude(1, 16) } else { 0 });
-        }
+        let faults = if quiet { [0; FaultKind::COUNT] } else { FaultKind::draw(random) };
         let base = random.magnitude(20, 2_000);
         let sync = random.magnitude(10, 8_000);
         let calm = calls / 6;

@@ -1,23 +1,39 @@
 //! The one source of chance in a run: xoshiro256++ (Blackman and Vigna 2018), started from the seed. What is drawn from it is
 //! computed here, in integers, so that a seed means the same run on every machine and with every later version of a library.
+//! What is added to the simulation later draws from a sub-stream with a name of its own, so that the draws of earlier features
+//! stay where they are and a seed keeps its meaning.
 
 use rand::SeedableRng;
 use rand::rand_core::Rng;
 use rand::rngs::Xoshiro256PlusPlus;
 
 /// A sequence of numbers that follows from a seed.
-pub struct Random(Xoshiro256PlusPlus);
+pub struct Random {
+    seed: u64,
+    sequence: Xoshiro256PlusPlus,
+}
 
 impl Random {
     /// The sequence of this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Random(Xoshiro256PlusPlus::seed_from_u64(seed))
+        Random { seed, sequence: Xoshiro256PlusPlus::seed_from_u64(seed) }
+    }
+
+    /// The sub-stream of a feature: it follows from the seed and the name alone, whatever has been drawn before, and drawing from
+    /// it changes nothing of this one.
+    #[must_use]
+    pub fn sub(&self, feature: &str) -> Self {
+        // FNV-1a, which is the same everywhere and for ever; the generator's own seeding spreads the bits.
+        let name = feature
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        Random::new(self.seed.rotate_left(32) ^ name)
     }
 
     /// The next number.
     pub(crate) fn next(&mut self) -> u64 {
-        self.0.next_u64()
+        self.sequence.next_u64()
     }
 
     /// From 0 to `bound - 1`; 0 if the bound is 0.
@@ -70,6 +86,17 @@ mod tests {
         let mut again = Random::new(7);
         assert_eq!(drawn, [again.next(), again.below(1_000), again.between(5, 9), again.magnitude(10, 10_000)]);
         assert_eq!(drawn[..2], [EXPECTED_FIRST, EXPECTED_SECOND]);
+    }
+
+    #[test]
+    fn a_sub_stream_follows_from_seed_and_name_alone() {
+        let mut random = Random::new(7);
+        let before = random.sub("grace").next();
+        let drawn = random.next();
+        assert_eq!(random.sub("grace").next(), before);
+        assert_eq!(drawn, Random::new(7).next(), "a sub-stream takes nothing from the main one");
+        let others = [random.sub("patience").next(), Random::new(8).sub("grace").next(), drawn];
+        assert!(others.iter().all(|other| *other != before));
     }
 
     #[test]
