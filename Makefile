@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test check model sim chaos fuzz bench flames setup-build setup-test app
+.PHONY: help run build test check audit model sim chaos fuzz bench flames setup-build setup-test app
 
 # What `make run` passes on: make run ARGS="--data data --workers 5"
 ARGS ?= --demo
@@ -49,6 +49,10 @@ check: app ## the quick part: format, lints, types, unit tests
 	@cd web && npm test
 	@cargo test --workspace --locked --lib --bins --quiet
 	@cargo test --locked --package skein --test tidy --quiet
+
+audit: ## check the dependencies: licences, sources, duplicates, known vulnerabilities (needs the network for the last)
+	@ops/setup audit
+	@ops/audit
 
 model: ## explore every world of the protocol's model and leave out each of its rules (ten minutes and a few GB)
 	@cargo run --release --locked --package skein-sim --bin skein-model
