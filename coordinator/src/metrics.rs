@@ -31,6 +31,7 @@ pub struct CoordinatorMetrics {
     members: IntGaugeVec,
     learners: IntGaugeVec,
     records: IntGaugeVec,
+    full: IntGaugeVec,
     emptied_view: IntGaugeVec,
     curtailed_view: IntGaugeVec,
     comparisons: IntCounterVec,
@@ -56,6 +57,7 @@ pub struct NodeMetrics {
     learners: IntGauge,
     records_copied: IntGauge,
     records_to_copy: IntGauge,
+    full: IntGauge,
     emptied_view: IntGauge,
     curtailed_view: IntGauge,
     comparisons: IntCounter,
@@ -128,6 +130,11 @@ impl CoordinatorMetrics {
                 "Records that learners have copied, and those that they have yet to copy.",
                 &["node", "state"],
             )?,
+            full: gauge(
+                "skein_membership_members_full",
+                "Members of the active view whose memory is full, so that writes that need room are refused.",
+                node,
+            )?,
             emptied_view: gauge(
                 "skein_membership_started_empty_view",
                 "The last view that began empty because all records were gone; 0 if none did.",
@@ -179,6 +186,7 @@ impl CoordinatorMetrics {
             learners: self.learners.with_label_values(&[node]),
             records_copied: self.records.with_label_values(&[node, "copied"]),
             records_to_copy: self.records.with_label_values(&[node, "to_copy"]),
+            full: self.full.with_label_values(&[node]),
             emptied_view: self.emptied_view.with_label_values(&[node]),
             curtailed_view: self.curtailed_view.with_label_values(&[node]),
             comparisons: self.comparisons.with_label_values(&[node]),
@@ -209,6 +217,7 @@ impl NodeMetrics {
         let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.in_flight.set(gauge(status.in_flight));
         self.in_doubt.set(gauge(status.in_doubt));
+        self.full.set(gauge(status.full.len() as u64));
         self.queued.set(gauge(status.queued));
         // What the machine counts is counted since it started, as these are.
         let count = |counter: &IntCounter, number: u64| counter.inc_by(number.saturating_sub(counter.get()));
@@ -272,6 +281,7 @@ mod tests {
         for series in [
             "skein_membership_learners{node=\"c\"} 0",
             "skein_membership_learner_records{node=\"c\",state=\"to_copy\"} 0",
+            "skein_membership_members_full{node=\"c\"} 0",
             "skein_membership_started_empty_view{node=\"c\"} 0",
             "skein_membership_curtailed_view{node=\"c\"} 0",
             "skein_comparison_runs_total{node=\"c\"} 0",
@@ -295,6 +305,7 @@ mod tests {
         let status = CoordinatorStatus {
             record: Some(record),
             serving: true,
+            full: vec![NodeId(2)],
             roster: Vec::new(),
             connected: Vec::new(),
             in_flight: 0,
@@ -317,6 +328,7 @@ mod tests {
             "skein_membership_learners{node=\"c\"} 1",
             "skein_membership_learner_records{node=\"c\",state=\"copied\"} 4",
             "skein_membership_learner_records{node=\"c\",state=\"to_copy\"} 6",
+            "skein_membership_members_full{node=\"c\"} 1",
             "skein_membership_started_empty_view{node=\"c\"} 5",
             "skein_membership_curtailed_view{node=\"c\"} 6",
             "skein_comparison_runs_total{node=\"c\"} 9",

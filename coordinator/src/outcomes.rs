@@ -316,6 +316,7 @@ mod tests {
                 Request::Status => Reply::Coordinator(Box::new(CoordinatorStatus {
                     record: None,
                     serving: true,
+                    full: Vec::new(),
                     roster: Vec::new(),
                     connected: Vec::new(),
                     in_flight: 0,

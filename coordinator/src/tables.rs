@@ -7,8 +7,8 @@ use skein_protocol::operation::TableId;
 /// Accounts by lower-cased username.
 pub const ACCOUNTS: TableId = TableId(1);
 
-/// Sessions by the SHA-256 hash of their token.
-pub const SESSIONS: TableId = TableId(2);
+/// Sessions by whose they are and the SHA-256 hash of their token.
+pub const SESSIONS: TableId = TableId::SESSIONS;
 
 /// Tweets by the bytes of their UUID (version 7), so that the order of keys is the order of time.
 pub const TWEETS: TableId = TableId(3);
@@ -20,7 +20,7 @@ pub const IDEMPOTENCY: TableId = TableId(4);
 pub const DATA: TableId = TableId(5);
 
 /// Bearer tokens by the SHA-256 hash of their secret; the empty key holds what bounds their number.
-pub const TOKENS: TableId = TableId(6);
+pub const TOKENS: TableId = TableId::TOKENS;
 
 /// How transactions ended that somebody may still ask for, by their ids, and what runs of coordinators found of earlier ones.
 pub const OUTCOMES: TableId = TableId::HOUSEKEEPING;

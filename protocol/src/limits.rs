@@ -22,9 +22,15 @@ pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Keys of one read. All their records go into one answer, whatever their size, so that they are of one moment.
 pub const READ_KEYS_MAX: usize = 32;
 
-/// Bytes beyond a worker's memory bound that the cluster's own rows may take, beside what is kept for deletes. Without these rows
-/// nothing can be forgotten, and at last nothing be sent any more, not even the deletes that would make room.
+/// Bytes of the cluster's own rows that don't count against a worker's memory bound, and as many by which they may pass it. Without
+/// these rows nothing can be forgotten, and at last nothing be sent any more, not even the deletes that would make room.
 pub const HOUSEKEEPING_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
+/// The same for the rows that let people in, at the least; a worker with a large bound has a part of that. Some six thousand.
+pub const SESSIONS_BYTES_MIN: u64 = 2 * 1024 * 1024;
+
+/// The same for the rows that let programs in. There are a few hundred at the most, of a few hundred bytes.
+pub const TOKENS_BYTES_MAX: u64 = 256 * 1024;
 
 /// Transactions of one coordinator that are not yet known to be applied everywhere. It bounds the outcomes that a view
 /// change carries (about ten bytes each) and what workers remember.

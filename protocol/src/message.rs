@@ -135,6 +135,8 @@ pub enum Message {
         beat: u64,
         /// The view that it was sealed for last.
         view: ViewNumber,
+        /// Whether its memory is full.
+        full: bool,
     },
     /// Worker to every coordinator: records here are not what was once written. Said again and again until this replica begins
     /// anew.

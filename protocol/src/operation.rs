@@ -137,7 +137,14 @@ pub struct Digest {
 }
 
 impl TableId {
-    /// The table of the cluster's own rows, which no client writes: for these there is room when memory is full.
+    /// The table of the rows that let people in. With the two below it has room of its own when memory is full, see
+    /// [`crate::store::room`]; what else stands in them is the business of the layers above.
+    pub const SESSIONS: TableId = TableId(2);
+
+    /// The table of the rows that let programs in, which operators write.
+    pub const TOKENS: TableId = TableId(6);
+
+    /// The table of the cluster's own rows, which no client writes.
     pub const HOUSEKEEPING: TableId = TableId(7);
 }
 

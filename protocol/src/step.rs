@@ -379,6 +379,8 @@ pub struct CoordinatorStatus {
     pub record: Option<ViewRecord>,
     /// Whether a write would be accepted now.
     pub serving: bool,
+    /// The members that said at the last beat that their memory is full. One is enough for writes that need room to be refused.
+    pub full: Vec<NodeId>,
     /// The workers that the cluster is meant to have, by address.
     pub roster: Vec<String>,
     /// Members and other workers that are connected now.
@@ -442,6 +444,8 @@ pub struct WorkerStatus {
     pub digest: Digest,
     /// Bytes that count against the memory bound.
     pub memory_bytes: u64,
+    /// Whether it is full, so that writes that need room are refused: see [`crate::store::room::Room::is_full`].
+    pub full: bool,
     /// Transactions prepared and undecided.
     pub prepared: u64,
     /// The oldest of them, so that whoever looks now and then can tell for how long it has been undecided.

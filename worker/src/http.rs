@@ -112,11 +112,16 @@ fn parts(status: &WorkerStatus, outside: bool, durability: &str, memory_bytes_ma
         0 => "ok".to_owned(),
         damaged => format!("degraded, {damaged} found damaged"),
     };
-    let memory = if status.memory_bytes < memory_bytes_max { "ok" } else { "degraded" };
+    let bytes = status.memory_bytes;
+    let memory = if status.full {
+        format!("degraded, full: writes that need room are refused, {bytes} of {memory_bytes_max} bytes")
+    } else {
+        format!("ok, {bytes} of {memory_bytes_max} bytes")
+    };
     format!(
         "core: ok, node {}\nlog: ok, {durability}\ncluster: ok, {cluster}\nview: {view}\nstore: {store}, {} records\n\
-         doubt: ok, {} transactions in doubt\nmemory: {memory}, {} of {memory_bytes_max} bytes\n",
-        status.node, status.digest.records, status.prepared, status.memory_bytes,
+         doubt: ok, {} transactions in doubt\nmemory: {memory}\n",
+        status.node, status.digest.records, status.prepared,
     )
 }
 
@@ -168,6 +173,7 @@ mod tests {
             active: true,
             digest: Digest::default(),
             memory_bytes: 99,
+            full: false,
             prepared: 0,
             oldest_prepared: None,
             waiting: 0,
@@ -176,8 +182,10 @@ mod tests {
             locks: 0,
         };
         assert!(parts(&status, false, "memory", 100).contains("memory: ok, 99 of 100 bytes"));
-        status.memory_bytes = 100;
-        assert!(parts(&status, false, "memory", 100).contains("memory: degraded"));
+        status.full = true;
+        assert!(
+            parts(&status, false, "memory", 100).contains("memory: degraded, full: writes that need room are refused, 99 of 100")
+        );
         assert!(parts(&status, false, "memory", 100).contains("view: ok, 3 active\n"));
         assert!(parts(&status, true, "memory", 100).contains("view: waiting, 3, not taken in by its coordinator yet\n"));
         assert!(parts(&status, false, "memory", 100).contains("store: ok, 0 records\n"));

@@ -109,7 +109,7 @@ pub async fn run(
         invariants: Some(Invariants { ids: &invariant::ALL, check: invariant::of_worker }),
     };
     let mut running = driver::spawn(machine, parts);
-    let gauges = instruments.worker.node(&name);
+    let gauges = instruments.worker.node(&name, memory_bytes_max);
     let standing = Standing::new(instruments.runtime.node(&name).connections);
     let poll = tokio::spawn(metrics::poll(running.handle(), gauges, standing.clone(), shutdown.clone()));
     let surface = Surface::new(running.handle(), standing, instruments.registry, &config);

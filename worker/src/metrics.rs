@@ -29,6 +29,8 @@ pub struct WorkerMetrics {
     damaged_records: IntGaugeVec,
     record_bytes: IntGaugeVec,
     memory_bytes: IntGaugeVec,
+    memory_bytes_max: IntGaugeVec,
+    full: IntGaugeVec,
     view_number: IntGaugeVec,
 }
 
@@ -45,6 +47,7 @@ pub struct WorkerGauges {
     damaged_records: IntGauge,
     record_bytes: IntGauge,
     memory_bytes: IntGauge,
+    full: IntGauge,
     view_number: IntGauge,
     /// The oldest transaction in doubt at the last look, and the look at which it was first seen to be that.
     oldest: Option<(TxnId, Instant)>,
@@ -84,14 +87,17 @@ impl WorkerMetrics {
             )?,
             record_bytes: gauge("skein_worker_record_bytes", "Bytes of keys and values of the store.")?,
             memory_bytes: gauge("skein_worker_memory_bytes", "Bytes that count against the memory bound.")?,
+            memory_bytes_max: gauge("skein_worker_memory_bytes_max", "The memory bound.")?,
+            full: gauge("skein_worker_memory_full", "1 if the memory is full, so that writes that need room are refused.")?,
             view_number: gauge("skein_worker_view_number", "The view that the worker was sealed for last.")?,
         }))
     }
 
-    /// The gauges of one worker, all at zero.
+    /// The gauges of one worker with this memory bound, all others at zero.
     #[must_use]
-    pub fn node(&self, name: &str) -> WorkerGauges {
+    pub fn node(&self, name: &str, memory_bytes_max: u64) -> WorkerGauges {
         let of = |gauge: &IntGaugeVec| gauge.with_label_values(&[name]);
+        of(&self.memory_bytes_max).set(i64::try_from(memory_bytes_max).unwrap_or(i64::MAX));
         WorkerGauges {
             locks_held: of(&self.locks_held),
             in_doubt: of(&self.in_doubt),
@@ -103,6 +109,7 @@ impl WorkerMetrics {
             damaged_records: of(&self.damaged_records),
             record_bytes: of(&self.record_bytes),
             memory_bytes: of(&self.memory_bytes),
+            full: of(&self.full),
             view_number: of(&self.view_number),
             oldest: None,
         }
@@ -127,6 +134,7 @@ impl WorkerGauges {
         set(&self.damaged_records, status.damaged);
         set(&self.record_bytes, status.digest.bytes);
         set(&self.memory_bytes, status.memory_bytes);
+        self.full.set(i64::from(status.full));
         set(&self.view_number, status.view.0);
     }
 }
@@ -162,7 +170,7 @@ mod tests {
     #[test]
     fn every_number_of_the_status_is_shown_under_its_own_name() {
         let registry = Registry::new();
-        let mut gauges = WorkerMetrics::register(&registry).unwrap().node("w");
+        let mut gauges = WorkerMetrics::register(&registry).unwrap().node("w", 64);
         assert!(skein_runtime::metrics::encode(&registry).contains("skein_worker_records{node=\"w\"} 0"));
         let status = WorkerStatus {
             node: NodeId(1),
@@ -173,6 +181,7 @@ mod tests {
             active: true,
             digest: Digest { records: 3, bytes: 4, sum: 0 },
             memory_bytes: 5,
+            full: true,
             prepared: 6,
             oldest_prepared: Some(TxnId { incarnation: Incarnation(1), sequence: 1 }),
             waiting: 7,
@@ -189,6 +198,8 @@ mod tests {
             "records{node=\"w\"} 3",
             "record_bytes{node=\"w\"} 4",
             "memory_bytes{node=\"w\"} 5",
+            "memory_bytes_max{node=\"w\"} 64",
+            "memory_full{node=\"w\"} 1",
             "in_doubt_transactions{node=\"w\"} 6",
             "in_doubt_age_seconds{node=\"w\"} 3",
             "prepares_waiting{node=\"w\"} 7",

@@ -79,6 +79,7 @@ mod tests {
             active,
             digest: Digest::default(),
             memory_bytes: 0,
+            full: false,
             prepared: 0,
             oldest_prepared: None,
             waiting: 0,

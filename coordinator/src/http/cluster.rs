@@ -38,6 +38,8 @@ pub struct ClusterStatus {
     pending_view: Option<u64>,
     /// Whether a write would be accepted now.
     serving: bool,
+    /// Whether writes that need room are refused with 507, since the memory of a member is full; deletes and log-ins go on.
+    full: bool,
     /// What an acknowledged write is worth; null if this coordinator has met no member yet that could tell. No more than memory if this
     /// coordinator has no data directory, since nobody can use the members' logs when it has ended.
     #[schema(required)]
@@ -87,6 +89,8 @@ pub struct ClusterMember {
     address: String,
     /// Whether it is connected now.
     connected: bool,
+    /// Whether it said at the last beat that its memory is full.
+    full: bool,
     /// Records that it holds; null if it has not answered.
     #[schema(required)]
     records: Option<u64>,
@@ -248,6 +252,7 @@ fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, kept: &Member
         node: node.to_string(),
         address: address.clone(),
         connected: connected(node),
+        full: status.full.contains(node),
         records: of(node).map(|digest| digest.records),
         bytes: of(node).map(|digest| digest.bytes),
         digest: of(node).map(|digest| format!("{:032x}", digest.sum)),
@@ -268,6 +273,7 @@ fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, kept: &Member
         view: active.map(|active| active.view.number.0),
         pending_view: record.and_then(|record| record.pending.as_ref()).map(|pending| pending.number.0),
         serving: status.serving,
+        full: !status.full.is_empty(),
         durability: weakest(members.keys().map(|node| kept.met.durability(*node)))
             .map(|weakest| if kept.control_is_logged { weakest } else { Durability::Memory }),
         copies: members.len(),
@@ -378,6 +384,7 @@ mod tests {
         let status = |connected: &[Peer], roster: &[&str]| CoordinatorStatus {
             record: Some(record.clone()),
             serving: true,
+            full: Vec::new(),
             roster: roster.iter().map(ToString::to_string).collect(),
             connected: connected.to_vec(),
             in_flight: 0,

@@ -1,5 +1,6 @@
-//! For probes and tools: `/livez` says that the process answers, `/readyz` has a line per part and is 200 while writes are
-//! served, `/metrics` has everything that is counted. They are answered even when all other requests are refused.
+//! For probes and tools: `/livez` says that the process answers, `/readyz` has a line per part and is 200 while requests are
+//! served, `/metrics` has everything that is counted. They are answered even when all other requests are refused. A store that is
+//! full counts as ready: reads, deletes and log-ins are served, and if a load balancer took the coordinator away, nobody could delete.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -48,7 +49,7 @@ fn parts(status: &CoordinatorStatus) -> String {
     let members: BTreeSet<_> = active.map(|active| active.view.members()).unwrap_or_default().into_iter().collect();
     let connected = status.connected.iter().filter(|peer| members.contains(&peer.node)).count();
     let workers = status.roster.len();
-    let serving = if status.serving { "ok, writes are served" } else { "failed, writes are not served" };
+    let serving = serving(status);
     let view = match (active, pending) {
         (_, Some(pending)) => format!("degraded, changing to {}", pending.number),
         (Some(active), None) if connected == 0 => {
@@ -87,6 +88,21 @@ fn parts(status: &CoordinatorStatus) -> String {
         status.in_flight,
         status.queued,
         status.reads,
+    )
+}
+
+/// Which requests are served.
+fn serving(status: &CoordinatorStatus) -> String {
+    if !status.serving {
+        return "failed, writes are not served".to_owned();
+    }
+    if status.full.is_empty() {
+        return "ok, writes are served".to_owned();
+    }
+    let members = status.connected.iter().filter(|peer| status.full.contains(&peer.node)).map(|peer| peer.address.as_str());
+    format!(
+        "degraded, the memory of {} is full: writes that need room are refused with 507; reads, deletes and log-ins are served",
+        members.collect::<Vec<_>>().join(", ")
     )
 }
 
@@ -156,6 +172,7 @@ mod tests {
             roster: Vec::new(),
             record: None,
             serving: false,
+            full: Vec::new(),
             connected: Vec::new(),
             in_flight: 0,
             queued: 0,
@@ -191,6 +208,12 @@ mod tests {
         for healthy in ["learners: ok, none\n", "replicas: ok, compared 0 times", "records: ok"] {
             assert!(text.contains(healthy), "{text}");
         }
+        status.full = vec![NodeId(1)];
+        let text = parts(&status);
+        assert!(
+            text.starts_with("store: degraded, the memory of 127.0.0.1:1 is full: writes that need room are refused"),
+            "{text}"
+        );
         status.roster = roster.to_vec();
         let text = parts(&status);
         assert!(text.contains("3 wanted; not in the view: 127.0.0.1:3\n"), "{text}");

@@ -1,6 +1,10 @@
 //! Sessions: who is logged in. A session is a row of the replicated store, so that a restart logs nobody out and logging out
-//! counts at every coordinator. The token is 128 random bits that only the browser keeps; the row is keyed by its SHA-256
-//! hash, so that whoever reads the store can't log in with what it finds.
+//! counts at every coordinator. The token is 128 random bits that only the browser keeps, behind a few that say whose it is; the row
+//! is keyed by these and the token's SHA-256 hash, so that the sessions of one account lie side by side, and so that reading the
+//! store is not enough to log in.
+//!
+//! An account has a bounded number of sessions: one more ends the oldest. So nobody can use up by logging in again and again what the
+//! store keeps for log-ins when it is full; and when even that is used up, a log-in can still take the place of an older one.
 //!
 //! Reads look the session up in the same read as what was asked for. A write can do without: it takes the session as it was
 //! last seen here, and its transaction checks that it still stands, so that logging out at one coordinator ends it at once at
@@ -16,13 +20,27 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use skein_protocol::id::TxnId;
-use skein_protocol::operation::{Action, Expect, Key, Operation, Row};
+use skein_protocol::operation::{Action, Consistency, Expect, Key, Operation, Range, Row, Shared};
+use skein_protocol::step::AbortReason;
 
 use crate::clock::Timestamp;
 use crate::cluster::{self, Cluster};
 use crate::seen::{self, Ends, Seen};
 use crate::tables::SESSIONS;
 pub use attempts::{Allowance, Attempts};
+
+/// Sessions of one account. Log-ins at the same moment may pass it for a while: the next one ends what is too much.
+pub const PER_ACCOUNT_MAX: usize = 64;
+
+/// Sessions that one log-in ends at the most.
+const ENDED_AT_ONCE_MAX: usize = 32;
+
+/// Bytes of a token that say whose it is, and bytes that nobody can guess.
+const OWNER_BYTES: usize = 8;
+const SECRET_BYTES: usize = 16;
+
+/// Bytes of a hash, which is the whole key of a row that an earlier program wrote.
+const HASH_BYTES: usize = 32;
 
 /// All that can be done with sessions.
 pub struct Sessions {
@@ -31,9 +49,9 @@ pub struct Sessions {
     seen: Seen<Session>,
 }
 
-/// The secret that a browser keeps.
+/// The secret that a browser keeps. One from an earlier program does not say whose it is.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token([u8; 16]);
+pub struct Token(Vec<u8>);
 
 /// Somebody who is logged in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,28 +74,31 @@ impl Ends for Session {
 }
 
 impl Token {
-    fn new() -> Self {
-        Token(rand::random())
+    fn new(username: &str) -> Self {
+        let secret: [u8; SECRET_BYTES] = rand::random();
+        Token([owner(username).as_slice(), &secret].concat())
     }
 
     /// Reads what a browser sent; `None` if it is no token.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Token)
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        matches!(bytes.len().checked_sub(SECRET_BYTES), Some(0 | OWNER_BYTES)).then_some(Token(bytes))
     }
 
     /// The token as text, for the cookie alone.
     #[must_use]
     pub fn reveal(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.0)
+        URL_SAFE_NO_PAD.encode(&self.0)
     }
 
     fn key(&self) -> Key {
-        Key::new(SESSIONS, Sha256::digest(self.0).as_slice())
+        let owner = &self.0[..self.0.len() - SECRET_BYTES];
+        Key::new(SESSIONS, [owner, Sha256::digest(&self.0).as_slice()].concat())
     }
 
     fn delete(&self) -> Operation {
-        Operation { key: self.key(), expect: Expect::Any, action: Action::Delete }
+        delete(self.key())
     }
 }
 
@@ -94,23 +115,46 @@ impl Sessions {
         self.lifetime
     }
 
-    /// Begins a session of this user, in place of the one that the same browser had before.
+    /// Begins a session of this user, in place of the one that the same browser had before, and of the oldest if there are as many as
+    /// may be or the store has room for no other.
     ///
     /// # Errors
     /// The store's.
     pub async fn begin(&self, username: &str, before: Option<&Token>) -> Result<(Token, Session, TxnId), cluster::Error> {
-        let token = Token::new();
+        let token = Token::new(username);
         let created_at = Timestamp::now();
         let session = Session { username: username.to_owned(), created_at, expires_at: created_at.after(self.lifetime) };
         let value = serde_json::to_vec(&session).expect("a session is plain data with text keys");
         let put = Operation { key: token.key(), expect: Expect::Absent, action: Action::Put(value.into()) };
-        let mut operations = vec![put];
-        if let Some(before) = before {
-            self.seen.forget(&before.key());
-            operations.push(before.delete());
+        let replaced = before.map(Token::key);
+        let mut others = self.of(username).await?;
+        others.retain(|key| Some(key) != replaced.as_ref());
+        let surplus = (others.len() + 1).saturating_sub(PER_ACCOUNT_MAX);
+        let mut ended: Vec<Key> = others.drain(..surplus.min(ENDED_AT_ONCE_MAX)).chain(replaced).collect();
+        let begun = |ended: &[Key]| [put.clone()].into_iter().chain(ended.iter().cloned().map(delete)).collect();
+        let mut committed = self.cluster.commit(begun(&ended)).await;
+        if let (Err(cluster::Error::Aborted { reason: AbortReason::Memory, .. }), Some(oldest)) = (&committed, others.first()) {
+            ended.push(oldest.clone());
+            committed = self.cluster.commit(begun(&ended)).await;
         }
-        let committed = self.cluster.commit(operations).await?;
-        Ok((token, session, committed.txn))
+        let txn = committed?.txn;
+        ended.iter().for_each(|key| self.seen.forget(key));
+        Ok((token, session, txn))
+    }
+
+    /// The rows of this user's sessions, the oldest first.
+    async fn of(&self, username: &str) -> Result<Vec<Key>, cluster::Error> {
+        let owner = owner(username);
+        let until = u64::from_be_bytes(owner).checked_add(1).map(|next| Shared::from(next.to_be_bytes().as_slice()));
+        let rows_max = u32::try_from(PER_ACCOUNT_MAX + ENDED_AT_ONCE_MAX).expect("a bound of dozens");
+        let range = Range { table: SESSIONS, from: Some(owner.as_slice().into()), until, descending: false, rows_max };
+        let rows = self.cluster.scan(range, Consistency::Arrival).await?.rows;
+        // A row of an earlier program may begin with the same bytes, and is another's.
+        let own = rows.into_iter().filter(|row| row.key.bytes.len() > HASH_BYTES);
+        let begun_at = |row: &Row| serde_json::from_slice::<Session>(&row.value).map(|session| session.created_at).ok();
+        let mut sessions: Vec<(Option<Timestamp>, Key)> = own.map(|row| (begun_at(&row), row.key)).collect();
+        sessions.sort();
+        Ok(sessions.into_iter().map(|(_, key)| key).collect())
     }
 
     /// The session of this token, if it has one that has not ended.
@@ -160,6 +204,16 @@ impl Sessions {
     }
 }
 
+/// What the tokens and rows of a user's sessions begin with.
+fn owner(username: &str) -> [u8; OWNER_BYTES] {
+    let hash = Sha256::digest(username.to_ascii_lowercase());
+    hash.first_chunk().copied().expect("a hash is longer than a part of it")
+}
+
+fn delete(key: Key) -> Operation {
+    Operation { key, expect: Expect::Any, action: Action::Delete }
+}
+
 /// Whether a row of the table has outlived its time.
 #[must_use]
 pub fn expired(value: &[u8], now: Timestamp) -> bool {
@@ -172,10 +226,21 @@ mod tests {
 
     #[test]
     fn a_token_reads_back_what_it_reveals_and_is_stored_only_hashed() {
-        let token = Token::new();
+        let token = Token::new("Ann");
         assert!(Token::parse(&token.reveal()).is_some_and(|read| read == token));
-        assert!(Token::parse("short").is_none() && Token::parse("").is_none() && Token::parse("a b").is_none());
-        assert_ne!(token.key().bytes.as_slice(), token.0);
-        assert_eq!(token.key().bytes.len(), 32);
+        for wrong in ["short", "", "a b", &"A".repeat(21), &"A".repeat(43)] {
+            assert!(Token::parse(wrong).is_none(), "{wrong:?} was taken");
+        }
+        let key = token.key();
+        assert!(!key.bytes.windows(SECRET_BYTES).any(|part| part == &token.0[OWNER_BYTES..]));
+        assert_eq!(key.bytes.len(), OWNER_BYTES + HASH_BYTES);
+        assert!(key.bytes.starts_with(&owner("aNN")) && !key.bytes.starts_with(&owner("Bob")));
+    }
+
+    #[test]
+    fn a_token_of_an_earlier_program_still_names_its_row() {
+        let bytes = [7; SECRET_BYTES];
+        let token = Token::parse(&URL_SAFE_NO_PAD.encode(bytes)).unwrap();
+        assert_eq!(token.key(), Key::new(SESSIONS, Sha256::digest(bytes).as_slice()));
     }
 }

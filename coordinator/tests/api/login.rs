@@ -3,6 +3,7 @@
 use hyper::Method;
 use serde_json::json;
 use skein_coordinator::config::{Auth, SurfaceConfig};
+use skein_coordinator::sessions::PER_ACCOUNT_MAX;
 
 use crate::harness::{Client, Cluster};
 
@@ -53,6 +54,24 @@ async fn a_token_that_was_made_up_costs_no_transaction() {
     assert!(answer.header("skein-transaction").is_empty(), "{answer:?}");
     let mut ann = cluster.logged_in("ann").await;
     assert!(!ann.delete("/api/login").await.ok(204).header("skein-transaction").is_empty());
+}
+
+#[tokio::test]
+async fn one_session_more_than_an_account_may_have_ends_the_oldest() {
+    let cluster = Cluster::start().await;
+    let mut bob = cluster.logged_in("bob").await;
+    let mut browsers = Vec::new();
+    for _ in 0..PER_ACCOUNT_MAX + 2 {
+        browsers.push(cluster.logged_in("ann").await);
+    }
+    for (place, browser) in browsers.iter_mut().enumerate() {
+        let expected = if place < 2 { 401 } else { 200 };
+        assert_eq!(browser.get("/api/login").await.status, expected, "the browser that logged in as number {place}");
+    }
+    bob.get("/api/login").await.ok(200);
+    // In place of its own session a browser ends no other's.
+    browsers[3].log_in("ann").await;
+    browsers[2].get("/api/login").await.ok(200);
 }
 
 #[tokio::test]

@@ -20,13 +20,11 @@ use crate::limits;
 use crate::membership::view::Standing;
 use crate::message::{NoReason, Outcome, Prepare, PreparedReport, Vote};
 use crate::omission::{Omission, Omissions};
-use crate::operation::{Action, Expect, Key, Operation, TableId};
+use crate::operation::{Action, Expect, Key, Operation};
 use crate::record::{Decided, Prepared, Record, Snapshot, Stored, Write};
 use crate::store::lock::{Claimed, LockTable, Policy, Span};
-use crate::store::{RECORD_OVERHEAD_BYTES, Store, placement};
-
-/// The part of the memory bound that is kept beyond it for transactions that remove something.
-const MEMORY_RESERVE_PART: u64 = 64;
+use crate::store::room::{Room, Usage};
+use crate::store::{Store, placement};
 
 /// Who may hold a lock at a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,9 +46,9 @@ pub struct Participant {
     forgotten: BTreeMap<Incarnation, u64>,
     /// Set while this is a learner's replica.
     learning: Option<Learning>,
-    /// Bytes that the prepared transactions will write, counted against the memory bound.
-    reserved_bytes: u64,
-    memory_bytes_max: u64,
+    /// Bytes that the prepared transactions will write.
+    reserved: Usage,
+    room: Room,
     pub(crate) omissions: Omissions,
 }
 
@@ -105,7 +103,7 @@ pub struct Change {
 impl Participant {
     /// A participant that starts from what its log adds up to: what was prepared is locked again.
     #[must_use]
-    pub fn recover(snapshot: Snapshot, memory_bytes_max: u64, omissions: Omissions) -> Self {
+    pub fn recover(snapshot: Snapshot, room: Room, omissions: Omissions) -> Self {
         let mut participant = Participant {
             store: Store::new(snapshot.records),
             locks: LockTable::new(Policy::WaitDie, omissions),
@@ -114,14 +112,14 @@ impl Participant {
             decided: snapshot.decided,
             forgotten: snapshot.forgotten,
             learning: (snapshot.standing == Some(Standing::Learner)).then(Learning::default),
-            reserved_bytes: 0,
-            memory_bytes_max,
+            reserved: Usage::default(),
+            room,
             omissions,
         };
         for (txn, prepared) in snapshot.prepared {
             let claimed = participant.locks.claim(Owner::Txn(txn), prepared.age, spans(&prepared.operations));
             assert_eq!(claimed, Claimed::Granted, "prepared transactions of one log never conflict");
-            participant.reserved_bytes += put_bytes(&prepared.operations);
+            participant.reserved = participant.reserved.plus(&Usage::of_puts(&prepared.operations));
             participant.prepared.insert(txn, Held { prepared, sweeps: 0 });
         }
         if participant.learning.is_none() {
@@ -133,7 +131,7 @@ impl Participant {
     /// Begins as a learner: with nothing.
     pub fn start_over(&mut self) {
         let empty = Snapshot { standing: Some(Standing::Learner), ..Snapshot::new(NodeId(0)) };
-        *self = Participant::recover(empty, self.memory_bytes_max, self.omissions);
+        *self = Participant::recover(empty, self.room, self.omissions);
     }
 
     /// Whether nothing was ever written or decided here.
@@ -263,16 +261,15 @@ impl Participant {
     /// With the locks held: checks what is expected, and prepares; or lets go, which may grant others.
     fn check_and_hold(&mut self, prepare: Prepare, granted: &mut Vec<Owner>) -> Judged {
         let Prepare { txn, age, view, operations, trace: _ } = prepare;
-        let bytes = put_bytes(&operations);
         let versions = match self.check(&operations, age) {
             _ if self.learning.is_some() => Ok(Vec::new()),
-            Ok(_) if !self.has_room(&operations, bytes) => Err(NoReason::Memory),
+            Ok(_) if !self.has_room(&operations) => Err(NoReason::Memory),
             checked => checked,
         };
         match versions {
             Ok(versions) => {
+                self.reserved = self.reserved.plus(&Usage::of_puts(&operations));
                 let prepared = Prepared { txn, age, view, operations, versions };
-                self.reserved_bytes += bytes;
                 self.prepared.insert(txn, Held { prepared: prepared.clone(), sweeps: 0 });
                 Judged::Prepared(prepared)
             }
@@ -283,29 +280,21 @@ impl Participant {
         }
     }
 
-    /// Whether the memory bound allows this transaction, which puts so many bytes. What it replaces or removes counts for it; and
-    /// one that removes something that is there may use a small reserve, so that deletes go on when nothing else does. The cluster's own
-    /// rows have another beyond that.
-    fn has_room(&self, operations: &[Operation], put: u64) -> bool {
-        if put == 0 || self.memory_bytes() + put <= self.memory_bytes_max {
+    /// Whether the memory bound allows this transaction. What it replaces or removes counts for it.
+    fn has_room(&self, operations: &[Operation]) -> bool {
+        let put = Usage::of_puts(operations);
+        if put.is_nothing() {
             return true;
         }
-        let changed = operations.iter().filter(|operation| !matches!(operation.action, Action::Check));
-        let replaced = changed.filter_map(|operation| {
-            let stored = self.store.get(&operation.key)?;
-            Some((operation.key.bytes.len() + stored.value.len()) as u64 + RECORD_OVERHEAD_BYTES)
-        });
-        let part = self.memory_bytes_max / MEMORY_RESERVE_PART;
-        let removes = |operation: &Operation| operation.action == Action::Delete && self.store.get(&operation.key).is_some();
-        let reserve = if operations.iter().all(|operation| operation.key.table == TableId::HOUSEKEEPING) {
-            part + limits::HOUSEKEEPING_BYTES_MAX
-        } else if operations.iter().any(removes) {
-            part
-        } else {
-            0
-        };
-        let added = put.saturating_sub(replaced.sum());
-        added == 0 || self.memory_bytes() + added <= self.memory_bytes_max + reserve
+        let (before, mut removes) = (self.usage(), false);
+        let mut after = before.plus(&put);
+        for operation in operations.iter().filter(|operation| operation.action != Action::Check) {
+            if let Some(stored) = self.store.get(&operation.key) {
+                after.remove(&operation.key, stored);
+                removes |= operation.action == Action::Delete;
+            }
+        }
+        self.room.admits(operations, removes, &before, &after)
     }
 
     fn check(&self, operations: &[Operation], age: Age) -> Result<Vec<Version>, NoReason> {
@@ -334,7 +323,7 @@ impl Participant {
     /// Commits what is prepared here; `None` if it isn't. A learner takes `versions` from the decision.
     pub fn commit(&mut self, txn: TxnId, versions: Vec<Version>, granted: &mut Vec<Owner>) -> Option<Settled> {
         let Held { mut prepared, .. } = self.prepared.remove(&txn)?;
-        self.reserved_bytes -= put_bytes(&prepared.operations);
+        self.reserved = self.reserved.minus(&Usage::of_puts(&prepared.operations));
         if prepared.versions.is_empty() {
             prepared.versions = versions;
         }
@@ -372,7 +361,7 @@ impl Participant {
             return None;
         }
         if let Some(Held { prepared, .. }) = self.prepared.remove(&txn) {
-            self.reserved_bytes -= put_bytes(&prepared.operations);
+            self.reserved = self.reserved.minus(&Usage::of_puts(&prepared.operations));
         }
         self.waiting.remove(&txn);
         if !self.omissions.has(Omission::LeakLocks) {
@@ -482,7 +471,18 @@ impl Participant {
     /// Bytes that count against the memory bound.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        self.store.memory_bytes() + self.reserved_bytes
+        self.room.counted(&self.usage())
+    }
+
+    /// Whether it is full: what needs room is refused, but for the few things that [`crate::store::room`] lists.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.room.is_full(&self.usage())
+    }
+
+    /// Bytes of the records and of those that the prepared transactions will write.
+    fn usage(&self) -> Usage {
+        self.store.usage().plus(&self.reserved)
     }
 }
 
@@ -527,13 +527,4 @@ pub fn spans(operations: &[Operation]) -> Vec<Span> {
         Action::Check => Span::Shared(operation.key.clone()),
     };
     operations.iter().map(span).collect()
-}
-
-/// Bytes that a transaction may add to the store.
-fn put_bytes(operations: &[Operation]) -> u64 {
-    let bytes = |operation: &Operation| match &operation.action {
-        Action::Put(value) => (operation.key.bytes.len() + value.len()) as u64 + RECORD_OVERHEAD_BYTES,
-        Action::Delete | Action::Check => 0,
-    };
-    operations.iter().map(bytes).sum()
 }

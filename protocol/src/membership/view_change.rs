@@ -78,6 +78,8 @@ pub struct ViewChange {
     /// Milliseconds for which the timer of those who join was set; 0 if it does not run.
     joining_ms: u64,
     detector: FailureDetector,
+    /// Workers that said at the last beat that their memory is full.
+    full: BTreeSet<NodeId>,
     /// Counts the beats.
     beat: u64,
     /// Members whose silence was waited for already, or that are lost again and again: no grace for them.
@@ -139,6 +141,7 @@ impl ViewChange {
             joiners: Joiners::default(),
             joining_ms: 0,
             detector: FailureDetector::new(config.misses_max),
+            full: BTreeSet::new(),
             beat: 0,
             suspected: BTreeSet::new(),
             curtailing: BTreeSet::new(),

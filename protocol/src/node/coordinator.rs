@@ -156,6 +156,7 @@ impl Coordinator {
         CoordinatorStatus {
             record: self.leader.record().cloned(),
             serving: self.leader.is_steady(),
+            full: self.leader.full_members(),
             roster: self.leader.roster(),
             connected: self.leader.peers().values().cloned().collect(),
             in_flight: self.transactions.in_flight() as u64,
@@ -220,7 +221,7 @@ impl Coordinator {
             }
             Message::Chunk(chunk) => self.leader.given(from, chunk, self.transactions.in_flight() > 0, out),
             Message::Damaged { view, .. } => self.leader.damaged(from, view, out),
-            Message::Beating { view, .. } => self.leader.beating(from, view, out),
+            Message::Beating { view, full, .. } => self.leader.beating(from, view, full, out),
             Message::Stored { copy, last } => self.leader.stored(from, copy, last, self.transactions.in_flight() > 0, out),
             Message::InDoubt { view } => {
                 // A view change that is under way ends the doubt; begun anew each time somebody doubts, it might never end.

@@ -25,6 +25,7 @@ use crate::operation::Key;
 use crate::read::replica::ReplicaReads;
 use crate::record::{Decided, Prepared, Record, Snapshot, Stored};
 use crate::step::{Input, Machine, Output, Refusal, Reply, Request, Role, Timer, WorkerStatus};
+use crate::store::room::Room;
 
 /// Records that one round of housekeeping looks at, at the most: more would hold up everybody.
 const SCRUBBED_AT_ONCE_MAX: usize = 32 * 1024;
@@ -95,7 +96,7 @@ impl Worker {
             standing: snapshot.standing,
             active: config.omissions.has(Omission::ActiveAfterRestart),
             stamp: snapshot.stamp,
-            participant: Participant::recover(snapshot, config.memory_bytes_max, config.omissions),
+            participant: Participant::recover(snapshot, Room::new(config.memory_bytes_max), config.omissions),
             reads: ReplicaReads::default(),
             journal: Journal::default(),
             coordinators: BTreeSet::new(),
@@ -192,6 +193,7 @@ impl Worker {
             active: self.active,
             digest: self.participant.store.digest(),
             memory_bytes: self.participant.memory_bytes(),
+            full: self.participant.is_full(),
             prepared: self.participant.prepared().len() as u64,
             oldest_prepared: self.participant.prepared().map(|prepared| (prepared.age, prepared.txn)).min().map(|(_, txn)| txn),
             waiting: self.participant.waiting().len() as u64,
@@ -227,7 +229,11 @@ impl Worker {
                 self.journal.send_when_synced(from, Message::Activated { view }, out);
             }
             Message::Beat { beat } => {
-                self.journal.send_when_synced(from, Message::Beating { beat, view: self.view }, out);
+                self.journal.send_when_synced(
+                    from,
+                    Message::Beating { beat, view: self.view, full: self.participant.is_full() },
+                    out,
+                );
             }
             // Of another view than the worker's: R2.
             Message::Forget { .. } | Message::ForgetViews { .. } | Message::Activate { .. } => {}

@@ -2,12 +2,14 @@
 
 pub mod lock;
 pub mod placement;
+pub mod room;
 
 use alloc::collections::BTreeMap;
 use core::ops::Bound;
 
 use crate::operation::{Digest, Key, Range};
 use crate::record::{Stored, Write};
+use room::Usage;
 
 /// Bytes that one record takes beside its key and value: two reference-counted allocations with their headers, and its
 /// part of a tree node that is half full where a table grows at its end. Measured with a million records (392 bytes each, 201 of
@@ -19,6 +21,7 @@ pub const RECORD_OVERHEAD_BYTES: u64 = 200;
 pub struct Store {
     records: BTreeMap<Key, Stored>,
     digest: Digest,
+    usage: Usage,
     /// Where the next slice of the scrub begins; `None` is the first record.
     scrubbed: Option<Key>,
 }
@@ -27,11 +30,12 @@ impl Store {
     /// A store of these records.
     #[must_use]
     pub fn new(records: BTreeMap<Key, Stored>) -> Self {
-        let mut digest = Digest::default();
+        let (mut digest, mut usage) = (Digest::default(), Usage::default());
         for (key, stored) in &records {
             add(&mut digest, key, stored);
+            usage.add(key, stored.value.len());
         }
-        Store { records, digest, scrubbed: None }
+        Store { records, digest, usage, scrubbed: None }
     }
 
     /// The record under a key.
@@ -56,12 +60,14 @@ impl Store {
         let old = match &write.stored {
             Some(stored) => {
                 add(&mut self.digest, &write.key, stored);
+                self.usage.add(&write.key, stored.value.len());
                 self.records.insert(write.key.clone(), stored.clone())
             }
             None => self.records.remove(&write.key),
         };
         if let Some(old) = &old {
             subtract(&mut self.digest, &write.key, old);
+            self.usage.remove(&write.key, old);
         }
         old
     }
@@ -109,8 +115,8 @@ impl Store {
 
     /// Bytes that the records take, about.
     #[must_use]
-    pub fn memory_bytes(&self) -> u64 {
-        self.digest.bytes + self.digest.records * RECORD_OVERHEAD_BYTES
+    pub fn usage(&self) -> &Usage {
+        &self.usage
     }
 }
 

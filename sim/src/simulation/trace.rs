@@ -114,7 +114,7 @@ fn message(message: &Message) -> String {
         }
         Message::Stored { copy, last } => format!("Stored of {copy}{}", if *last { ", the last" } else { "" }),
         Message::Beat { beat } => format!("Beat {beat}"),
-        Message::Beating { beat, view } => format!("Beating {beat} view {view}"),
+        Message::Beating { beat, view, full } => format!("Beating {beat} view {view}{}", if *full { " full" } else { "" }),
         Message::Damaged { view, records } => format!("Damaged view {view}, {records} records"),
         Message::InDoubt { view } => format!("InDoubt view {view}"),
     }

@@ -425,6 +425,8 @@ export interface components {
             connected: boolean;
             /** @description The sum of its records: equal sums mean equal replicas. Null if it has not answered. */
             digest: string | null;
+            /** @description Whether it said at the last beat that its memory is full. */
+            full: boolean;
             /** @description Its identity. */
             node: string;
             /**
@@ -448,6 +450,8 @@ export interface components {
              */
             curtailed_in_view: number | null;
             durability: components["schemas"]["Durability"] | null;
+            /** @description Whether writes that need room are refused with 507, since the memory of a member is full; deletes and log-ins go on. */
+            full: boolean;
             /**
              * Format: int64
              * @description Transactions whose outcome waits for a view change.

@@ -6,7 +6,7 @@ export const addressOf = (number: number) => `127.0.0.1:700${number}`;
 
 export function memberOf(number: number, change: Partial<ClusterMember> = {}): ClusterMember {
   const node = `000${number}`.repeat(8);
-  return { node, address: addressOf(number), connected: true, records: 500, bytes: 90_000, digest: "00", ...change };
+  return { node, address: addressOf(number), connected: true, full: false, records: 500, bytes: 90_000, digest: "00", ...change };
 }
 
 export function learnerOf(number: number, change: Partial<ClusterLearner> = {}): ClusterLearner {
@@ -24,6 +24,7 @@ export const well: ClusterStatus = {
   view: 3,
   pending_view: null,
   serving: true,
+  full: false,
   durability: "memory",
   copies: 3,
   started_empty_in_view: null,

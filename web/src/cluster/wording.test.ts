@@ -11,6 +11,8 @@ const distrusted = { ...differing, distrusted: [{ node: memberOf(3).node, addres
 describe("standingOf", () => {
   it.each([
     [{}, "good", "Serving writes."],
+    [{ full: true, in_doubt: 1 }, "warn", "The store is full: new posts are refused. Reading, deleting and logging in go on."],
+    [{ full: true, serving: false }, "warn", "Not serving writes."],
     [{ in_doubt: 1 }, "warn", "Serving writes; 1 transaction is in doubt."],
     [{ in_doubt: 2 }, "warn", "Serving writes; 2 transactions are in doubt."],
     [{ members: [memberOf(1, gone), memberOf(2)] }, "warn", "Serving, with 1 of 2 members out of reach."],

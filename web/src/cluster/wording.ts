@@ -12,6 +12,9 @@ export function standingOf(status: ClusterStatus): Standing {
   if (status.replicas_agree === false) return { tone: "bad", text: "The replicas differ." };
   const gone = status.members.filter(({ connected }) => !connected).length;
   if (!status.serving) return { tone: "warn", text: notServingText(status, gone) };
+  if (status.full) {
+    return { tone: "warn", text: "The store is full: new posts are refused. Reading, deleting and logging in go on." };
+  }
   if (status.in_doubt > 0) {
     const noun = status.in_doubt === 1 ? "transaction is" : "transactions are";
     return { tone: "warn", text: `Serving writes; ${status.in_doubt} ${noun} in doubt.` };

@@ -31,7 +31,12 @@ impl ViewChange {
     }
 
     /// A worker has answered a beat. One that takes part must be in the active view at least: else it can't do anything.
-    pub fn beating(&mut self, from: NodeId, view: ViewNumber, out: &mut Vec<Output>) {
+    pub fn beating(&mut self, from: NodeId, view: ViewNumber, full: bool, out: &mut Vec<Output>) {
+        if full {
+            self.full.insert(from);
+        } else {
+            self.full.remove(&from);
+        }
         let active = self.active().map_or(ViewNumber(0), |active| active.view.number);
         if self.is_led_by_another(from, view) {
             out.push(Output::Halt(Halt::Superseded));
@@ -44,6 +49,13 @@ impl ViewChange {
                 self.await_joiners(out);
             }
         }
+    }
+
+    /// The members of the active view that have said that their memory is full.
+    #[must_use]
+    pub fn full_members(&self) -> Vec<NodeId> {
+        let members = self.active().map(|active| active.view.members()).unwrap_or_default();
+        self.full.iter().copied().filter(|node| members.contains(node)).collect()
     }
 
     /// Whether a worker of this cluster was sealed for a view that the control store does not know, or not with it: then another
@@ -95,6 +107,7 @@ impl ViewChange {
     /// A worker is gone. If it is a member, the view ends.
     pub fn disconnected(&mut self, node: NodeId, out: &mut Vec<Output>) {
         self.detector.disconnected(node);
+        self.full.remove(&node);
         self.joiners.gone(node);
         self.copies.lost(node);
         if let Some(peer) = self.connected.remove(&node)

@@ -48,6 +48,7 @@ mod tests {
             active: true,
             digest: Digest::default(),
             memory_bytes: 0,
+            full: false,
             prepared: 0,
             oldest_prepared: None,
             waiting: 0,
