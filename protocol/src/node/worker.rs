@@ -142,6 +142,12 @@ impl Worker {
         self.active
     }
 
+    /// Whether a person has given up a part of what it held, and it has not begun anew since.
+    #[must_use]
+    pub fn is_salvaged(&self) -> bool {
+        self.salvaged
+    }
+
     /// The records of its replica.
     #[must_use]
     pub fn records(&self) -> &BTreeMap<Key, Stored> {

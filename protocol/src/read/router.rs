@@ -155,6 +155,10 @@ impl Reads {
     /// These members can be asked now, in this view. What was asked of others, or in another view, is asked anew.
     pub fn set_members(&mut self, view: ViewNumber, members: &[NodeId], out: &mut Vec<Output>) {
         let same_view = view == self.view;
+        if same_view && members.len() == self.load.len() && members.iter().all(|node| self.load.contains_key(node)) {
+            // What waits has been refused by one of these, and keeps to its pause.
+            return;
+        }
         self.view = view;
         let load = core::mem::take(&mut self.load);
         self.load = members.iter().map(|node| (*node, load.get(node).copied().filter(|_| same_view).unwrap_or(0))).collect();

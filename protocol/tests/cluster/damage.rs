@@ -68,6 +68,20 @@ fn nobody_reads_what_was_never_written_nor_builds_on_it() {
 }
 
 #[test]
+fn reads_of_what_rots_in_the_last_copy_pause_before_they_ask_again() {
+    let mut world = World::new(1);
+    world.commit(vec![put("a", "1")]);
+    corrupt(&mut world, 1, "a", false);
+    let read = Request::Read { query: all(10, false), consistency: Consistency::Arrival, clock: 0, trace: None };
+    let reads = [world.ask(read.clone()), world.ask(read)];
+    assert!(!reads.iter().any(|id| world.replies.contains_key(id)), "it may be repaired yet");
+    let found = |world: &World| world.workers[&NodeId(1)].0.status().damaged;
+    assert_eq!(found(&world), 2, "that one found it damaged is no reason for the other to ask again");
+    world.timeout(Timer::Retry);
+    assert_eq!(found(&world), 4);
+}
+
+#[test]
 fn what_most_hold_wins_and_without_a_majority_a_person_decides() {
     let mut world = World::new(3);
     world.commit(vec![put("a", "1"), put("b", "2")]);

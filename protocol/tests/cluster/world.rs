@@ -55,6 +55,9 @@ pub struct World {
     linked: BTreeSet<NodeId>,
 }
 
+/// Inputs that follow from one thing that a test does, at the most.
+const INPUTS_MAX: u32 = 1_000_000;
+
 /// The addresses of so many workers.
 pub fn addresses(workers: usize) -> Vec<String> {
     (1..=workers).map(|it| format!("w{it}")).collect()
@@ -186,7 +189,10 @@ impl World {
     }
 
     pub fn run(&mut self) {
+        let mut inputs = 0;
         while let Some((node, input)) = self.queue.pop_front() {
+            inputs += 1;
+            assert!(inputs < INPUTS_MAX, "the machines answer each other for ever");
             if self.paused == Some(node) {
                 self.waiting.push(input);
                 continue;

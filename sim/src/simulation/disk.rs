@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use skein_protocol::id::{NodeId, TxnId};
+use skein_protocol::operation::Key;
 use skein_protocol::record::{Record, Snapshot};
 
 use super::ledger::Progress;
@@ -21,6 +22,8 @@ pub(crate) struct Disk {
     aborted: Vec<TxnId>,
     /// How many of these a running sync covers; 0 when none runs.
     syncing: usize,
+    /// How many of the first were reported as persisted before they are synced, and by no sync again.
+    reported: usize,
     /// A disk that hangs: no sync ends any more.
     pub(crate) hung: bool,
 }
@@ -46,6 +49,7 @@ impl Disk {
             unsynced: VecDeque::new(),
             aborted: Vec::new(),
             syncing: 0,
+            reported: 0,
             hung: false,
         }
     }
@@ -68,11 +72,26 @@ impl Disk {
         true
     }
 
+    /// With an interval: what was appended last counts as persisted before it is synced, unless a sync runs, or it says which view
+    /// the worker is in. Says how many records are persisted by it.
+    pub(crate) fn report_early(&mut self) -> Option<u32> {
+        let news = self.unsynced.iter().skip(self.reported);
+        let about_membership = |record: &Record| matches!(record, Record::Bound { .. } | Record::Sealed { .. });
+        if self.syncing > 0 || news.clone().any(about_membership) {
+            return None;
+        }
+        let records = news.count();
+        self.reported += records;
+        Some(u32::try_from(records).expect("few records are under way"))
+    }
+
     /// The running sync has ended. Says how many records are persisted by it.
     pub(crate) fn end_sync(&mut self) -> u32 {
         let records = std::mem::take(&mut self.syncing);
         self.fold(records);
-        u32::try_from(records).expect("few records are under way")
+        let known = self.reported.min(records);
+        self.reported -= known;
+        u32::try_from(records - known).expect("few records are under way")
     }
 
     /// The process, or the machine, has died.
@@ -86,6 +105,7 @@ impl Disk {
         self.fold(kept);
         self.unsynced.clear();
         self.syncing = 0;
+        self.reported = 0;
         match kept {
             _ if length == 0 => Tail::None,
             0 => Tail::Lost,
@@ -109,6 +129,26 @@ impl Disk {
         std::mem::take(&mut self.aborted)
     }
 
+    /// The disk as it would be found now, if all that is not synced were lost.
+    pub(crate) fn image(&self) -> Disk {
+        Disk { synced: self.synced.clone(), progress: self.progress.clone(), ..Disk::new(self.synced.node) }
+    }
+
+    /// A person gives up a part of what it held.
+    pub(crate) fn salvage(&mut self) {
+        self.synced.salvaged = true;
+    }
+
+    /// A record is removed, since it is not what was written.
+    pub(crate) fn give_up(&mut self, key: &Key) {
+        self.synced.records.remove(key);
+    }
+
+    /// What has been synced.
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.synced
+    }
+
     /// What a start reads from it.
     pub(crate) fn recovered(&self) -> (Snapshot, Progress) {
         (self.synced.clone(), self.progress.clone())
@@ -123,7 +163,7 @@ impl Disk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skein_protocol::id::ViewNumber;
+    use skein_protocol::id::{Incarnation, ViewNumber};
     use skein_protocol::membership::view::Standing;
 
     fn sealed(view: u64) -> Record {
@@ -144,6 +184,22 @@ mod tests {
         assert!(disk.begin_sync());
         assert_eq!(disk.end_sync(), 1);
         assert_eq!(disk.settled().map(|snapshot| snapshot.view), Some(ViewNumber(2)));
+    }
+
+    #[test]
+    fn with_an_interval_what_says_no_view_is_persisted_before_the_sync_and_only_once() {
+        let aborted = |sequence| Record::Aborted { txn: TxnId { incarnation: Incarnation(1), sequence }, view: ViewNumber(1) };
+        let mut disk = Disk::new(NodeId(1));
+        (1..=2).for_each(|sequence| disk.append(aborted(sequence)));
+        assert_eq!((disk.report_early(), disk.report_early()), (Some(2), Some(0)));
+        disk.append(sealed(2));
+        assert_eq!(disk.report_early(), None, "it says which view the worker is in");
+        assert!(disk.begin_sync());
+        disk.append(aborted(3));
+        assert_eq!(disk.report_early(), None, "the log is busy");
+        assert_eq!(disk.end_sync(), 1);
+        assert_eq!(disk.report_early(), Some(1));
+        assert_eq!(disk.crash(&mut Random::new(3)), Tail::Lost, "it may be lost for all that");
     }
 
     #[test]

@@ -47,6 +47,10 @@ pub enum FaultKind {
     SwapError,
     /// A coordinator of another cluster tries to seal a worker.
     Stranger,
+    /// A worker's disk is put back to what it held in an earlier view.
+    OldDisk,
+    /// A person gives up a part of what a worker's disk holds: its end, some records, or nothing that was there.
+    Salvage,
 }
 
 /// Faults that come about within others, counted for themselves.
@@ -134,6 +138,12 @@ pub enum Sight {
     DamageRepaired,
     /// In calm, a record was other than all others hold it, and was repaired.
     OutvotedRepaired,
+    /// A worker whose disk was put back refused to be a member.
+    OldDiskRefused,
+    /// A worker of which a part was given up began anew.
+    SalvagedBegan,
+    /// A worker that syncs at an interval crashed, and its log was set aside.
+    LogSetAside,
 }
 
 macro_rules! names {
@@ -158,6 +168,7 @@ names!(FaultKind,
     PartitionBothWays => "partition both ways", PartitionPartial => "partition partial", Pause => "pause", Hang => "hang",
     SlowNode => "slow node", SlowSync => "slow sync", HungDisk => "hung disk", SlowLink => "slow link",
     TimerDrift => "timer drift", ClockJump => "clock jump", SwapError => "swap error", Stranger => "stranger",
+    OldDisk => "old disk", Salvage => "salvage",
 );
 
 names!(Sight,
@@ -175,6 +186,8 @@ names!(Sight,
     LeaderDiedInCopy => "leader died in copy", LearnerSurvived => "learner survived", Suspected => "suspected",
     OutcomesRecorded => "outcomes recorded", SilentLeftOut => "silent left out", PutBack => "put back",
     DamageRepaired => "damage repaired", OutvotedRepaired => "outvoted repaired",
+    OldDiskRefused => "old disk refused", SalvagedBegan => "salvaged began",
+    LogSetAside => "log set aside",
 );
 
 impl FaultKind {

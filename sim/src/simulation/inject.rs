@@ -26,6 +26,7 @@ impl World {
         let next = self.random.between(1, 2 * self.plan.fault_interval);
         self.queue.push(self.now + next, Event::Fault);
         self.keep_image();
+        self.keep_disk();
         let mut place = self.random.below(total);
         let kind = FaultKind::ALL.iter().copied().find(|kind| {
             let weight = self.plan.faults[*kind as usize];
@@ -108,6 +109,8 @@ impl World {
                 true
             }
             FaultKind::Stranger => self.stranger(worker),
+            FaultKind::OldDisk => self.put_disk_back(worker),
+            FaultKind::Salvage => self.salvage(worker),
             // It comes with the swaps.
             FaultKind::SwapError | FaultKind::WorkerCrash | FaultKind::WorkerLost => false,
         }
@@ -128,18 +131,6 @@ impl World {
         may
     }
 
-    /// Dies, and is started again with an empty disk, if all that it holds is kept by another.
-    fn lose_disk(&mut self, worker: Slot) -> bool {
-        if !self.nodes[worker].is_up() || !self.plan.logged[worker] || !self.is_dispensable(worker) {
-            return false;
-        }
-        self.crash_and_restart(worker);
-        self.say(worker, "fault", "", || "its disk is lost".into());
-        self.nodes[worker].disk = None;
-        self.nodes[worker].id = NodeId(0);
-        true
-    }
-
     /// Dies, and is started again after a while: at once, within the grace of a view change, or much later.
     pub(crate) fn crash_and_restart(&mut self, slot: Slot) {
         self.crash(slot);
@@ -149,7 +140,7 @@ impl World {
 
     /// Whether a crash here loses nothing that must be kept.
     pub(crate) fn may_crash(&self, slot: Slot) -> bool {
-        !self.workers().contains(&slot) || self.plan.logged[slot] || self.is_dispensable(slot)
+        !self.workers().contains(&slot) || self.keeps(slot) || self.is_dispensable(slot)
     }
 
     /// Whether each view that may be the last active one, now or after the swap under way, has another member that lives.
@@ -169,11 +160,12 @@ impl World {
     /// Whether it will take part again, however long that takes.
     fn is_sound(&self, worker: Slot) -> bool {
         let node = &self.nodes[worker];
-        (node.is_up() || self.plan.logged[worker]) && !self.hung_for_good.contains(&worker) && self.rotten != Some(worker)
+        let holds_all = !self.astray.contains_key(&worker) && self.rotten != Some(worker);
+        (node.is_up() || self.keeps(worker)) && !self.hung_for_good.contains(&worker) && holds_all
     }
 
     fn power_failure(&mut self) -> bool {
-        if !self.plan.logged.iter().all(|logged| *logged) {
+        if !self.workers().all(|worker| self.keeps(worker)) {
             return false;
         }
         for slot in 0..self.nodes.len() {

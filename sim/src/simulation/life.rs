@@ -109,6 +109,7 @@ impl World {
                 Tail::Kept | Tail::None => {}
             }
             self.say(slot, "crash", "", || format!("tail {tail:?}"));
+            self.set_log_aside(slot);
         } else {
             self.say(slot, "crash", "", String::new);
         }

@@ -10,6 +10,10 @@ pub enum Mistake {
     IdentityKept,
     /// A log does not keep the greatest age stamp.
     StampForgotten,
+    /// A worker does not say that a part of what it held was given up.
+    SalvageUnsaid,
+    /// R6: a log that is synced at an interval is taken up again after a crash.
+    LogTakenUp,
 }
 
 /// What is done wrong in a run.
@@ -41,6 +45,10 @@ impl Mistakes {
 
 const fn omission(rule: &'static str, name: &'static str, omission: Omission) -> Seeded {
     Seeded { name, rule, mistakes: Mistakes { omissions: Omissions::only(omission), of_process: None } }
+}
+
+const fn of_process(rule: &'static str, name: &'static str, mistake: Mistake) -> Seeded {
+    Seeded { name, rule, mistakes: Mistakes { omissions: Omissions::NONE, of_process: Some(mistake) } }
 }
 
 /// All mistakes that can be made.
@@ -81,16 +89,10 @@ pub const ALL: &[Seeded] = &[
     omission("-", "DoubtRestarts", Omission::DoubtRestarts),
     omission("-", "DigestPassesWaiting", Omission::DigestPassesWaiting),
     omission("-", "AgeBeforeView", Omission::AgeBeforeView),
-    Seeded {
-        name: "StampForgotten",
-        rule: "-",
-        mistakes: Mistakes { omissions: Omissions::NONE, of_process: Some(Mistake::StampForgotten) },
-    },
-    Seeded {
-        name: "IdentityKept",
-        rule: "R12",
-        mistakes: Mistakes { omissions: Omissions::NONE, of_process: Some(Mistake::IdentityKept) },
-    },
+    of_process("-", "StampForgotten", Mistake::StampForgotten),
+    of_process("R12", "IdentityKept", Mistake::IdentityKept),
+    of_process("R5", "SalvageUnsaid", Mistake::SalvageUnsaid),
+    of_process("R6", "LogTakenUp", Mistake::LogTakenUp),
 ];
 
 /// The mistake of this name.

@@ -3,14 +3,15 @@
 //! clients, in virtual time, with one queue and one source of chance. A seed decides everything, so each failure comes with
 //! the one number that shows it again.
 //!
-//! [`world`] is the cluster and [`phases`] the course of a run; [`plan`] is what a seed draws, [`faults`] and [`inject`] what
-//! goes wrong. [`workload`] is what clients ask, [`oracle`] what they were told, [`ledger`] what the replicas did, and
+//! [`world`] is the cluster and [`phases`] the course of a run; [`plan`] is what a seed draws, [`faults`], [`inject`] and
+//! [`damage`] what goes wrong. [`workload`] is what clients ask, [`oracle`] what they were told, [`ledger`] what the replicas did, and
 //! [`checks`] what must be true of the two. [`campaign`] runs many seeds.
 
 pub mod campaign;
 pub mod checks;
 mod client;
 mod control;
+mod damage;
 mod disk;
 pub mod faults;
 mod guest;

@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use skein_protocol::id::NodeId;
 use skein_protocol::message::Message;
+use skein_protocol::node::worker::Worker;
 use skein_protocol::step::{Peer, Role};
 
 use super::faults::Sight;
+use super::mistake::Mistake;
 use super::node::{Pending, Slot};
 use super::queue::{MS, SECOND, Time};
 use super::world::{Event, World};
@@ -113,7 +115,8 @@ impl World {
         let cluster = self.nodes[worker].worker().and_then(|worker| worker.cluster());
         let address = self.nodes[worker].address.clone();
         let logged = self.plan.logged[worker];
-        let worker_peer = Peer { node: self.nodes[worker].id, role: Role::Worker, address, cluster, logged, salvaged: false };
+        let salvaged = self.nodes[worker].worker().is_some_and(Worker::is_salvaged) && !self.mistakes.has(Mistake::SalvageUnsaid);
+        let worker_peer = Peer { node: self.nodes[worker].id, role: Role::Worker, address, cluster, logged, salvaged };
         let coordinator_peer = Peer {
             node: self.nodes[coordinator].id,
             role: Role::Coordinator,

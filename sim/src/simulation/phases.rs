@@ -156,6 +156,7 @@ impl World {
                 view = (self.view_number(), self.now);
             }
             if served && view.1 + STEADY <= self.now {
+                self.astray.clear();
                 return views::check(&self.standings(), &self.ledger);
             }
         }

@@ -56,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) compare_ms: u64,
     /// What goes wrong in calm.
     pub(crate) trial: Option<Trial>,
+    /// When all logs are synced at an interval, and votes leave before that: the interval.
+    pub(crate) sync_every: Option<Time>,
 }
 
 impl Plan {
@@ -73,6 +75,9 @@ impl Plan {
         let sync = random.magnitude(10, 8_000);
         let calm = calls / 6;
         let guest = random.chance(400);
+        let mut interval = random.sub("sync interval");
+        let all_logged = logged.iter().all(|logged| *logged);
+        let sync_every = (all_logged && interval.chance(100)).then(|| interval.magnitude(MS, SECOND));
         let memory_bytes_max = if random.chance(100) { random.between(4_000, 12_000) } else { UNBOUNDED };
         Plan {
             clients: usize::try_from(random.magnitude(2, 24)).expect("a few"),
@@ -99,6 +104,7 @@ impl Plan {
             // Transactions of two coordinators have no one order in which replicas could be compared.
             compare_ms: if guest { 1 << 40 } else { random.pick(&[400, 1_500, 5_000]) },
             trial: random.chance(500).then(|| random.pick(&Trial::ALL)),
+            sync_every,
             faults,
             logged,
         }

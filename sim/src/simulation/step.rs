@@ -131,6 +131,7 @@ impl World {
                 self.say(slot, "log", "", || super::trace::record(&record));
                 *records += 1;
                 self.note_learning(slot, &record);
+                self.note_repair(slot, &record);
                 let node = &mut self.nodes[slot];
                 if let Err(violation) = self.ledger.recorded(&record, &mut node.progress) {
                     self.violate(violation);
@@ -192,6 +193,7 @@ impl World {
                     self.ledger.sent(prepare.txn, u32::try_from(trace.trace).expect("a call's number"));
                 }
             }
+            Message::SealRefused { .. } if self.astray.contains_key(&slot) => self.coverage.saw(Sight::OldDiskRefused),
             Message::Stored { copy, last: true } => self.ledger.learned(self.nodes[slot].id, *copy),
             Message::ForgetViews { before } if slot == self.leader() => {
                 let current = self.ledger.views.last().is_some_and(|active| active.view.number == *before);
@@ -206,8 +208,12 @@ impl World {
     /// Records were handed to a log.
     pub(super) fn appended(&mut self, slot: Slot, records: u32) {
         let life = self.nodes[slot].life;
+        let early = self.plan.sync_every.and_then(|interval| Some((interval, self.nodes[slot].disk.as_mut()?.report_early()?)));
         if self.nodes[slot].disk.is_none() {
             self.queue.push(self.now, Event::Within(slot, life, Pending::Persisted(records)));
+        } else if let Some((interval, records)) = early {
+            self.queue.push(self.now, Event::Within(slot, life, Pending::Persisted(records)));
+            self.queue.push(self.now + interval, Event::SyncDue(slot, life));
         } else {
             self.begin_sync(slot);
         }
@@ -233,7 +239,15 @@ impl World {
         let aborted = disk.take_aborted();
         self.aborted(slot, aborted);
         self.deliver(slot, Pending::Persisted(records));
-        self.begin_sync(slot);
+        let early = self.plan.sync_every.and_then(|interval| Some((interval, self.nodes[slot].disk.as_mut()?.report_early()?)));
+        match early {
+            Some((interval, records)) if records > 0 => {
+                self.deliver(slot, Pending::Persisted(records));
+                self.queue.push(self.now + interval, Event::SyncDue(slot, life));
+            }
+            Some(_) => {}
+            None => self.begin_sync(slot),
+        }
     }
 
     /// These aborts are durable here.

@@ -10,6 +10,7 @@ use super::checks::Violation;
 use super::checks::waits::Waits;
 use super::client::Client;
 use super::control::Control;
+use super::disk::Disk;
 use super::faults::{Coverage, FaultKind};
 use super::ledger::Ledger;
 use super::mistake::Mistakes;
@@ -32,6 +33,8 @@ pub(crate) enum Event {
     Within(Slot, u32, Pending),
     Dial(Slot, u32, Slot),
     Synced(Slot, u32),
+    /// A log that is synced at an interval has something that is to be synced by now.
+    SyncDue(Slot, u32),
     SwapEffect(Slot, u32),
     /// A process that was busy looks at its inbox.
     Wake(Slot, u32),
@@ -85,6 +88,10 @@ pub(crate) struct World {
     pub(crate) hung_for_good: Vec<Slot>,
     /// A worker that holds a record that is not what was written.
     pub(crate) rotten: Option<Slot>,
+    /// Workers that do not hold what they have acknowledged, and whether they have begun anew since.
+    pub(crate) astray: BTreeMap<Slot, bool>,
+    /// Disks as they once were, by slot.
+    pub(crate) kept_disks: BTreeMap<Slot, Disk>,
     /// Workers as they once were, by slot.
     pub(crate) images: BTreeMap<Slot, Image>,
     /// Whether clients only write.
@@ -131,6 +138,8 @@ impl World {
             halted: None,
             hung_for_good: Vec::new(),
             rotten: None,
+            astray: BTreeMap::new(),
+            kept_disks: BTreeMap::new(),
             images: BTreeMap::new(),
             writes_only: false,
             calls_max: 0,
@@ -171,6 +180,7 @@ impl World {
             Event::Within(slot, life, pending) if self.nodes[slot].life == life => self.deliver(slot, pending),
             Event::Dial(coordinator, life, worker) => self.dial(coordinator, life, worker),
             Event::Synced(slot, life) if self.nodes[slot].life == life => self.synced(slot),
+            Event::SyncDue(slot, life) if self.nodes[slot].life == life => self.begin_sync(slot),
             Event::SwapEffect(slot, life) if self.nodes[slot].life == life => {
                 if let Some(swapped) = self.swap_takes_effect() {
                     let wait = self.random.between(self.plan.swap.0, self.plan.swap.1);
@@ -194,6 +204,7 @@ impl World {
             Event::LinkUsual(coordinator, worker) => self.network.link(coordinator, worker).percent = 100,
             Event::Within(..)
             | Event::Synced(..)
+            | Event::SyncDue(..)
             | Event::SwapEffect(..)
             | Event::Wake(..)
             | Event::Restart(..)
