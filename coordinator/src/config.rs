@@ -99,8 +99,8 @@ pub struct SurfaceArgs {
     #[arg(long, value_name = "N", env = "SKEIN_LOGIN_FAILURES", hide_env_values = true, default_value = "10")]
     pub login_failures: String,
 
-    /// Sign-ups per address and hour; 0 sets no limit (0 to 1000000)
-    #[arg(long, value_name = "N", env = "SKEIN_SIGN_UPS", hide_env_values = true, default_value = "0")]
+    /// Sign-ups per address and hour before more are refused; 0 sets no limit (0 to 1000000)
+    #[arg(long, value_name = "N", env = "SKEIN_SIGN_UPS", hide_env_values = true, default_value = "30")]
     pub sign_ups: String,
 
     /// Writes per user and minute; 0 sets no limit (0 to 1000000)
@@ -212,7 +212,7 @@ impl Default for Limits {
         Limits {
             tweet_characters_max: 100,
             login_failures: Allowance { tries: 10, per: minute },
-            sign_ups: None,
+            sign_ups: Some(Allowance { tries: 30, per: 60 * minute }),
             writes: None,
             requests_max: 4096,
             connections_max: 8192,

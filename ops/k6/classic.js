@@ -23,7 +23,7 @@ const textOf = (run, client) => `classic ${run} client ${client}`;
 
 export function setup() {
   const run = newRun();
-  return { run, sessions: logIn(run, CLIENTS) };
+  return { run, sessions: logIn(CLIENTS) };
 }
 
 export default function ({ run, sessions }) {

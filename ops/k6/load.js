@@ -40,7 +40,7 @@ export const options = {
 
 export function setup() {
   const run = newRun();
-  return { run, sessions: logIn(run, PEOPLE) };
+  return { run, sessions: logIn(PEOPLE) };
 }
 
 export function write({ run, sessions }) {

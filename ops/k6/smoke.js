@@ -16,7 +16,7 @@ export const options = {
 
 export function setup() {
   const run = newRun();
-  return { run, sessions: logIn(run, 3) };
+  return { run, sessions: logIn(3) };
 }
 
 export default function ({ run, sessions }) {

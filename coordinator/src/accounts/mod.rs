@@ -6,6 +6,7 @@
 
 pub mod field;
 mod password;
+mod queue;
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use crate::cluster::{self, Cluster};
 use crate::idempotency::{Claim, Fingerprint, IdempotencyKey, Past};
 use crate::tables::ACCOUNTS;
 use field::FieldError;
-use password::{Busy, Passwords};
+use password::Passwords;
+use queue::Busy;
 
 /// Tries of a sign-up that meets rows which come and go.
 const ATTEMPTS_MAX: u32 = 8;
@@ -73,6 +75,19 @@ pub struct Created {
     pub txn: TxnId,
 }
 
+/// A sign-up that was made before, under the same key and with the same fields but for the password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier(Created);
+
+/// What became of a sign-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignedUp {
+    /// The account was made.
+    Now(Created),
+    /// It was made before: this is a repeat, of which the password has yet to be proved.
+    Before(Earlier),
+}
+
 /// Why there is no account, or none that these words open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -118,31 +133,22 @@ impl Accounts {
         Accounts { cluster, passwords: Passwords::new(hashes_at_once_max), repeats_kept_for }
     }
 
-    /// Makes an account with a password.
+    /// The sign-up that this one repeats, if it was made under this key before. Whoever sends it has yet to
+    /// [prove](Accounts::prove) the password.
     ///
     /// # Errors
-    /// Malformed fields, a taken name, a key used otherwise, or the store's.
-    pub async fn sign_up(&self, form: SignUp, once: Option<&IdempotencyKey>) -> Result<Created, Error> {
-        let errors: Vec<FieldError> = [
-            field::username(&form.username),
-            field::name(&form.name),
-            field::email(&form.email),
-            field::password(&form.password),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        if !errors.is_empty() {
-            return Err(Error::Fields(errors));
-        }
-        let claim = once.map(|once| self.claim(&form, once));
-        if let Some(claim) = &claim {
-            // Before the costly hash, and because the name is taken by the first one of a repeat.
-            if let Some(created) = self.repeat(claim, &form).await? {
-                return Ok(created);
-            }
-        }
-        let password_hash = Some(self.passwords.hash(form.password.clone()).await?);
+    /// A key used otherwise, or the store's.
+    pub async fn earlier(&self, form: &SignUp, once: &IdempotencyKey) -> Result<Option<Earlier>, Error> {
+        self.look_up(&self.claim(form, once)).await
+    }
+
+    /// Makes an account with a password, for a form that [has no errors](check_sign_up), from this address.
+    ///
+    /// # Errors
+    /// A taken name, a key used otherwise, too many who wait, or the store's.
+    pub async fn sign_up(&self, form: &SignUp, once: Option<&IdempotencyKey>, address: &str) -> Result<SignedUp, Error> {
+        let claim = once.map(|once| self.claim(form, once));
+        let password_hash = Some(self.passwords.hash(form.password.clone(), address).await?);
         let account = Account {
             username: form.username.clone(),
             name: form.name.clone(),
@@ -154,13 +160,13 @@ impl Accounts {
             let mut operations = vec![put(&account, password_hash.as_deref())];
             operations.extend(claim.as_ref().map(|claim| claim.remember(&account, replaces)));
             let (lost, txn) = match self.cluster.commit(operations).await {
-                Ok(committed) => return Ok(Created { account, txn: committed.txn }),
+                Ok(committed) => return Ok(SignedUp::Now(Created { account, txn: committed.txn })),
                 Err(cluster::Error::Aborted { txn, reason: AbortReason::Expectation { operation, .. } }) => (operation, txn),
                 Err(error) => return Err(error.into()),
             };
             let Some(claim) = &claim else { return Err(Error::Exists { txn: Some(txn) }) };
-            if let Some(created) = self.repeat(claim, &form).await? {
-                return Ok(created);
+            if let Some(earlier) = self.look_up(claim).await? {
+                return Ok(SignedUp::Before(earlier));
             }
             if lost == 0 {
                 return Err(Error::Exists { txn: Some(txn) });
@@ -173,15 +179,25 @@ impl Accounts {
         Err(Error::Busy)
     }
 
-    /// Checks a password; gives the account.
+    /// Checks that who repeats a sign-up, from this address, knows its password.
     ///
     /// # Errors
-    /// A malformed name, no such user, another password, or the store's.
-    pub async fn check(&self, username: &str, password: String) -> Result<Account, Error> {
+    /// A key used otherwise when the password is another, too many who wait, or the store's.
+    pub async fn prove(&self, earlier: Earlier, password: String, address: &str) -> Result<Created, Error> {
+        let Earlier(created) = earlier;
+        let known = self.find(&created.account.username).await?.and_then(|stored| stored.password_hash);
+        if self.passwords.verify(password, known, address).await? { Ok(created) } else { Err(Error::KeyReused) }
+    }
+
+    /// Checks a password that came from this address; gives the account.
+    ///
+    /// # Errors
+    /// A malformed name, no such user, another password, too many who wait, or the store's.
+    pub async fn check(&self, username: &str, password: String, address: &str) -> Result<Account, Error> {
         check_form(username, Some(&password))?;
         let stored = self.find(username).await?;
         let known = stored.as_ref().and_then(|stored| stored.password_hash.clone());
-        let right = self.passwords.verify(password, known).await?;
+        let right = self.passwords.verify(password, known, address).await?;
         match stored {
             None => Err(Error::NoSuchUser),
             Some(_) if !right => Err(Error::WrongPassword),
@@ -216,23 +232,30 @@ impl Accounts {
         }
     }
 
-    /// The password is left out of the fingerprint: a fast hash of it must not be stored. A repeat proves it below.
+    /// The password is left out of the fingerprint: a fast hash of it must not be stored. A repeat proves it.
     fn claim(&self, form: &SignUp, once: &IdempotencyKey) -> Claim {
         let parts = [b"sign-up".as_slice(), form.username.as_bytes(), form.name.as_bytes(), form.email.as_bytes()];
         Claim::new(&form.username.to_ascii_lowercase(), once, Fingerprint::of(&parts), self.repeats_kept_for)
     }
 
-    async fn repeat(&self, claim: &Claim, form: &SignUp) -> Result<Option<Created>, Error> {
+    async fn look_up(&self, claim: &Claim) -> Result<Option<Earlier>, Error> {
         match claim.past::<Account>(&self.cluster).await? {
             Past::Free(_) => Ok(None),
             Past::Reused => Err(Error::KeyReused),
-            Past::Repeat { answer, txn, .. } => {
-                let known = self.find(&form.username).await?.and_then(|stored| stored.password_hash);
-                let same = self.passwords.verify(form.password.clone(), known).await?;
-                if same { Ok(Some(Created { account: answer, txn })) } else { Err(Error::KeyReused) }
-            }
+            Past::Repeat { answer: account, txn, .. } => Ok(Some(Earlier(Created { account, txn }))),
         }
     }
+}
+
+/// Checks the fields of a sign-up.
+///
+/// # Errors
+/// All fields that are empty or malformed.
+pub fn check_sign_up(form: &SignUp) -> Result<(), Error> {
+    let checks =
+        [field::username(&form.username), field::name(&form.name), field::email(&form.email), field::password(&form.password)];
+    let errors: Vec<FieldError> = checks.into_iter().flatten().collect();
+    if errors.is_empty() { Ok(()) } else { Err(Error::Fields(errors)) }
 }
 
 /// Checks whether these could be somebody's username and password at all.

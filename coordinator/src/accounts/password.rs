@@ -1,65 +1,60 @@
 //! Passwords: hashed by argon2id (RFC 9106) on threads of their own, a bounded number at once, with a bounded number waiting.
 //! Each takes tens of milliseconds and megabytes by design; without the bound a burst of log-ins would take the machine.
-//! A check against no account at all does the same work as one against an account.
-
-use std::sync::Arc;
+//! Whose turn it is says [`super::queue`]. A check against no account at all does the same work as one against an account.
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
-use tokio::sync::Semaphore;
+
+use super::queue::{Busy, Purpose, Queue};
 
 /// Checks that may wait for each one that runs.
 const WAITING_PER_RUNNING: usize = 16;
 
 /// Hashes and checks passwords.
 pub struct Passwords {
-    running: Arc<Semaphore>,
-    admitted: Arc<Semaphore>,
+    queue: Queue,
     /// A hash that no password has, to check against when there is no account.
     nobody: String,
 }
-
-/// Too many wait already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Busy;
 
 impl Passwords {
     /// Hashes at most so many at once.
     #[must_use]
     pub fn new(at_once_max: usize) -> Self {
-        Passwords {
-            running: Arc::new(Semaphore::new(at_once_max)),
-            admitted: Arc::new(Semaphore::new(at_once_max * (1 + WAITING_PER_RUNNING))),
-            nobody: hash(&random_text()),
-        }
+        Passwords { queue: Queue::new(at_once_max, at_once_max * WAITING_PER_RUNNING), nobody: hash(&random_text()) }
     }
 
-    /// Hashes a new password with a new salt.
+    /// Hashes a new password with a new salt, for a sign-up from this address.
     ///
     /// # Errors
     /// When too many wait.
-    pub async fn hash(&self, password: String) -> Result<String, Busy> {
-        self.run(move || hash(&password)).await
+    pub async fn hash(&self, password: String, address: &str) -> Result<String, Busy> {
+        self.run(Purpose::SignUp, address, move || hash(&password)).await
     }
 
-    /// Checks a password against the hash of an account, or against nobody's: then the answer is no, in the same time.
+    /// Checks a password that came from this address against the hash of an account, or against nobody's: then the answer is
+    /// no, in the same time.
     ///
     /// # Errors
     /// When too many wait.
-    pub async fn verify(&self, password: String, known: Option<String>) -> Result<bool, Busy> {
+    pub async fn verify(&self, password: String, known: Option<String>, address: &str) -> Result<bool, Busy> {
         let exists = known.is_some();
         let known = known.unwrap_or_else(|| self.nobody.clone());
-        let right = self.run(move || verify(&password, &known)).await?;
+        let right = self.run(Purpose::LogIn, address, move || verify(&password, &known)).await?;
         Ok(right && exists)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
-        let _admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| Busy)?;
-        let running = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Busy)?;
+    async fn run<T: Send + 'static>(
+        &self,
+        purpose: Purpose,
+        address: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        let turn = self.queue.take(purpose, address).await?;
         tokio::task::spawn_blocking(move || {
             let done = work();
-            // Held until the work is done, even when whoever asked has gone.
-            drop(running);
+            // Held until the work is done, even when the request has ended.
+            drop(turn);
             done
         })
         .await
@@ -83,16 +78,20 @@ fn random_text() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    const ADDRESS: &str = "192.0.2.1";
 
     #[tokio::test]
     async fn the_right_password_is_known_and_no_other() {
         let passwords = Passwords::new(1);
-        let known = passwords.hash("correct horse".to_owned()).await.unwrap();
+        let known = passwords.hash("correct horse".to_owned(), ADDRESS).await.unwrap();
         assert!(known.starts_with("$argon2id$"));
-        assert!(passwords.verify("correct horse".to_owned(), Some(known.clone())).await.unwrap());
-        assert!(!passwords.verify("wrong horse".to_owned(), Some(known)).await.unwrap());
-        assert!(!passwords.verify("correct horse".to_owned(), None).await.unwrap());
+        assert!(passwords.verify("correct horse".to_owned(), Some(known.clone()), ADDRESS).await.unwrap());
+        assert!(!passwords.verify("wrong horse".to_owned(), Some(known), ADDRESS).await.unwrap());
+        assert!(!passwords.verify("correct horse".to_owned(), None, ADDRESS).await.unwrap());
     }
 
     #[tokio::test]
@@ -100,7 +99,7 @@ mod tests {
         let passwords = Arc::new(Passwords::new(1));
         let many = (0..100).map(|_| {
             let passwords = Arc::clone(&passwords);
-            tokio::spawn(async move { passwords.verify("x".to_owned(), None).await })
+            tokio::spawn(async move { passwords.verify("x".to_owned(), None, ADDRESS).await })
         });
         let mut refused = 0;
         for one in many.collect::<Vec<_>>() {

@@ -10,9 +10,10 @@ use utoipa::ToSchema;
 use super::App;
 use super::address::Client;
 use super::body::{Form, JsonBody};
+use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::precondition;
-use crate::accounts::{self, SignUp};
+use crate::accounts::{self, Created, Earlier, SignUp, SignedUp};
 
 /// Who wants an account.
 #[derive(Deserialize, ToSchema)]
@@ -71,7 +72,7 @@ impl From<accounts::Account> for Account {
         (status = 400, description = "606, 708 or 709: a field, the body or the key is malformed", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "607: the username exists already", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "713: the Idempotency-Key was used for another request", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 429, description = "720: too many sign-ups, where they are limited", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "720: too many sign-ups from this address; 719: a repeat that has tried too many passwords. `Retry-After` says how long to wait", body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
 pub async fn create(
@@ -81,9 +82,36 @@ pub async fn create(
     body: JsonBody<NewAccount>,
 ) -> Result<Response, Problem> {
     let once = precondition::idempotency_key(&headers)?;
-    app.limits.sign_up(&client.address)?;
     let NewAccount { username, name, email, password } = body.value;
-    let created = app.accounts.sign_up(SignUp { username, name, email, password }, once.as_ref()).await?;
+    let form = SignUp { username, name, email, password };
+    // Before anything is counted, so that a slip of the finger costs nothing.
+    accounts::check_sign_up(&form)?;
+    let earlier = match &once {
+        Some(once) => app.accounts.earlier(&form, once).await?,
+        None => None,
+    };
+    let signed_up = match earlier {
+        Some(earlier) => SignedUp::Before(earlier),
+        None => {
+            app.limits.sign_up(&client.address)?;
+            app.accounts.sign_up(&form, once.as_ref(), &client.address).await?
+        }
+    };
+    let created = match signed_up {
+        SignedUp::Now(created) => created,
+        SignedUp::Before(earlier) => prove(&app, earlier, form, &client).await?,
+    };
     let transaction = [(TRANSACTION, super::text_header(created.txn.to_string()))];
     Ok((StatusCode::CREATED, transaction, Json(Account::from(created.account))).into_response())
+}
+
+/// Lets a repeat prove its password, within the limits of log-ins: it tells right passwords from wrong ones as they do.
+async fn prove(app: &App, earlier: Earlier, form: SignUp, client: &Client) -> Result<Created, Problem> {
+    let attempt = app.limits.login(&form.username, &client.address)?;
+    let proved = app.accounts.prove(earlier, form.password, &client.address).await.map_err(Problem::from);
+    match proved.as_ref().map_err(Problem::code) {
+        Err(Code::IdempotencyKeyReused) => attempt.failed(),
+        Ok(_) | Err(_) => attempt.give_back(),
+    }
+    proved
 }

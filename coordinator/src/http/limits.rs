@@ -1,5 +1,5 @@
 //! Limits in rate, per name and address, address or user. Log-ins are limited always, the failed ones more narrowly than the
-//! others; sign-ups and writes only where the settings say so. A refusal says when to come back. A name is checked before it
+//! others; sign-ups unless the settings say otherwise, and writes only where they say so. A refusal says when to come back. A name is checked before it
 //! comes here, so that nothing but names that could be somebody's takes room in the tables.
 
 use std::time::Duration;

@@ -97,7 +97,8 @@ pub async fn log_in(
             // Before anything is counted, so that only names that could be somebody's are.
             accounts::check_form(&username, Some(&password))?;
             let attempt = app.limits.login(&username, &client.address)?;
-            let checked = app.accounts.check(&username, password).await.map_err(|error| Problem::from(error).at_login());
+            let checked = app.accounts.check(&username, password, &client.address).await;
+            let checked = checked.map_err(|error| Problem::from(error).at_login());
             match checked.as_ref().map_err(Problem::code) {
                 Ok(_) => attempt.succeeded(),
                 Err(Code::NoSuchUser | Code::WrongPassword) => attempt.failed(),

@@ -1,13 +1,16 @@
 //! Signing up.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::Method;
 use serde_json::{Value, json};
 use skein_coordinator::config::{Auth, SurfaceConfig};
 use skein_coordinator::sessions::Allowance;
+use tokio::task::JoinSet;
 
-use crate::harness::Cluster;
+use crate::harness::{Cluster, eventually};
 
 fn form(username: &str) -> Value {
     json!({ "username": username, "name": "Ann Example", "email": "ann@example.org", "password": "correct horse" })
@@ -73,14 +76,80 @@ async fn of_many_who_want_one_name_one_gets_it() {
 }
 
 #[tokio::test]
-async fn sign_ups_are_limited_only_when_told() {
+async fn sign_ups_are_limited_by_address() {
     let mut settings = SurfaceConfig::new(Auth::Password);
+    assert_eq!(settings.limits.sign_ups, Some(Allowance { tries: 30, per: Duration::from_secs(3600) }));
     settings.limits.sign_ups = Some(Allowance { tries: 2, per: Duration::from_secs(3600) });
     let cluster = Cluster::with(settings).await;
     let mut client = cluster.client();
-    client.post("/api/account", form("a")).await.ok(201);
+    let key = [("idempotency-key", "k")];
+    let malformed = json!({ "username": "a b", "name": "A", "email": "nowhere", "password": "short" });
+    for _ in 0..5 {
+        client.post("/api/account", malformed.clone()).await.problem(400, 606);
+    }
+    client.send(Method::POST, "/api/account", &key, Some(form("a"))).await.ok(201);
     client.post("/api/account", form("b")).await.ok(201);
     let refused = client.post("/api/account", form("c")).await;
     refused.problem(429, 720);
     assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+    // A repeat makes no account, and so it is answered still.
+    client.send(Method::POST, "/api/account", &key, Some(form("a"))).await.ok(201);
+}
+
+#[tokio::test]
+async fn a_repeat_tries_no_more_passwords_than_a_log_in() {
+    let mut settings = SurfaceConfig::new(Auth::Password);
+    settings.limits.login_failures.tries = 3;
+    let cluster = Cluster::with(settings).await;
+    let mut client = cluster.client();
+    let key = [("idempotency-key", "sign-up-1")];
+    client.send(Method::POST, "/api/account", &key, Some(form("ann"))).await.ok(201);
+    let guess = |number: u32| {
+        let mut guess = form("ann");
+        guess["password"] = json!(format!("a guess, number {number}"));
+        Some(guess)
+    };
+    for number in 0..3 {
+        client.send(Method::POST, "/api/account", &key, guess(number)).await.problem(422, 713);
+    }
+    let refused = client.send(Method::POST, "/api/account", &key, guess(3)).await;
+    refused.problem(429, 719);
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+    // It counts for log-ins, too: the two are one limit.
+    client.post("/api/login", json!({ "username": "ann", "password": "correct horse" })).await.problem(429, 719);
+}
+
+/// Log-ins that must get through while others sign up without end.
+const LOG_INS: usize = 15;
+
+/// Connections that sign up without end.
+const SIGNING_UP: usize = 100;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_ups_without_end_do_not_keep_people_from_logging_in() {
+    let mut settings = SurfaceConfig::new(Auth::Password);
+    settings.limits.sign_ups = None;
+    let cluster = Cluster::with(settings).await;
+    for person in 0..LOG_INS {
+        cluster.client().post("/api/account", form(&format!("person-{person}"))).await.ok(201);
+    }
+    let busy = Arc::new(AtomicUsize::new(0));
+    let mut flood = JoinSet::new();
+    for connection in 0..SIGNING_UP {
+        let (mut client, busy) = (cluster.client(), Arc::clone(&busy));
+        flood.spawn(async move {
+            for number in 0.. {
+                let answer = client.post("/api/account", form(&format!("flood-{connection}-{number}"))).await;
+                if answer.status == 503 {
+                    busy.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+    }
+    eventually("more sign up than can wait", || async { busy.load(Ordering::Relaxed) > SIGNING_UP }).await;
+    for person in 0..LOG_INS {
+        let credentials = json!({ "username": format!("person-{person}"), "password": "correct horse" });
+        cluster.client().post("/api/login", credentials).await.ok(200);
+    }
+    flood.abort_all();
 }

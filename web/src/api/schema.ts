@@ -1027,7 +1027,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description 720: too many sign-ups, where they are limited */
+            /** @description 720: too many sign-ups from this address; 719: a repeat that has tried too many passwords. `Retry-After` says how long to wait */
             429: {
                 headers: {
                     /** @description Seconds after which to try again, where that may help */
