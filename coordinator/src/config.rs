@@ -13,6 +13,8 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use skein_protocol::limits::{MEMBERS_MAX, REQUESTS_MAX};
+use skein_runtime::http::places::Bounds;
+use skein_runtime::http::server;
 use skein_runtime::transport::{Neighbours, Secret};
 use utoipa::ToSchema;
 
@@ -115,6 +117,14 @@ pub struct SurfaceArgs {
     #[arg(long, value_name = "N", env = "SKEIN_CONNECTIONS_MAX", hide_env_values = true, default_value = "8192")]
     pub connections_max: String,
 
+    /// Connections of one address at once (1 to 65536); this machine may have half of all, and with --trust-proxy there is no such bound
+    #[arg(long, value_name = "N", env = "SKEIN_CONNECTIONS_PER_ADDRESS", hide_env_values = true, default_value = "512")]
+    pub connections_per_address: String,
+
+    /// MiB of request bodies under way at once before more are refused with 503; one address may have half of it (1 to 65536)
+    #[arg(long, value_name = "MIB", env = "SKEIN_BODIES_MAX", hide_env_values = true, default_value = "64")]
+    pub bodies_max: String,
+
     /// Passwords hashed at once; each takes 19 MiB and some ten milliseconds of a core (1 to 64)
     #[arg(long, value_name = "N", env = "SKEIN_HASHES_MAX", hide_env_values = true, default_value = "4")]
     pub hashes_max: String,
@@ -189,6 +199,10 @@ pub struct Limits {
     pub requests_max: usize,
     /// Connections.
     pub connections_max: usize,
+    /// Connections of one address, if it is not of this machine.
+    pub connections_per_address_max: usize,
+    /// Bytes of request bodies under way.
+    pub body_bytes_max: usize,
     /// Passwords hashed at once.
     pub hashes_at_once_max: usize,
     /// How long an edit may wait for the edits of the same tweet before it.
@@ -216,6 +230,8 @@ impl Default for Limits {
             writes: None,
             requests_max: 4096,
             connections_max: 8192,
+            connections_per_address_max: 512,
+            body_bytes_max: 64 << 20,
             hashes_at_once_max: 4,
             turn_time_max: Duration::from_secs(5),
             request_time_max: Duration::from_secs(15),
@@ -241,6 +257,20 @@ impl SurfaceConfig {
             limits: Limits::default(),
             trust_proxy: false,
             secure_cookies: false,
+        }
+    }
+
+    /// The bounds of the server. Behind a proxy that is believed all connections are the proxy's.
+    #[must_use]
+    pub fn server_limits(&self) -> server::Limits {
+        let limits = &self.limits;
+        let all = limits.connections_max;
+        let per_address = if self.trust_proxy { all } else { limits.connections_per_address_max };
+        server::Limits {
+            connections: Bounds { all, per_address, per_loopback: all.div_ceil(2) },
+            header_time_max: limits.header_time_max,
+            write_time_max: limits.write_time_max,
+            drain_time_max: limits.drain_time_max,
         }
     }
 }
@@ -302,6 +332,8 @@ impl SurfaceArgs {
         let writes = number("--writes", &self.writes, 0..=1_000_000, &mut wrong);
         let requests_max = number("--requests-max", &self.requests_max, 1..=REQUESTS_MAX as u32, &mut wrong);
         let connections_max = number("--connections-max", &self.connections_max, 1..=65_536, &mut wrong);
+        let per_address = number("--connections-per-address", &self.connections_per_address, 1..=65_536, &mut wrong);
+        let bodies_max = number("--bodies-max", &self.bodies_max, 1..=65_536, &mut wrong);
         let hashes_max = number("--hashes-max", &self.hashes_max, 1..=64, &mut wrong);
         let demo = switch("--demo", &self.demo, &mut wrong);
         let trust_proxy = switch("--trust-proxy", &self.trust_proxy, &mut wrong);
@@ -343,6 +375,8 @@ impl SurfaceArgs {
                 writes: limited(writes, minute),
                 requests_max: requests_max as usize,
                 connections_max: connections_max as usize,
+                connections_per_address_max: per_address as usize,
+                body_bytes_max: (bodies_max as usize) << 20,
                 hashes_at_once_max: hashes_max as usize,
                 ..Limits::default()
             },

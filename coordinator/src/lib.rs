@@ -99,12 +99,13 @@ pub async fn run(
         metrics: Arc::clone(&instruments.runtime),
         invariants: Some(Invariants { ids: &invariant::ALL, check: invariant::of_coordinator }),
     };
+    let served = instruments.runtime.http(NAME);
     let metrics = CoordinatorMetrics::register(&instruments.registry)?.node(NAME, &http::known_answers());
     let mut running = driver::spawn(machine, parts);
     let cluster = Cluster::new(running.handle(), metrics.clone());
-    let limits = config.surface.limits.clone();
     let in_memory = config.data.is_none();
-    let (demo, sweep_every, outcomes_kept_for) = (config.surface.demo, limits.sweep_every, config.surface.outcome_lifetime);
+    let (demo, sweep_every, outcomes_kept_for) =
+        (config.surface.demo, config.surface.limits.sweep_every, config.surface.outcome_lifetime);
     let roster = Roster::new(cluster.clone(), config.workers.clone(), config.secret.is_some());
     let operators = config.operator_secret.as_ref().map(OperatorKey::of);
     let app = Arc::new(Shared::new(
@@ -115,7 +116,7 @@ pub async fn run(
         instruments.registry,
         metrics.clone(),
     ));
-    let surface = tokio::spawn(http::server::serve(listener, http::router(app), limits, shutdown.clone()));
+    let surface = tokio::spawn(http::serve(listener, app, served, shutdown.clone()));
     let polled = tokio::spawn(metrics::poll(cluster.clone(), metrics, shutdown.clone()));
     let swept = tokio::spawn(expiry::sweep(cluster.clone(), sweep_every, shutdown.clone()));
     let recorded = tokio::spawn(outcomes::record(cluster.clone(), outcomes_kept_for, shutdown.clone()));
@@ -263,6 +264,8 @@ fn log_settings(config: &CoordinatorConfig) {
         write.per_minute = limits.writes.as_ref().map_or(0, |allowance| allowance.tries),
         request.in_flight_max = limits.requests_max,
         connection.count_max = limits.connections_max,
+        connection.per_address_max = limits.connections_per_address_max,
+        body.bytes_max = limits.body_bytes_max,
         hash.at_once_max = limits.hashes_at_once_max,
         store.demo = surface.demo,
         proxy.trusted = surface.trust_proxy,

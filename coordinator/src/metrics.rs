@@ -21,6 +21,7 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 pub struct CoordinatorMetrics {
     requests: IntCounterVec,
     request_duration: HistogramVec,
+    body_bytes: IntGaugeVec,
     transactions: IntCounterVec,
     transaction_duration: HistogramVec,
     in_flight: IntGaugeVec,
@@ -47,6 +48,8 @@ pub struct NodeMetrics {
     node: Arc<str>,
     all: Arc<CoordinatorMetrics>,
     outcomes: BTreeMap<&'static str, (IntCounter, Histogram)>,
+    /// Bytes of request bodies that are under way.
+    pub body_bytes: IntGauge,
     in_flight: IntGauge,
     in_doubt: IntGauge,
     queued: IntGauge,
@@ -100,6 +103,7 @@ impl CoordinatorMetrics {
                 "Time from the head of a request to its answer.",
                 &["node", "route"],
             )?,
+            body_bytes: gauge("skein_http_body_bytes", "Bytes of memory that request bodies under way take.", node)?,
             transactions: counter(
                 "skein_coordinator_transactions_total",
                 "Transactions that ended for their client.",
@@ -176,6 +180,7 @@ impl CoordinatorMetrics {
             node: node.into(),
             all: Arc::clone(self),
             outcomes: outcomes.into(),
+            body_bytes: self.body_bytes.with_label_values(&[node]),
             in_flight: self.in_flight.with_label_values(&[node]),
             in_doubt: self.in_doubt.with_label_values(&[node]),
             queued: self.queued.with_label_values(&[node]),

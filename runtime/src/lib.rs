@@ -8,7 +8,8 @@
 //!    snapshot that its machine starts from; a coordinator opens its [`control`] store.
 //! 3. A [`transport::Endpoint`] says where to listen or whom to dial, and as whom.
 //! 4. [`driver::spawn`] starts the machine with all of these. Its [`driver::Handle`] takes requests and shows events.
-//! 5. [`shutdown`] ends it in order: no new requests, drain, sync, clean-stop mark, telemetry last.
+//! 5. [`http::server`] accepts what clients and probes ask for, within bounds, and hands it to the process.
+//! 6. [`shutdown`] ends it in order: no new requests, drain, sync, clean-stop mark, telemetry last.
 //!
 //! What happens to one message: a reader task decodes a whole frame and queues it; the driver takes all that has queued,
 //! gives the machine one input after the other, appends the records of the whole batch to the log at once and encodes each
@@ -22,6 +23,7 @@ pub mod disk;
 pub mod driver;
 #[cfg(debug_assertions)]
 pub mod fail_point;
+pub mod http;
 pub mod metrics;
 pub mod shutdown;
 pub mod telemetry;

@@ -9,6 +9,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::http::places::{Bound, Kind};
 use crate::phases::PHASES;
 use crate::transport::{Direction, Fault, FrameKind};
 
@@ -36,6 +37,15 @@ pub struct RuntimeMetrics {
     connections: IntGaugeVec,
     overflows: IntCounterVec,
     violations: IntCounterVec,
+    http_connections: IntGaugeVec,
+    http_without_place: IntCounterVec,
+}
+
+/// The metrics of one node's HTTP server.
+#[derive(Clone, Debug)]
+pub struct HttpMetrics {
+    connections: [IntGauge; 2],
+    without_place: [IntCounter; 2],
 }
 
 /// The metrics of one node.
@@ -147,7 +157,26 @@ impl RuntimeMetrics {
                 "Times that an invariant of the protocol was found broken.",
                 &["node", "id"],
             )?,
+            http_connections: gauge(
+                "skein_http_connections",
+                "HTTP connections that stand: those with a regular place, and those in the reserve that is kept for probes.",
+                &["node", "place"],
+            )?,
+            http_without_place: counter(
+                "skein_http_connections_refused_total",
+                "HTTP connections that got no regular place, because as many stood as may, of all or of their address.",
+                &["node", "bound"],
+            )?,
         }))
+    }
+
+    /// The metrics of one node's HTTP server, all series made.
+    #[must_use]
+    pub fn http(&self, name: &str) -> HttpMetrics {
+        HttpMetrics {
+            connections: ["regular", "reserve"].map(|place| self.http_connections.with_label_values(&[name, place])),
+            without_place: ["all", "address"].map(|bound| self.http_without_place.with_label_values(&[name, bound])),
+        }
     }
 
     /// The metrics of one node, all series made.
@@ -176,6 +205,18 @@ impl RuntimeMetrics {
             membership_events: self.membership_events.clone(),
             name: name.into(),
         }
+    }
+}
+
+impl HttpMetrics {
+    /// So many more connections of this kind stand.
+    pub(crate) fn connected(&self, kind: Kind, more: i64) {
+        self.connections[usize::from(kind == Kind::Reserve)].add(more);
+    }
+
+    /// A connection got no regular place.
+    pub(crate) fn without_place(&self, bound: Bound) {
+        self.without_place[usize::from(bound == Bound::Address)].inc();
     }
 }
 
@@ -259,8 +300,11 @@ mod tests {
         assert!(!encode(&registry).contains("phase"), "a worker has no phases");
         let [_prepare, _commit, _abort] = node.phases();
         assert!(node.membership_events().iter().all(|event| event.get() == 0));
+        let _http = metrics.http("w1");
         let text = encode(&registry);
         for series in [
+            "skein_http_connections{node=\"w1\",place=\"reserve\"} 0",
+            "skein_http_connections_refused_total{bound=\"address\",node=\"w1\"} 0",
             "skein_build_info{revision=\"abc\",version=\"1.2.3\"} 1",
             "skein_driver_queue_rejected_total{node=\"w1\"} 0",
             "skein_wal_sync_duration_seconds_count{node=\"w1\"} 0",

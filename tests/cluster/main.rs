@@ -25,6 +25,7 @@ mod salvage;
 mod scene;
 mod settings;
 mod shutdown;
+mod strangers;
 mod survival;
 mod tokens;
 mod trace;

@@ -1,47 +1,46 @@
 //! The worker's own HTTP surface: `/livez`, `/readyz` with a line per part, and `/metrics`. It is for probes and people, not
-//! for clients of the store; connections, headers and the time that each may take are bounded, so that it can't be used to
-//! starve the replica behind it. A worker that its coordinator has not taken in, or that still
-//! copies the records, is not ready, see [`crate::standing`].
+//! for clients of the store; connections, heads and the time that each may take are bounded, so that it can't be used to
+//! starve the replica behind it, and a page of another site can't read it by a name that leads here. A worker that its
+//! coordinator has not taken in, or that still copies the records, is not ready, see [`crate::standing`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{self, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use hyper::body::Incoming;
 use prometheus::Registry;
 use skein_protocol::membership::view::Standing;
 use skein_protocol::step::{Reply, Request, WorkerStatus};
 use skein_runtime::driver::Handle;
-use skein_runtime::metrics::encode;
+use skein_runtime::http::head::{self, Fault, Refused};
+use skein_runtime::http::peer::Peer;
+use skein_runtime::http::places::Bounds;
+use skein_runtime::http::server;
+use skein_runtime::metrics::{HttpMetrics, encode};
 use skein_runtime::shutdown::Shutdown;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tracing::warn;
+use tower::ServiceExt;
 
 use crate::config::WorkerConfig;
 use crate::durability;
 use crate::standing;
 
-/// Connections at once; more wait in the system's queue.
-const CONNECTIONS_MAX: usize = 64;
-
-/// How long the head of a request may take to arrive, the wait on an idle connection included.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
-
-/// How long one connection may last altogether.
-const CONNECTION_LASTS_MAX: Duration = Duration::from_secs(300);
+/// The bounds of the surface. All that it serves is for probes, so that a connection beyond the bounds, which gets a place in
+/// the server's reserve, is answered too, if only once.
+const LIMITS: server::Limits = server::Limits {
+    connections: Bounds { all: 64, per_address: 32, per_loopback: 32 },
+    header_time_max: Duration::from_secs(10),
+    write_time_max: Duration::from_secs(10),
+    drain_time_max: Duration::from_secs(1),
+};
 
 /// How long the machine may take to say how it stands before it counts as stuck.
 const STATUS_WITHIN: Duration = Duration::from_secs(2);
-
-/// The pause after a failed accept, as when file handles have run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the surface shows.
 #[derive(Clone)]
@@ -71,6 +70,7 @@ impl Surface {
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
+            .layer(from_fn(pass))
             .with_state(Arc::new(self))
     }
 }
@@ -125,35 +125,28 @@ fn parts(status: &WorkerStatus, outside: bool, durability: &str, memory_bytes_ma
     )
 }
 
+/// Checks the head of a request before it is answered.
+async fn pass(request: extract::Request, next: Next) -> Response {
+    let at_loopback = request.extensions().get::<Peer>().is_some_and(|peer| peer.at_loopback);
+    let checked = head::check(&request).and_then(|()| if at_loopback { head::named_locally(&request) } else { Ok(()) });
+    let Err(Refused { fault, field, detail, .. }) = checked else { return next.run(request).await };
+    let code = match fault {
+        Fault::Malformed => StatusCode::BAD_REQUEST,
+        Fault::UriTooLong => StatusCode::URI_TOO_LONG,
+        Fault::HeadersTooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Fault::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+    };
+    (code, [(header::CONNECTION, "close")], format!("{field}: {detail}\n")).into_response()
+}
+
 /// Serves until the shutdown starts.
-pub async fn serve(listener: TcpListener, surface: Surface, mut shutdown: Shutdown) {
+pub async fn serve(listener: TcpListener, surface: Surface, metrics: HttpMetrics, shutdown: Shutdown) {
     let router = surface.router();
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let permit = Arc::clone(&permits).acquire_owned().await.expect("the semaphore is never closed");
-        let accepted = tokio::select! {
-            () = shutdown.wait() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                warn!(%error, "can't accept an HTTP connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let service = TowerToHyperService::new(router.clone());
-        tokio::spawn(async move {
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_WITHIN)
-                .serve_connection(TokioIo::new(stream), service);
-            // A connection that breaks or lasts too long concerns only whoever made it.
-            tokio::time::timeout(CONNECTION_LASTS_MAX, connection).await.ok();
-            drop(permit);
-        });
-    }
+    let answer = move |request: hyper::Request<Incoming>| {
+        let answering = router.clone().oneshot(request.map(axum::body::Body::new));
+        async move { answering.await.unwrap_or_else(|never| match never {}) }
+    };
+    server::serve(listener, LIMITS, metrics, answer, shutdown).await;
 }
 
 #[cfg(test)]

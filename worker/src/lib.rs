@@ -113,7 +113,10 @@ pub async fn run(
     let standing = Standing::new(instruments.runtime.node(&name).connections);
     let poll = tokio::spawn(metrics::poll(running.handle(), gauges, standing.clone(), shutdown.clone()));
     let surface = Surface::new(running.handle(), standing, instruments.registry, &config);
-    let http = listeners.http.map(|listener| tokio::spawn(http::serve(listener, surface, shutdown.clone())));
+    let http = listeners.http.map(|listener| {
+        let metrics = instruments.runtime.http(&name);
+        tokio::spawn(http::serve(listener, surface, metrics, shutdown.clone()))
+    });
     ready();
 
     let halted = tokio::select! {

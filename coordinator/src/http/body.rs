@@ -8,10 +8,11 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use super::App;
+use super::address;
 use super::code::Code;
 use super::error::Problem;
 use crate::config::Limits;
@@ -45,7 +46,7 @@ impl<T: Form> FromRequest<App> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        JsonBody::of(collect(request, T::bytes_max(&app.settings.limits)).await?)
+        JsonBody::of(collect(app, request, T::bytes_max(&app.settings.limits)).await?)
     }
 }
 
@@ -95,32 +96,45 @@ fn place(path: &serde_path_to_error::Path, message: &str) -> Option<String> {
 }
 
 /// Takes the body of a request that says it is JSON, within these bytes and the bound on its time.
-pub async fn collect(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+pub async fn collect(app: &App, request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     check_kind(request.headers())?;
-    take(request, bytes_max).await
+    take(app, request, bytes_max).await
 }
 
-/// Takes the body of a request, within these bytes and the bound on its time.
-pub async fn take(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+/// Takes the body of a request, within these bytes, the bound on its time, and that on all bodies under way. Its bytes count as
+/// under way until the last of them is dropped.
+pub async fn take(app: &App, request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     let too_long = || {
         let detail = format!("at most {bytes_max} bytes are taken");
         Problem::field(Code::BodyTooLong, "body", detail, Some(bytes_max as u64))
     };
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|length| length > bytes_max as u64) {
+    let announced = announced.and_then(|text| text.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > bytes_max as u64) {
         return Err(too_long());
     }
-    let body = Limited::new(request.into_body(), bytes_max).collect();
-    match tokio::time::timeout(BODY_TIME_MAX, body).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_long()),
-        Ok(Err(_)) => Err(Problem::field(Code::MalformedBody, "body", "it ended before it was complete", None)),
-        Err(_) => {
-            let seconds = BODY_TIME_MAX.as_secs();
-            let detail = format!("it did not arrive within {seconds} s");
-            Err(Problem::field(Code::BodyTimeout, "body", detail, Some(seconds)))
+    let address = address::address(request.headers(), request.extensions(), &app.settings);
+    let expected = announced.map_or(bytes_max, |length| length as usize);
+    let mut taken = app.body_memory.body(address, expected);
+    let taking = async {
+        let mut body = request.into_body();
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else {
+                return Err(Problem::field(Code::MalformedBody, "body", "it ended before it was complete", None));
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            if taken.len() + data.len() > bytes_max {
+                return Err(too_long());
+            }
+            taken.extend(&data)?;
         }
-    }
+        Ok(taken.into_bytes())
+    };
+    tokio::time::timeout(BODY_TIME_MAX, taking).await.unwrap_or_else(|_| {
+        let seconds = BODY_TIME_MAX.as_secs();
+        let detail = format!("it did not arrive within {seconds} s");
+        Err(Problem::field(Code::BodyTimeout, "body", detail, Some(seconds)))
+    })
 }
 
 /// Checks that the body is said to be plain JSON, and said so once.

@@ -1,43 +1,41 @@
-//! What every request passes before a handler sees it: the bound on requests under way, the bounds on its path and headers,
-//! the protection against other sites, and the bound on its time. Each refusal is a problem document that names the bound.
+//! What every request passes before a handler sees it: the checks of its head, the protection against other sites, the bound
+//! on requests under way, and the bound on its time. Each refusal is a problem document that names the bound.
 //!
 //! Other sites: browsers say where a request comes from (`Sec-Fetch-Site`, or `Origin` where that is missing), and cookies go
-//! along whoever made it. So a request that changes something must come from this very origin; whoever is no browser sends
-//! neither header and has no cookie that could be abused. A page can also have its own name lead to this machine (DNS
-//! rebinding) and pass for this origin: a server on loopback takes no names but `localhost`, unless a proxy is in front.
+//! along with every request to their server. So a request that changes something must come from this very origin; a program
+//! that is no browser sends neither header and has no cookie that could be abused. A page can also have its own name lead to
+//! this machine (DNS rebinding) and pass for this origin, which [`head::named_locally`] prevents, unless a proxy is in front.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use skein_runtime::http::head::{self, Fault, Refused};
+use skein_runtime::http::peer::Peer;
+use skein_runtime::http::places::Kind;
 
 use super::App;
-use super::address::Peer;
 use super::code::Code;
 use super::error::Problem;
 use super::health;
 
-/// Bytes of a path with its query.
-const URI_BYTES_MAX: usize = 8 * 1024;
-/// Bytes of all header names and values.
-pub const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// Header lines.
-pub const HEADERS_MAX: usize = 64;
-
 /// Lets a request through to its handler, or answers why not.
 pub async fn pass(app: &App, request: Request, next: Next) -> Response {
-    let checked = within_bounds(request.uri(), request.headers())
-        .and_then(|()| same_host(app, &request))
-        .and_then(|()| same_site(request.method(), request.headers()));
-    if let Err(problem) = checked {
+    if let Err(refused) = fits(app, &request) {
+        return refuse(refused);
+    }
+    if let Err(problem) = same_site(request.method(), request.headers()) {
         return problem.into_response();
     }
     if health::PATHS.contains(&request.uri().path()) {
         return next.run(request).await;
+    }
+    if request.extensions().get::<Peer>().is_some_and(|peer| peer.place == Kind::Reserve) {
+        return Problem::new(Code::Overloaded, "as many connections stand as are allowed, of all or of one address")
+            .into_response();
     }
     let Ok(_under_way) = app.under_way.try_acquire() else {
         let max = app.settings.limits.requests_max;
@@ -54,42 +52,28 @@ pub async fn pass(app: &App, request: Request, next: Next) -> Response {
     }
 }
 
-fn within_bounds(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-    let length = uri.path_and_query().map_or(0, |path| path.as_str().len());
-    if length > URI_BYTES_MAX {
-        let detail = format!("at most {URI_BYTES_MAX} bytes are taken");
-        return Err(Problem::field(Code::UriTooLong, "path", detail, Some(URI_BYTES_MAX as u64)));
+fn refuse(refused: Refused) -> Response {
+    let Refused { fault, field, detail, bound } = refused;
+    let code = match fault {
+        Fault::Malformed => Code::MalformedParameter,
+        Fault::UriTooLong => Code::UriTooLong,
+        Fault::HeadersTooLong => Code::HeadersTooLong,
+        Fault::Misdirected => Code::Misdirected,
+    };
+    let mut response = Problem::field(code, field, detail, bound).into_response();
+    if fault == Fault::Malformed {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if headers.len() > HEADERS_MAX {
-        let detail = format!("at most {HEADERS_MAX} are taken");
-        return Err(Problem::field(Code::HeadersTooLong, "headers", detail, Some(HEADERS_MAX as u64)));
-    }
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if bytes > HEADER_BYTES_MAX {
-        let detail = format!("at most {HEADER_BYTES_MAX} bytes of names and values are taken");
-        return Err(Problem::field(Code::HeadersTooLong, "headers", detail, Some(HEADER_BYTES_MAX as u64)));
-    }
-    Ok(())
+    response
 }
 
-/// Whether the request was meant for this server, as far as that can be known: what listens on loopback is reached by
-/// address or as `localhost`, and by another name only through a proxy that the settings tell of.
-fn same_host(app: &App, request: &Request) -> Result<(), Problem> {
+/// Checks the head. A server on loopback is reached by address or as `localhost`, and by another name only through a proxy that
+/// the settings tell of.
+fn fits(app: &App, request: &Request) -> Result<(), Refused> {
+    head::check(request)?;
     let at_loopback = request.extensions().get::<Peer>().is_some_and(|peer| peer.at_loopback);
     let behind_proxy = app.settings.trust_proxy || app.settings.secure_cookies;
-    if !at_loopback || behind_proxy || request.headers().get_all(header::HOST).iter().all(is_local) {
-        return Ok(());
-    }
-    let detail = "a server on loopback is reached by its address or as localhost; behind a proxy it needs --trust-proxy";
-    Err(Problem::field(Code::Misdirected, "Host", detail, None))
-}
-
-/// Whether a `Host` is an address or `localhost`: a name that no page's owner can have lead elsewhere.
-pub fn is_local(host: &HeaderValue) -> bool {
-    let Some(authority) = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()) else { return false };
-    let host = authority.host();
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+    if at_loopback && !behind_proxy { head::named_locally(request) } else { Ok(()) }
 }
 
 fn same_site(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
@@ -139,31 +123,5 @@ mod tests {
             )
             .is_ok()
         );
-    }
-
-    #[test]
-    fn addresses_and_localhost_are_no_other_pages_names() {
-        for host in ["127.0.0.1:8080", "127.0.0.1", "[::1]:8080", "[::1]", "localhost:5173", "LOCALHOST", "0.0.0.0:8080"] {
-            assert!(is_local(&HeaderValue::from_static(host)), "{host:?} was refused");
-        }
-        for host in ["evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example:8080", "", "a b"] {
-            assert!(!is_local(&HeaderValue::from_static(host)), "{host:?} was let through");
-        }
-    }
-
-    #[test]
-    fn paths_and_headers_have_bounds() {
-        let code =
-            |uri: &str, headers: &HeaderMap| within_bounds(&uri.parse().unwrap(), headers).err().map(|problem| problem.code());
-        assert_eq!(code("/", &HeaderMap::new()), None);
-        assert_eq!(code(&format!("/{}", "x".repeat(URI_BYTES_MAX)), &HeaderMap::new()), Some(Code::UriTooLong));
-        let mut many = HeaderMap::new();
-        for _ in 0..=HEADERS_MAX {
-            many.append("x", "y".parse().unwrap());
-        }
-        assert_eq!(code("/", &many), Some(Code::HeadersTooLong));
-        let mut long = HeaderMap::new();
-        long.insert("x", "y".repeat(HEADER_BYTES_MAX).parse().unwrap());
-        assert_eq!(code("/", &long), Some(Code::HeadersTooLong));
     }
 }

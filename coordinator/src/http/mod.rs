@@ -6,12 +6,12 @@ pub mod code;
 pub mod error;
 pub mod limits;
 pub mod openapi;
-pub mod server;
 
 mod access;
 mod accounts;
 mod assets;
 mod body;
+mod body_memory;
 mod cluster;
 mod data;
 mod gate;
@@ -20,7 +20,6 @@ mod login;
 mod observed;
 mod operator;
 mod parameter;
-mod patient;
 mod precondition;
 mod session;
 mod settings;
@@ -38,9 +37,15 @@ use axum::http::{HeaderValue, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use hyper::body::Incoming;
 use prometheus::Registry;
+use skein_runtime::http::server;
+use skein_runtime::metrics::HttpMetrics;
+use skein_runtime::shutdown::Shutdown;
 use skein_runtime::transport::Met;
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -56,6 +61,7 @@ use crate::roster::Roster;
 use crate::sessions::Sessions;
 use crate::tokens::Tokens;
 use crate::tweets::Tweets;
+use body_memory::BodyMemory;
 use code::Code;
 use error::Problem;
 use session::LoggedIn;
@@ -77,6 +83,7 @@ pub struct Shared {
     limits: limits::RateLimits,
     digests: cluster::DigestCache,
     under_way: Semaphore,
+    body_memory: BodyMemory,
     roster: Roster,
     members: Members,
     registry: Registry,
@@ -114,6 +121,7 @@ impl Shared {
             digests: cluster::DigestCache::default(),
             outcomes: Outcomes::new(cluster.clone()),
             under_way: Semaphore::new(limits.requests_max),
+            body_memory: BodyMemory::new(limits.body_bytes_max, metrics.body_bytes.clone()),
             cluster,
             roster,
             members,
@@ -122,6 +130,17 @@ impl Shared {
             settings,
         }
     }
+}
+
+/// Serves the surface until the shutdown starts, and then until what is under way has ended.
+pub async fn serve(listener: TcpListener, app: App, metrics: HttpMetrics, shutdown: Shutdown) {
+    let limits = app.settings.server_limits();
+    let router = router(app);
+    let answer = move |request: hyper::Request<Incoming>| {
+        let answering = router.clone().oneshot(request.map(axum::body::Body::new));
+        async move { answering.await.unwrap_or_else(|never| match never {}) }
+    };
+    server::serve(listener, limits, metrics, answer, shutdown).await;
 }
 
 /// Everything that is served. One layer is around all of it, since each costs every request some microseconds: within it a
@@ -226,7 +245,6 @@ mod tests {
     use super::*;
     use axum::body::Body;
     use axum::http::StatusCode;
-    use tower::ServiceExt;
 
     #[tokio::test]
     async fn a_panic_is_answered_as_a_problem() {

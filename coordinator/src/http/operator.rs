@@ -10,13 +10,13 @@
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, header};
+use skein_runtime::http::head;
+use skein_runtime::http::peer::Peer;
 
 use super::App;
-use super::address::Peer;
 use super::body::{self, BODY_BYTES_MAX};
 use super::code::Code;
 use super::error::{Challenge, Problem};
-use super::gate;
 use crate::operator::{LOCAL, OperatorKey, Proof, Refused, SCHEME, Signed, Taken};
 
 /// What only comes from browsers, or by way of a proxy.
@@ -58,7 +58,7 @@ pub async fn admit(app: &App, request: Request) -> Result<Bytes, Problem> {
     let Some(key) = &app.operators.key else {
         let peer = parts.extensions.get::<Peer>().copied();
         local(app, peer, &parts.headers)?;
-        return body::take(Request::from_parts(parts, body), BODY_BYTES_MAX).await;
+        return body::take(app, Request::from_parts(parts, body), BODY_BYTES_MAX).await;
     };
     if proof == LOCAL {
         return Err(refused(
@@ -68,7 +68,7 @@ pub async fn admit(app: &App, request: Request) -> Result<Bytes, Problem> {
     let proof = Proof::parse(&proof).ok_or_else(|| refused("the proof is not of the form time=..., nonce=..., signature=..."))?;
     let authority = header_value(&parts.headers, &header::HOST).ok_or_else(|| refused("Host must be there once"))?.to_owned();
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
-    let body = body::take(Request::from_parts(parts, body), BODY_BYTES_MAX).await?;
+    let body = body::take(app, Request::from_parts(parts, body), BODY_BYTES_MAX).await?;
     let path = uri.path_and_query().map_or("", |path| path.as_str());
     let signed = Signed { method: method.as_str(), authority: &authority, path, body: &body };
     match key.verify(signed, &proof, &app.operators.taken) {
@@ -89,7 +89,7 @@ fn local(app: &App, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), Probl
         ));
     }
     let host_is_local =
-        headers.get_all(header::HOST).iter().count() == 1 && headers.get_all(header::HOST).iter().all(gate::is_local);
+        headers.get_all(header::HOST).iter().count() == 1 && headers.get_all(header::HOST).iter().all(head::is_local);
     match NEVER_LOCAL.iter().find(|name| headers.contains_key(*name)) {
         Some(name) => {
             Err(refused(format!("a request with {name} comes from a page or by way of a proxy, and not from an operator's tool")))

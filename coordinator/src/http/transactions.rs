@@ -218,7 +218,7 @@ pub async fn run(State(app): State<App>, access: Access, request: Request) -> Re
     let who = access.admit(&app, Scope::Read).await?;
     let running = async {
         let headers = request.headers().clone();
-        let body = JsonBody::<TransactionForm>::of(body::collect(request, BODY_BYTES_MAX).await?)?;
+        let body = JsonBody::<TransactionForm>::of(body::collect(&app, request, BODY_BYTES_MAX).await?)?;
         let transaction = body.value.check()?;
         let claim = who.claim(&app, &headers, &[b"POST /api/transactions", &body.bytes])?;
         if transaction.writes.is_empty() {

@@ -83,10 +83,11 @@ async fn post(told: Option<Option<Reply>>, settings: SurfaceConfig) -> (u16, hea
 }
 
 async fn ask(
-    request: HttpRequest<Body>,
+    mut request: HttpRequest<Body>,
     told: Option<Option<Reply>>,
     settings: SurfaceConfig,
 ) -> (u16, header::HeaderMap, Value) {
+    request.headers_mut().insert(header::HOST, header::HeaderValue::from_static("localhost"));
     let (parts, body) = surface(Told(Mutex::new(told)), settings).oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (parts.status.as_u16(), parts.headers, serde_json::from_slice(&body).unwrap())
@@ -163,7 +164,11 @@ impl Engine for Grants {
 async fn a_token_that_has_ended_opens_nothing() {
     for (ends, status) in [(1, 401), (u64::MAX, 200)] {
         let token = format!("Bearer skein_{}", "A".repeat(43));
-        let request = HttpRequest::get("/api/data/a").header(header::AUTHORIZATION, token).body(Body::empty()).unwrap();
+        let request = HttpRequest::get("/api/data/a")
+            .header(header::HOST, "localhost")
+            .header(header::AUTHORIZATION, token)
+            .body(Body::empty())
+            .unwrap();
         let answer = surface(Grants(ends), SurfaceConfig::new(Auth::Name)).oneshot(request).await.unwrap();
         assert_eq!(answer.status().as_u16(), status);
     }
@@ -204,7 +209,8 @@ async fn a_duplicate_that_was_overtaken_and_finds_the_tweet_gone_gets_the_first_
     let path = "/api/tweet/00000000-0000-7000-8000-000000000000";
     for (method, body, status) in [("PUT", "{\"text\":\"edited\"}", 200), ("DELETE", "", 204)] {
         for (key, status) in [(Some("k"), status), (None, 404)] {
-            let mut request = HttpRequest::builder().method(method).uri(path).header(header::COOKIE, COOKIE);
+            let mut request =
+                HttpRequest::builder().method(method).uri(path).header(header::HOST, "localhost").header(header::COOKIE, COOKIE);
             if let Some(key) = key {
                 request = request.header("idempotency-key", key);
             }

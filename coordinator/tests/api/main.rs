@@ -8,6 +8,7 @@ mod harness;
 mod accounts;
 mod answers;
 mod cluster;
+mod connections;
 mod contract;
 mod data;
 mod expiry;

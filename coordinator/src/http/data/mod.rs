@@ -207,7 +207,7 @@ pub async fn put(
         let PathKey(key) = key?;
         let headers = request.headers().clone();
         let condition = precondition::data_condition(&headers)?;
-        let body = body::collect(request, Value::BYTES_MAX).await?;
+        let body = body::collect(&app, request, Value::BYTES_MAX).await?;
         let value = Value::parse(&body).map_err(|error| refused("body", error))?;
         let conditions = format!("{condition:?}");
         let same = [b"PUT /api/data".as_slice(), key.as_str().as_bytes(), conditions.as_bytes(), &body];

@@ -19,7 +19,8 @@ use skein_runtime::metrics::RuntimeMetrics;
 use skein_runtime::shutdown::{self, Trigger};
 use skein_runtime::transport::{Endpoint, Secret};
 use skein_runtime::wal;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -152,6 +153,21 @@ fn worker(number: usize, listener: TcpListener) -> Running {
     let metrics = Arc::clone(&metrics);
     let name = format!("worker-{number}");
     driver::spawn(machine, Parts { name, network, log: None, control: None, metrics, invariants: None })
+}
+
+/// Sends bytes and reads until the other end closes.
+pub async fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> String {
+    stream.write_all(bytes).await.unwrap();
+    rest(stream).await
+}
+
+/// Reads until the other end closes.
+pub async fn rest(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset is an end, too.
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    read.expect("the connection is closed in time").ok();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Asks until the answer is yes.
