@@ -1,5 +1,7 @@
 /** The server dies without warning, with its log on disk, and comes back. */
+import type { Page } from "@playwright/test";
 import { violations } from "./accessibility.ts";
+import type { Skein } from "./skein.ts";
 import { expect, test } from "./stage.ts";
 
 /** All that Chromium may say of a connection that ends at any moment. */
@@ -62,14 +64,59 @@ test("killed in the middle of posts: each is there once, none is missing, also a
   for (const text of texts) expect(occurrences(stored, text), text).toBe(1);
 });
 
-test("the cluster page keeps what it knew, says so, and comes back", async ({ arrive, skein, expectedErrors }) => {
-  expectedErrors.push(serverGone);
-  const ada = await arrive("ada");
-  await ada.page.getByRole("link", { name: "Cluster" }).click();
-  await expect(ada.page.getByRole("article", { name: /^Member/ })).toHaveCount(3);
-  await skein.kill();
-  await expect(ada.page.getByText("Below is what was last known.")).toBeVisible();
-  await expect(ada.page.getByRole("article", { name: /^Member/ })).toHaveCount(3);
-  await skein.start();
-  await expect(ada.page.getByText("Below is what was last known.")).toHaveCount(0, { timeout: 30_000 });
-});
+/** Whatever says that something is well: the sentences, and the colours. */
+const praise = (page: Page) =>
+  page.getByRole("main").locator(".standing-good, .lamp-good").or(page.getByText(/^Serving|hold the same\.$|all the same|Equal digests/));
+
+/** The time until which the page says that it knew, today. */
+async function knownUntil(page: Page): Promise<number> {
+  const text = await page.getByRole("main").getByRole("status").textContent();
+  const time = /^Not known since (\d{1,2}:\d\d:\d\d(?:\s[AP]M)?)\.$/.exec(text ?? "")?.[1] ?? "";
+  return Date.parse(`${new Date().toDateString()} ${time.replace(/\s/, " ")}`);
+}
+
+for (const { what, stop, start } of [
+  { what: "dies", stop: (skein: Skein) => skein.kill(), start: (skein: Skein) => skein.start() },
+  { what: "hangs", stop: (skein: Skein) => skein.hang(), start: (skein: Skein) => skein.goOn() },
+]) {
+  test(`the cluster page withdraws what it claims when the server ${what}, says until when it knew, and comes back`, async ({
+    arrive,
+    skein,
+    expectedErrors,
+  }) => {
+    expectedErrors.push(serverGone);
+    const ada = await arrive("ada");
+    const { page } = ada;
+    await page.getByRole("link", { name: "Cluster" }).click();
+    const members = page.getByRole("article", { name: /^Member/ });
+    await expect(members).toHaveCount(3);
+    await expect(page.getByRole("main").getByRole("status")).toHaveText("Serving writes.");
+    await expect(page.getByText("the replicas hold the same")).toBeVisible();
+    // The lamps of three members, the sentence at the top, and those about the digests.
+    expect(await praise(page).count()).toBeGreaterThanOrEqual(5);
+
+    const beforeMs = Date.now();
+    await stop(skein);
+    const stoppedMs = Date.now();
+    await expect(page.getByRole("main").getByRole("status")).toHaveText(/^Not known since /);
+    await expect(praise(page)).toHaveCount(0);
+    // To the second, and one poll earlier at the most; the hour of the change of day is not worth a test.
+    const untilMs = await knownUntil(page);
+    expect(untilMs).toBeGreaterThan(beforeMs - 10_000);
+    expect(untilMs).toBeLessThanOrEqual(stoppedMs);
+    await expect(members).toHaveCount(3);
+    for (const member of await members.all()) await expect(member).toContainText(/as of \d{1,2}:\d\d:\d\d/);
+    await expect(page.getByText(/^Whether the replicas hold the same is not known\. They did as of/)).toBeVisible();
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect(await violations(page), colorScheme).toEqual([]);
+    }
+    await expect(page.getByText(/Below is what was last known, as of \d/)).toBeVisible({ timeout: 30_000 });
+    expect(await violations(page)).toEqual([]);
+
+    await start(skein);
+    await expect(page.getByRole("main").getByRole("status")).toHaveText("Serving writes.", { timeout: 30_000 });
+    await expect(page.getByText(/as of \d/i)).toHaveCount(0);
+    await expect(page.locator(".lamp-good")).toHaveCount(3);
+  });
+}

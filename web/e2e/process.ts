@@ -33,6 +33,11 @@ export class Process {
     });
   }
 
+  /** Stops it without ending it, so that it answers nothing, or lets it go on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.child?.kill(signal);
+  }
+
   async end(signal: NodeJS.Signals): Promise<void> {
     const child = this.child;
     this.child = null;

@@ -24,6 +24,15 @@ export class Skein {
     this.address = new URL(ready.split(" ")[0] ?? "").host;
   }
 
+  /** Lets it hang: connections stay, and nothing is answered. */
+  hang(): void {
+    this.process.signal("SIGSTOP");
+  }
+
+  goOn(): void {
+    this.process.signal("SIGCONT");
+  }
+
   /** Ends it as a power cut would. */
   async kill(): Promise<void> {
     await this.process.end("SIGKILL");
@@ -31,6 +40,7 @@ export class Skein {
 
   /** Ends it, and removes its data. */
   async remove(): Promise<void> {
+    this.goOn();
     await this.process.end("SIGTERM");
     rmSync(this.data, { recursive: true, force: true });
   }

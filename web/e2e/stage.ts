@@ -2,6 +2,9 @@
  * What every test of the app has: one running Skein per test file, people with a browser each, and watchfulness: a
  * test fails when the console shows an error or the content security policy was violated anywhere in it.
  */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test as base, expect, type BrowserContext, type ConsoleMessage, type Page, type TestInfo } from "@playwright/test";
 import { Person } from "./person.ts";
 import { Skein } from "./skein.ts";
@@ -9,6 +12,8 @@ import { Skein } from "./skein.ts";
 interface Fixtures {
   /** Opens a browser of its own for somebody, logged in under a name of this test alone. */
   arrive: (name: string) => Promise<Person>;
+  /** Somebody with a browser whose profile is on disk, which can be closed and opened again; not logged in yet. */
+  owner: (name: string) => Owner;
   /** Somebody in a browser of their own who has not logged in yet. */
   stranger: Person;
   /** Opens a page of a server that the test has started itself. */
@@ -26,6 +31,35 @@ interface WorkerFixtures {
 
 /** Chromium reports each answer of 401 as an error; the app asks who is logged in, and nobody is. */
 const notLoggedInYet = /status of 401/;
+
+/** Somebody with a device: its browser may be closed, and what it keeps is there when it is opened again. */
+export class Owner {
+  private person: Person | null = null;
+
+  constructor(
+    readonly name: string,
+    private readonly launch: () => Promise<BrowserContext>,
+  ) {}
+
+  /** Opens the browser. */
+  async open(): Promise<Person> {
+    const context = await this.launch();
+    this.person = new Person(context.pages()[0] ?? (await context.newPage()), this.name);
+    return this.person;
+  }
+
+  /** Closes all tabs, as people do, and then the browser. */
+  async close(): Promise<void> {
+    const context = this.person?.page.context();
+    for (const page of context?.pages() ?? []) await page.close({ runBeforeUnload: false });
+    await context?.close();
+    this.person = null;
+  }
+
+  get seen(): Person | null {
+    return this.person;
+  }
+}
 
 export const test = base.extend<Fixtures, WorkerFixtures>({
   flags: [[], { scope: "worker", option: true }],
@@ -58,6 +92,26 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     await use(stranger);
     if (info.status !== info.expectedStatus) await picture(stranger, info);
     await context.close();
+  },
+
+  owner: async ({ playwright, browserName, launchOptions, viewport, skein, faults }, use, info) => {
+    const owners: { owner: Owner; profile: string }[] = [];
+    await use((name) => {
+      const profile = mkdtempSync(join(tmpdir(), "skein-profile-"));
+      const owner = new Owner(`${name}-${info.testId.slice(-6)}${info.repeatEachIndex}`, async () => {
+        const options = { ...launchOptions, viewport, baseURL: skein.url };
+        const context = await playwright[browserName].launchPersistentContext(profile, options);
+        await watch(context, faults);
+        return context;
+      });
+      owners.push({ owner, profile });
+      return owner;
+    });
+    for (const { owner, profile } of owners) {
+      if (info.status !== info.expectedStatus && owner.seen !== null) await picture(owner.seen, info);
+      await owner.close();
+      rmSync(profile, { recursive: true, force: true });
+    }
   },
 
   visit: async ({ browser, faults }, use, info) => {

@@ -16,6 +16,10 @@ pub struct PublicSettings {
     /// Unicode scalar values of a tweet at the most.
     #[schema(minimum = 1)]
     tweet_characters_max: usize,
+    /// Seconds for which an `Idempotency-Key` is remembered. A write whose outcome is unknown may be repeated under its key
+    /// within that time.
+    #[schema(minimum = 3600)]
+    idempotency_seconds: u64,
     /// Skein's version.
     version: &'static str,
 }
@@ -29,6 +33,7 @@ pub async fn get(State(app): State<App>) -> Json<PublicSettings> {
     Json(PublicSettings {
         auth: app.settings.auth,
         tweet_characters_max: app.settings.limits.tweet_characters_max,
+        idempotency_seconds: app.settings.idempotency_lifetime.as_secs(),
         version: env!("CARGO_PKG_VERSION"),
     })
 }

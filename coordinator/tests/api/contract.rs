@@ -80,6 +80,7 @@ async fn what_a_page_needs_before_anybody_is_logged_in_is_told() {
     let cluster = Cluster::start().await;
     let settings = cluster.client().get("/api/settings").await.ok(200).json();
     assert_eq!((&settings["auth"], &settings["tweet_characters_max"]), (&json!("name"), &json!(100)));
+    assert_eq!(settings["idempotency_seconds"], 24 * 60 * 60);
 }
 
 #[tokio::test]

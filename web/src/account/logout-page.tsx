@@ -3,6 +3,7 @@ import { useState } from "react";
 import { Link } from "react-aria-components";
 import { explain } from "../api/problem.ts";
 import { paths } from "../shell/paths.ts";
+import type { Reader } from "../tweets/reader.ts";
 import { currentReader } from "../tweets/readers.ts";
 import { Button } from "../ui/button.tsx";
 import { Heading } from "../ui/heading.tsx";
@@ -11,6 +12,18 @@ import { session } from "./session.ts";
 
 /** Writes under way need the session; this is how long leaving waits for them. */
 const writesAnsweredWithinMs = 3_000;
+
+/** What is not through when the session ends stays on the device, which others may use too. */
+function OpenWrites({ reader }: { reader: Reader }) {
+  const count = useStore(reader.outbox).filter(({ state }) => state.kind !== "committed" && state.kind !== "held").length;
+  if (count === 0) return null;
+  return (
+    <p className="account-note">
+      {count === 1 ? "One of your writes is" : `${count} of your writes are`} not through yet. What is not through when you log
+      out stays on this device, and goes out when you log in here again.
+    </p>
+  );
+}
 
 export function LogoutPage() {
   const who = useStore(session);
@@ -43,12 +56,14 @@ export function LogoutPage() {
       </section>
     );
   }
+  const reader = currentReader();
   return (
     <section className="account">
       <Heading key="in">Log out?</Heading>
       <p>
         You are logged in as <strong>{who.username}</strong>.
       </p>
+      {reader !== null && <OpenWrites reader={reader} />}
       {refusal !== null && (
         <p role="alert" className="account-refusal">
           {refusal}

@@ -17,9 +17,10 @@ export type OtherWorker = components["schemas"]["OtherWorker"];
 const requestTimeoutMs = 15_000;
 
 async function timedFetch(request: Request): Promise<Response> {
+  const begunIn = connection.changesSeen;
   try {
     const response = await fetch(request, { signal: AbortSignal.timeout(requestTimeoutMs) });
-    connection.reached();
+    connection.reached(begunIn);
     return response;
   } catch (error) {
     connection.missed();

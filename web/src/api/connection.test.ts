@@ -25,3 +25,13 @@ it("tells offline from unreachable, and believes an answer more than the browser
   connection.network(true);
   expect(connection.state).toBe("reachable");
 });
+
+it("does not take an answer from before the network went for a sign of now", () => {
+  const connection = new Connection();
+  const begunIn = connection.changesSeen;
+  connection.network(false);
+  connection.reached(begunIn);
+  expect(connection.state).toBe("offline");
+  connection.reached(connection.changesSeen);
+  expect(connection.state).toBe("reachable");
+});

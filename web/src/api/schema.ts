@@ -751,6 +751,12 @@ export interface components {
         PublicSettings: {
             /** @description How people log in: with a password, or by name alone. */
             auth: components["schemas"]["Auth"];
+            /**
+             * Format: int64
+             * @description Seconds for which an `Idempotency-Key` is remembered. A write whose outcome is unknown may be repeated under its key
+             *     within that time.
+             */
+            idempotency_seconds: number;
             /** @description Unicode scalar values of a tweet at the most. */
             tweet_characters_max: number;
             /** @description Skein's version. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Problem } from "./problem.ts";
 import { refusalOf, retryAfterMs } from "./reply.ts";
 import { stepWrite, startWrite, writeBounds, type Outcome, type Reply, type WriteState } from "./write.ts";
-import { Writer } from "./writer.ts";
+import { Writer, type WriterPorts } from "./writer.ts";
 
 const problem = (status: number): Problem => ({
   status,
@@ -18,27 +18,26 @@ const busy: Reply<string> = { kind: "busy", problem: problem(503), retryAfterMs:
 const doubt = (transaction: string | null): Reply<string> => ({ kind: "doubt", transaction });
 
 /** Runs a write against scripted answers; the last of each script repeats. Time passes at once and is noted. */
-async function run(script: { replies: (Reply<string> | "throw")[]; outcomes?: Outcome[] }, resume = false) {
+async function run(script: { replies: (Reply<string> | "throw")[]; outcomes?: Outcome[] }, resume: { transaction: string | null } | null = null) {
   const seen: WriteState<string>[] = [];
   const waits: number[] = [];
   let sends = 0;
   let asks = 0;
   const take = <V>(list: V[], index: number) => list[Math.min(index, list.length - 1)] as V;
-  const writer = (resume ? Writer.resume<string> : Writer.start<string>)(
-    {
-      send: () => {
-        const reply = take(script.replies, sends++);
-        return reply === "throw" ? Promise.reject(new TypeError("gone")) : Promise.resolve(reply);
-      },
-      outcomeOf: () => Promise.resolve(take(script.outcomes ?? ["unanswered"], asks++)),
-      after: (delayMs, call) => {
-        waits.push(delayMs);
-        queueMicrotask(call);
-        return () => undefined;
-      },
+  const ports: WriterPorts<string> = {
+    send: () => {
+      const reply = take(script.replies, sends++);
+      return reply === "throw" ? Promise.reject(new TypeError("gone")) : Promise.resolve(reply);
     },
-    (state) => seen.push(state),
-  );
+    outcomeOf: () => Promise.resolve(take(script.outcomes ?? ["unanswered"], asks++)),
+    after: (delayMs, call) => {
+      waits.push(delayMs);
+      queueMicrotask(call);
+      return () => undefined;
+    },
+  };
+  const report = (state: WriteState<string>) => seen.push(state);
+  const writer = resume === null ? Writer.start(ports, report) : Writer.resume(ports, report, resume.transaction);
   for (let i = 0; i < 5_000; i++) await Promise.resolve();
   const kinds = seen.map((state) => state.kind).filter((kind, i, all) => kind !== all[i - 1]);
   return { writer, seen, kinds, waits, sends: () => sends, asks: () => asks, last: () => seen.at(-1) };
@@ -115,9 +114,26 @@ describe("a write", () => {
   });
 
   it("starts as unknown when it is found after a reload", async () => {
-    const { kinds, sends } = await run({ replies: [done] }, true);
+    const { kinds, sends } = await run({ replies: [done] }, { transaction: null });
     expect(kinds).toEqual(["unknown", "committed"]);
     expect(sends()).toBe(1);
+  });
+
+  it("asks for its transaction first when it is found with one", async () => {
+    const found = { transaction: "t1" };
+    const { kinds, asks, sends } = await run({ replies: [done], outcomes: ["unknown", "aborted"] }, found);
+    expect(kinds).toEqual(["unknown", "committed"]);
+    expect([asks(), sends()]).toEqual([2, 1]);
+  });
+
+  it("lapses when it may not be repeated any more and nobody knows its transaction", async () => {
+    const lapsed: Reply<string> = { kind: "lapsed" };
+    expect((await run({ replies: [lapsed] }, { transaction: null })).kinds).toEqual(["unknown", "lapsed"]);
+    expect((await run({ replies: ["throw", lapsed] })).kinds).toEqual(["sending", "unknown", "lapsed"]);
+    expect((await run({ replies: [lapsed], outcomes: ["forgotten"] }, { transaction: "t1" })).kinds).toEqual(["unknown", "lapsed"]);
+    const committed = await run({ replies: [lapsed], outcomes: ["committed"] }, { transaction: "t1" });
+    expect(committed.kinds).toEqual(["unknown", "committed"]);
+    expect(committed.sends()).toBe(1);
   });
 
   it("stays committed while its answer cannot be fetched", async () => {

@@ -4,12 +4,13 @@
  *     sending --2xx--> committed
  *        |  --4xx--> refused
  *        |  --503 without a transaction, 429--> waiting --due--> sending
- *        `--503 with a transaction, no answer--> unknown --asks, repeats--> committed | refused | unknown
+ *        `--503 with a transaction, no answer--> unknown --asks, repeats--> committed | refused | lapsed | unknown
  *
  * Every send of one write carries the same Idempotency-Key, so a repeat never writes twice and brings the first
  * answer. Losing contact is never "failed": once a send may have had an effect the write stays unknown until the
- * server says which, and a refusal to listen (overload, a lost session) says nothing about it. Every loop has a
- * bound; at its end a write that had no effect is refused, and an unknown one pauses until somebody asks again.
+ * server says which, and a refusal to listen (overload, a lost session) says nothing about it. A server remembers a
+ * key for some hours; a write that is still unknown after that has lapsed, since a repeat might write it twice. Every
+ * loop has a bound; at its end a write that had no effect is refused, and an unknown one pauses until somebody asks again.
  */
 import type { Problem } from "./problem.ts";
 
@@ -18,7 +19,9 @@ export type WriteState<T> =
   | { kind: "waiting"; attempt: number; delayMs: number; problem: Problem }
   | { kind: "unknown"; transaction: string | null; asked: number; aborts: number; paused: boolean }
   | { kind: "committed"; value: T | null; asked: number }
-  | { kind: "refused"; problem: Problem };
+  | { kind: "refused"; problem: Problem }
+  /** Whether it took effect cannot be found out any more. */
+  | { kind: "lapsed" };
 
 /** What one send came to. */
 export type Reply<T> =
@@ -27,7 +30,9 @@ export type Reply<T> =
   /** The server took nothing in; it may later. */
   | { kind: "busy"; problem: Problem; retryAfterMs: number | null }
   /** The write may have happened. */
-  | { kind: "doubt"; transaction: string | null };
+  | { kind: "doubt"; transaction: string | null }
+  /** It was not sent, because the server may have forgotten its key since an earlier send. */
+  | { kind: "lapsed" };
 
 /** What the server says of a transaction; `forgotten` is its 404, `unanswered` no answer at all. */
 export type Outcome = "committed" | "aborted" | "unknown" | "forgotten" | "unanswered";
@@ -64,16 +69,19 @@ export function startWrite<T>(): [WriteState<T>, WriteAction] {
   return [{ kind: "sending", attempt: 0 }, { kind: "send", delayMs: 0 }];
 }
 
-/** A write found after a reload: it may have been sent, so it is unknown, and the repeat under its key tells. */
-export function resumeWrite<T>(): [WriteState<T>, WriteAction] {
+/**
+ * A write that was sent before, by another page or tab: it is unknown. Its transaction tells where one was named, else the
+ * repeat under its key.
+ */
+export function resumeWrite<T>(transaction: string | null): [WriteState<T>, WriteAction] {
   return [
-    { kind: "unknown", transaction: null, asked: 0, aborts: 0, paused: false },
-    { kind: "send", delayMs: 0 },
+    { kind: "unknown", transaction, asked: 0, aborts: 0, paused: false },
+    transaction === null ? { kind: "send", delayMs: 0 } : { kind: "ask", transaction, delayMs: 0 },
   ];
 }
 
 export function isFinal<T>(state: WriteState<T>): boolean {
-  return state.kind === "refused" || (state.kind === "committed" && state.value !== null);
+  return state.kind === "refused" || state.kind === "lapsed" || (state.kind === "committed" && state.value !== null);
 }
 
 export function stepWrite<T>(state: WriteState<T>, event: WriteEvent<T>): [WriteState<T>, WriteAction] {
@@ -92,6 +100,7 @@ export function stepWrite<T>(state: WriteState<T>, event: WriteEvent<T>): [Write
     case "committed":
       return whileCommitted(state, event);
     case "refused":
+    case "lapsed":
       return [state, none];
   }
 }
@@ -110,6 +119,8 @@ function afterFirstReplies<T>(attempt: number, reply: Reply<T>): [WriteState<T>,
     }
     case "doubt":
       return pursue({ transaction: reply.transaction, asked: 0, aborts: 0 });
+    case "lapsed":
+      return [reply, none];
   }
 }
 
@@ -175,6 +186,8 @@ function whileUnknown<T>(
           return pursue({ transaction, asked, aborts });
         case "doubt":
           return pursue({ transaction: event.reply.transaction, asked, aborts });
+        case "lapsed":
+          return [event.reply, none];
       }
   }
 }
@@ -186,7 +199,7 @@ function whileCommitted<T>(
 ): [WriteState<T>, WriteAction] {
   if (state.value !== null || event.kind !== "reply") return [state, none];
   if (event.reply.kind === "done") return [{ ...state, value: event.reply.value }, none];
-  if (event.reply.kind === "refused" || state.asked >= writeBounds.answerFetchesMax) return [state, none];
+  if (event.reply.kind === "refused" || event.reply.kind === "lapsed" || state.asked >= writeBounds.answerFetchesMax) return [state, none];
   return [
     { ...state, asked: state.asked + 1 },
     { kind: "send", delayMs: backoffMs(state.asked) },

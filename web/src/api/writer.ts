@@ -40,8 +40,9 @@ export class Writer<T> {
     return new Writer(ports, report, startWrite<T>());
   }
 
-  static resume<T>(ports: WriterPorts<T>, report: (state: WriteState<T>) => void): Writer<T> {
-    return new Writer(ports, report, resumeWrite<T>());
+  /** Takes a write up that was sent before. */
+  static resume<T>(ports: WriterPorts<T>, report: (state: WriteState<T>) => void, transaction: string | null): Writer<T> {
+    return new Writer(ports, report, resumeWrite<T>(transaction));
   }
 
   get state(): WriteState<T> {

@@ -7,17 +7,30 @@ import { Button } from "../ui/button.tsx";
 import { Heading } from "../ui/heading.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Notice } from "../ui/notice.tsx";
+import { momentText } from "../ui/since.ts";
 import { useStore } from "../ui/use-store.ts";
 import { Waiting } from "../ui/waiting.tsx";
 import { ClusterStore } from "./cluster-store.ts";
 import { WorkerList } from "./worker-list.tsx";
-import { agreementText, comparisonText, copiesText, durabilityText, needsPerson, standingOf } from "./wording.ts";
+import {
+  agreementText,
+  comparisonText,
+  copiesText,
+  durabilityText,
+  needsPerson,
+  standingOf,
+  withdrawnAgreement,
+  withdrawnStanding,
+} from "./wording.ts";
 
 const pollPauseMs = 1_500;
 
 export default function ClusterPage() {
   const store = useMemo(() => new ClusterStore(), []);
-  const { status, failure } = useStore(store);
+  const { known, current, failure } = useStore(store);
+  const status = known?.status ?? null;
+  // Said once, when what is known is withdrawn; from then on it stands there.
+  const asOf = useMemo(() => (known === null || current ? null : momentText(known.atMs, Date.now())), [known, current]);
   useEffect(() => poll(() => store.refresh(), pollPauseMs), [store]);
 
   return (
@@ -31,40 +44,49 @@ export default function ClusterPage() {
           title="The coordinator cannot tell how the cluster stands"
           action={<Button onPress={() => void store.refresh()}>Ask again</Button>}
         >
-          {failure} {status !== null && "Below is what was last known."}
+          {failure} {asOf !== null && `Below is what was last known, as of ${asOf}.`}
         </Notice>
       )}
       {status !== null && (
-        <div className={failure === null ? undefined : "cluster-stale"}>
+        <div>
           {status.started_empty_in_view !== null && <BegunAnew view={status.started_empty_in_view} />}
           {status.curtailed_in_view !== null && <Curtailed view={status.curtailed_in_view} />}
-          <Summary status={status} />
-          {needsPerson(status) && <Undecided />}
-          <Workers status={status} />
-          <Underway status={status} />
+          <Summary status={status} asOf={asOf} />
+          {asOf === null && needsPerson(status) && <Undecided />}
+          <Workers status={status} asOf={asOf} />
+          <Underway status={status} asOf={asOf} />
         </div>
       )}
     </section>
   );
 }
 
-function Summary({ status }: { status: ClusterStatus }) {
-  const standing = standingOf(status);
+interface PartProps {
+  status: ClusterStatus;
+  /** Null while the status holds, else until when it was known to: then nothing of it is claimed for now. */
+  asOf: string | null;
+}
+
+const standingIcons = { good: "check", warn: "alert", bad: "alert", unknown: "question" } as const;
+
+function Summary({ status, asOf }: PartProps) {
+  const standing = asOf === null ? standingOf(status) : withdrawnStanding(asOf);
   return (
     <>
       <p role="status" className={`standing standing-${standing.tone}`}>
-        <Icon name={standing.tone === "good" ? "check" : "alert"} />
+        <Icon name={standingIcons[standing.tone]} />
         {standing.text}
       </p>
       <dl className="facts">
         <Fact name="View" value={status.view === null ? "none yet" : String(status.view)}>
-          {status.pending_view === null ? "Moves on when members go or come." : `Changing to ${status.pending_view}.`}
+          {asOf !== null && `As of ${asOf}.`}
+          {asOf === null && (status.pending_view === null ? "Moves on when members go or come." : `Changing to ${status.pending_view}.`)}
         </Fact>
         <Fact name="Copies of each record" value={String(status.copies)}>
-          {copiesText(status)}
+          {asOf === null ? copiesText(status) : `As of ${asOf}.`}
         </Fact>
         <Fact name="Durability" value={status.durability ?? "not known"}>
-          {durabilityText(status.durability)}
+          {asOf === null ? durabilityText(status.durability) : `As of ${asOf}.`}
         </Fact>
       </dl>
     </>
@@ -119,7 +141,7 @@ function Undecided() {
   );
 }
 
-function Workers({ status }: { status: ClusterStatus }) {
+function Workers({ status, asOf }: PartProps) {
   return (
     <>
       <h2 className="subheading">Workers</h2>
@@ -132,20 +154,22 @@ function Workers({ status }: { status: ClusterStatus }) {
           The first view forms when every worker that was named has answered.
         </Notice>
       )}
-      <WorkerList status={status} />
+      <WorkerList status={status} asOf={asOf} />
       {status.view !== null && (
         <p className="remark">
-          {agreementText(status)} {comparisonText(status.comparison)}
+          {asOf === null ? agreementText(status) : withdrawnAgreement(status, asOf)}{" "}
+          {asOf === null && comparisonText(status.comparison)}
         </p>
       )}
     </>
   );
 }
 
-function Underway({ status }: { status: ClusterStatus }) {
+function Underway({ status, asOf }: PartProps) {
   return (
     <>
       <h2 className="subheading">Under way at this coordinator</h2>
+      {asOf !== null && <p className="remark">As of {asOf}.</p>}
       <dl className="facts">
         <Fact name="Transactions" value={status.in_flight.toLocaleString()} />
         <Fact name="In doubt" value={status.in_doubt.toLocaleString()} />

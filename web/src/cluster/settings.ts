@@ -1,6 +1,6 @@
 /**
- * What the app needs to know of the server's settings before anybody is logged in: how people log in, and how long
- * a tweet may be. Asked for once it matters, and again until it is answered.
+ * What the app needs to know of the server's settings before anybody is logged in: how people log in, how long a tweet may
+ * be, and how long a write may be repeated. Asked for once it matters, and again until it is answered.
  */
 import { api } from "../api/client.ts";
 import { Store } from "../api/store.ts";
@@ -10,14 +10,18 @@ export interface Settings {
   /** How people log in; null until it is known. */
   readonly auth: "name" | "password" | null;
   readonly tweetCharactersMax: number;
+  /** For how long the server remembers an idempotency key. */
+  readonly idempotencyMs: number;
 }
 
 /** The bound that holds unless the server says otherwise. */
 const charactersMaxByDefault = 100;
+/** No server may be set to less. */
+const idempotencyMsMin = 60 * 60 * 1000;
 
 class ServerSettings extends Store<Settings> {
   constructor() {
-    super({ auth: null, tweetCharactersMax: charactersMaxByDefault });
+    super({ auth: null, tweetCharactersMax: charactersMaxByDefault, idempotencyMs: idempotencyMsMin });
     void this.ask();
   }
 
@@ -28,7 +32,8 @@ class ServerSettings extends Store<Settings> {
         () => undefined,
       );
       if (answer !== undefined) {
-        return this.set({ auth: answer.auth, tweetCharactersMax: answer.tweet_characters_max });
+        const { auth, tweet_characters_max: tweetCharactersMax, idempotency_seconds: seconds } = answer;
+        return this.set({ auth, tweetCharactersMax, idempotencyMs: seconds * 1000 });
       }
       await new Promise((resolve) => setTimeout(resolve, backoffMs(unanswered)));
     }

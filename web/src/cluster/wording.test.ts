@@ -1,7 +1,18 @@
 import { describe, expect, it } from "vitest";
 import type { ClusterStatus } from "../api/client.ts";
 import { learnerOf, lost, memberOf, otherOf, well } from "./status.fixture.ts";
-import { agreementText, bytesText, comparisonText, copiesText, digestText, durabilityText, needsPerson, standingOf } from "./wording.ts";
+import {
+  agreementText,
+  bytesText,
+  comparisonText,
+  copiesText,
+  digestText,
+  durabilityText,
+  needsPerson,
+  standingOf,
+  withdrawnAgreement,
+  withdrawnStanding,
+} from "./wording.ts";
 
 const gone = { connected: false };
 const differing = { ...well.comparison, compared: 2, differences: 1 };
@@ -41,6 +52,15 @@ describe("standingOf", () => {
   ] satisfies [Partial<ClusterStatus>, string, string][])("tells %#", (change, tone, text) => {
     expect(standingOf({ ...well, ...change })).toEqual({ tone, text });
   });
+});
+
+it("withdraws what cannot be known any more, with the time until which it was", () => {
+  expect(withdrawnStanding("15:04:05")).toEqual({ tone: "unknown", text: "Not known since 15:04:05." });
+  const now = "Whether the replicas hold the same is not known.";
+  expect(withdrawnAgreement(well, "15:04:05")).toBe(`${now} They did as of 15:04:05.`);
+  expect(withdrawnAgreement({ ...well, replicas_agree: false }, "15:04:05")).toBe(`${now} They did not as of 15:04:05.`);
+  expect(withdrawnAgreement({ ...well, replicas_agree: null }, "15:04:05")).toBe(now);
+  expect(withdrawnAgreement({ ...well, members: [memberOf(1)] }, "15:04:05")).toBe(now);
 });
 
 it("asks for a person as long as the copies differ, and no longer", () => {

@@ -2,7 +2,7 @@
 import type { ClusterStatus } from "../api/client.ts";
 
 export interface Standing {
-  readonly tone: "good" | "warn" | "bad";
+  readonly tone: "good" | "warn" | "bad" | "unknown";
   readonly text: string;
 }
 
@@ -31,6 +31,11 @@ export function standingOf(status: ClusterStatus): Standing {
   }
   if (others > 0) return { tone: "warn", text: `Serving writes; ${othersText(others)}.` };
   return { tone: "good", text: "Serving writes." };
+}
+
+/** In the place of all that `standingOf` says, once nobody can know it any more. */
+export function withdrawnStanding(asOf: string): Standing {
+  return { tone: "unknown", text: `Not known since ${asOf}.` };
 }
 
 function notServingText({ pending_view, members }: ClusterStatus, gone: number): string {
@@ -65,6 +70,13 @@ export function agreementText({ replicas_agree, members }: ClusterStatus): strin
   if (replicas_agree === null) return "The replicas cannot be compared at the moment.";
   if (members.length === 1) return "There is one copy, and none to compare it with.";
   return replicas_agree ? "Equal digests, taken at one point: the replicas hold the same." : "The digests differ.";
+}
+
+/** In the place of `agreementText`: what was so is told as what it is, the past. */
+export function withdrawnAgreement({ replicas_agree, members }: ClusterStatus, asOf: string): string {
+  const now = "Whether the replicas hold the same is not known.";
+  if (replicas_agree === null || members.length === 1) return now;
+  return `${now} They ${replicas_agree ? "did" : "did not"} as of ${asOf}.`;
 }
 
 /** What the comparisons have found that the cluster makes by itself. */

@@ -1,15 +1,16 @@
-/** A card for each worker, whatever part it plays. */
+/** A card for each worker, whatever part it plays. What is not known any more has a time and neither a colour nor a bar. */
 import type { ClusterMember, ClusterStatus } from "../api/client.ts";
 import { Progress } from "../ui/progress.tsx";
 import { bytesText, digestText } from "./wording.ts";
 import { workersOf, type ClusterWorker } from "./workers.ts";
 
-export function WorkerList({ status }: { status: ClusterStatus }) {
+/** `asOf` is null while the status holds, else until when it did. */
+export function WorkerList({ status, asOf }: { status: ClusterStatus; asOf: string | null }) {
   return (
     <ul className="workers">
       {workersOf(status).map((worker) => (
         <li key={worker.key}>
-          <WorkerCard worker={worker} />
+          <WorkerCard worker={worker} asOf={asOf} />
         </li>
       ))}
     </ul>
@@ -18,19 +19,21 @@ export function WorkerList({ status }: { status: ClusterStatus }) {
 
 const partNames = { member: "Member", learner: "Learner", other: "Worker" } satisfies Record<ClusterWorker["part"], string>;
 
-function WorkerCard({ worker }: { worker: ClusterWorker }) {
+function WorkerCard({ worker, asOf }: { worker: ClusterWorker; asOf: string | null }) {
+  const tone = asOf === null ? worker.tone : "unknown";
+  const state = asOf === null ? worker.state : `as of ${asOf}: ${worker.state}`;
   return (
     <article className="worker" aria-label={`${partNames[worker.part]} ${worker.address}`}>
       <p className="worker-head">
-        <span className={`lamp lamp-${worker.tone}`} aria-hidden="true" />
+        <span className={`lamp lamp-${tone}`} aria-hidden="true" />
         <span>
           <strong className="worker-address">{worker.address}</strong>{" "}
-          <span className={`worker-state worker-state-${worker.tone}`}>{worker.state}</span>
+          <span className={`worker-state worker-state-${tone}`}>{state}</span>
         </span>
       </p>
       {worker.part === "member" && <MemberFacts member={worker.member} />}
-      {worker.part === "learner" && <Progress {...worker.copying} />}
-      {worker.part === "other" && <p className="worker-prospect">{worker.prospect}</p>}
+      {worker.part === "learner" && asOf === null && <Progress {...worker.copying} />}
+      {worker.part === "other" && asOf === null && <p className="worker-prospect">{worker.prospect}</p>}
     </article>
   );
 }

@@ -2,7 +2,7 @@ import { connection } from "../api/connection.ts";
 import { Icon } from "../ui/icon.tsx";
 import { useStore } from "../ui/use-store.ts";
 
-/** Says that the server is out of reach. What was read stays readable; what was written waits in the outbox. */
+/** Says that the server is out of reach. What was read stays readable; what was written is kept by the outbox. */
 export function ConnectionBanner() {
   const reachability = useStore(connection);
   return (
@@ -11,7 +11,7 @@ export function ConnectionBanner() {
         <p className="banner">
           <Icon name="offline" />
           {reachability === "offline"
-            ? "You are offline. What you have read stays here, and writes go out when you are back."
+            ? "You are offline. What you have read stays here. What you write is kept, and goes out when you are back."
             : "The server does not answer. Trying again; nothing you wrote is lost."}
         </p>
       )}

@@ -3,6 +3,7 @@ import { settings } from "../cluster/settings.ts";
 import { Button } from "../ui/button.tsx";
 import { useStore } from "../ui/use-store.ts";
 import { Draft } from "./draft.ts";
+import { tooManyWrites } from "./outbox.ts";
 import type { Reader } from "./reader.ts";
 import { TextBox, textFault } from "./text-box.tsx";
 
@@ -12,7 +13,7 @@ export interface ComposerProps {
   handedBack: { text: string } | null;
 }
 
-/** Where a tweet is written. Sending empties the field at once: from then on the outbox has the text. */
+/** Where a tweet is written. Posting empties the field; the draft goes once the outbox keeps the text on the device. */
 export function Composer({ reader, handedBack }: ComposerProps) {
   const { tweetCharactersMax } = useStore(settings);
   const [draft] = useState(() => new Draft(reader.username, null));
@@ -38,8 +39,10 @@ export function Composer({ reader, handedBack }: ComposerProps) {
 
   function post() {
     const found = textFault(text, tweetCharactersMax);
-    if (found === null && reader.outbox.add({ kind: "post", text })) change("");
-    else setFault(found ?? "Too many writes are under way. Wait until some are through.");
+    const taken = found === null ? reader.outbox.add({ kind: "post", text }) : null;
+    if (taken === "kept") change("");
+    else if (taken === "not kept") setText("");
+    else setFault(found ?? tooManyWrites);
     box.current?.querySelector("textarea")?.focus();
   }
 

@@ -1,12 +1,8 @@
 /**
- * What is being written and not yet sent. A draft outlives the page, the session and a crash: it is stored at each
- * change, per person, and given up only by sending it or clearing the field.
+ * What is being written and not yet sent. A draft outlives the page, the session and a crash: it is kept on the device at
+ * each change, per person, and given up only once the outbox keeps the text or the field is cleared.
  */
-export interface Shelf {
-  getItem(key: string): string | null;
-  setItem(key: string, value: string): void;
-  removeItem(key: string): void;
-}
+import { deviceShelf, type Shelf } from "./shelf.ts";
 
 export class Draft {
   private readonly key: string;
@@ -15,30 +11,28 @@ export class Draft {
     username: string,
     /** The tweet being edited; null for a new one. */
     tweetId: string | null,
-    private readonly shelf: Shelf = localStorage,
+    private readonly shelf: Shelf = deviceShelf,
   ) {
     this.key = `skein.draft.${username.toLowerCase()}${tweetId === null ? "" : `.${tweetId}`}`;
   }
 
   /** Null when nothing was begun. */
   read(): string | null {
-    try {
-      return this.shelf.getItem(this.key);
-    } catch {
-      return null;
-    }
+    return this.shelf.read(this.key);
   }
 
+  /** A full or forbidden storage must not stop anybody from writing; the field itself still has the text. */
   write(text: string): void {
-    try {
-      if (text === "") this.shelf.removeItem(this.key);
-      else this.shelf.setItem(this.key, text);
-    } catch {
-      // A full or forbidden storage must not stop anybody from writing; the field itself still has the text.
-    }
+    if (text === "") this.shelf.remove(this.key);
+    else this.shelf.write(this.key, text);
   }
 
   clear(): void {
-    this.write("");
+    this.shelf.remove(this.key);
+  }
+
+  /** Gives it up if it still is this text. */
+  clearIf(text: string): void {
+    if (this.read() === text) this.clear();
   }
 }

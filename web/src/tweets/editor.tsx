@@ -4,17 +4,17 @@ import { settings } from "../cluster/settings.ts";
 import { Button } from "../ui/button.tsx";
 import { useStore } from "../ui/use-store.ts";
 import type { Draft } from "./draft.ts";
+import { tooManyWrites, type Taken } from "./outbox.ts";
 import { TextBox, textFault } from "./text-box.tsx";
 
 export interface EditorProps {
   tweet: Tweet;
   draft: Draft;
-  /** False when the edit could not be taken in. */
-  onSave(text: string): boolean;
+  onSave(text: string): Taken;
   onClose(): void;
 }
 
-/** Edits a tweet where it stands. What is begun is kept as a draft until it is saved or cancelled. */
+/** Edits a tweet where it stands. What is begun is kept as a draft until the outbox keeps it or it is cancelled. */
 export function Editor({ tweet, draft, onSave, onClose }: EditorProps) {
   const { tweetCharactersMax } = useStore(settings);
   const [text, setText] = useState(() => draft.read() ?? tweet.text);
@@ -29,10 +29,9 @@ export function Editor({ tweet, draft, onSave, onClose }: EditorProps) {
   function save() {
     const found = textFault(text, tweetCharactersMax);
     if (found !== null) return setFault(found);
-    if (text !== tweet.text && !onSave(text)) {
-      return setFault("Too many writes are under way. Wait until some are through.");
-    }
-    draft.clear();
+    const taken = text === tweet.text ? null : onSave(text);
+    if (taken === "too many") return setFault(tooManyWrites);
+    if (taken !== "not kept") draft.clear();
     onClose();
   }
 

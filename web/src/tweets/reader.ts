@@ -3,13 +3,17 @@
  * so that going to another page and back keeps the place and loses no write. Settled writes flow from the outbox
  * into the timeline here, and what became of each is said aloud.
  */
-import { api, type Tweet } from "../api/client.ts";
 import { connection } from "../api/connection.ts";
 import { explain } from "../api/problem.ts";
-import { outcomeOf, replyOf } from "../api/reply.ts";
-import type { Reply } from "../api/write.ts";
+import { outcomeOf } from "../api/reply.ts";
+import { settings } from "../cluster/settings.ts";
 import { announce } from "../ui/announcer.ts";
-import { Outbox, type Entry, type Intent, type Settled } from "./outbox.ts";
+import { calledClaims, lockClaims, type Claims } from "./claims.ts";
+import { Draft } from "./draft.ts";
+import { send, sendLeaving } from "./intent.ts";
+import { KeptWrites } from "./kept-writes.ts";
+import { Outbox, type Entry } from "./outbox.ts";
+import { deviceShelf } from "./shelf.ts";
 import { TimelineStore } from "./timeline-store.ts";
 
 export class Reader {
@@ -22,36 +26,29 @@ export class Reader {
     onLoggedOut: () => void,
   ) {
     this.timeline = new TimelineStore(onLoggedOut);
-    const kept = `skein.outbox.${username.toLowerCase()}`;
+    const writes = new KeptWrites(username, deviceShelf);
     this.outbox = new Outbox({
-      writerFor: (key, intent) => ({
-        send: async () => {
-          const reply = await send(key, intent);
-          if (reply.kind === "refused" && reply.problem.status === 401) onLoggedOut();
-          return reply;
-        },
-        outcomeOf,
-        after,
-      }),
+      writes,
+      claim: claims.claim,
+      send: async (key, intent) => {
+        const reply = await send(key, intent);
+        if (reply.kind === "refused" && reply.problem.status === 401) onLoggedOut();
+        return reply;
+      },
       sendLeaving,
+      outcomeOf,
       after,
       now: Date.now,
-      load: () => sessionStorage.getItem(kept),
-      save: (text) => {
-        if (text === null) sessionStorage.removeItem(kept);
-        else sessionStorage.setItem(kept, text);
-      },
+      online: () => connection.state !== "offline",
+      keyLifeMs: () => settings.state.idempotencyMs,
       onState: (entry) => this.settle(entry),
     });
-    const leave = () => this.outbox.leave();
-    const comeBack = (event: PageTransitionEvent) => event.persisted && this.outbox.comeBack();
-    window.addEventListener("pagehide", leave);
-    window.addEventListener("pageshow", comeBack);
-    this.forget.push(
-      () => window.removeEventListener("pagehide", leave),
-      () => window.removeEventListener("pageshow", comeBack),
-      connection.subscribe(() => connection.state === "reachable" && this.outbox.askAll()),
-    );
+    this.listen("pagehide", () => this.outbox.leave());
+    this.listen("pageshow", (event) => event.persisted && this.outbox.comeBack());
+    this.listen("storage", (event) => writes.concerns(event.key) && this.outbox.follow());
+    // Asks whether to leave, where leaving would lose something.
+    this.listen("beforeunload", (event) => this.outbox.wouldLose && event.preventDefault());
+    this.forget.push(connection.subscribe(() => connection.state === "reachable" && this.outbox.askAll()));
   }
 
   close(): void {
@@ -59,10 +56,21 @@ export class Reader {
     for (const forget of this.forget) forget();
   }
 
-  private settle({ intent, state }: Entry): void {
+  private listen<K extends keyof WindowEventMap>(type: K, listener: (event: WindowEventMap[K]) => unknown): void {
+    window.addEventListener(type, listener);
+    this.forget.push(() => window.removeEventListener(type, listener));
+  }
+
+  private settle({ intent, state, kept }: Entry): void {
     const noun = { post: "post", edit: "edit", delete: "deletion" }[intent.kind];
     switch (state.kind) {
+      case "queued":
+        announce(`Your ${noun} is kept on this device and goes out when you are back online.`);
+        return;
       case "committed":
+        if (!kept && intent.kind !== "delete") {
+          new Draft(this.username, intent.kind === "edit" ? intent.tweet.id : null).clearIf(intent.text);
+        }
         if (state.value === null) return;
         if (state.value === "deleted") {
           if (intent.kind === "delete") this.timeline.remove(intent.tweet.id);
@@ -76,6 +84,9 @@ export class Reader {
         if (intent.kind !== "post" && state.problem.code === 702) this.timeline.remove(intent.tweet.id);
         announce(`Your ${noun} was refused. ${explain(state.problem)}`, "assertive");
         return;
+      case "lapsed":
+        announce(`Whether your ${noun} took effect cannot be found out any more.`, "assertive");
+        return;
       case "unknown":
         if (state.asked <= 1 && !state.paused) announce(`Whether your ${noun} took effect is not known yet. Asking.`);
         return;
@@ -88,33 +99,7 @@ function after(delayMs: number, call: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-async function send(key: string, intent: Intent): Promise<Reply<Settled>> {
-  const header = { "Idempotency-Key": key };
-  switch (intent.kind) {
-    case "post":
-      return replyOf<Tweet>(api.POST("/api/tweet", { params: { header }, body: { text: intent.text } }));
-    case "edit": {
-      const { id, version } = intent.tweet;
-      return replyOf<Tweet>(
-        api.PUT("/api/tweet/{id}", {
-          params: { path: { id }, header: { ...header, "If-Match": `"${version}"` } },
-          body: { text: intent.text },
-        }),
-      );
-    }
-    case "delete": {
-      const answering = api.DELETE("/api/tweet/{id}", { params: { path: { id: intent.tweet.id }, header } });
-      const reply = await replyOf<unknown>(answering);
-      if (reply.kind === "done") return { kind: "done", value: "deleted" };
-      // What is not there is deleted, by whomever.
-      if (reply.kind === "refused" && reply.problem.code === 702) return { kind: "done", value: "deleted" };
-      return reply;
-    }
-  }
-}
-
-function sendLeaving(key: string, intent: Intent): void {
-  if (intent.kind !== "delete") return;
-  const path = `/api/tweet/${encodeURIComponent(intent.tweet.id)}`;
-  fetch(path, { method: "DELETE", keepalive: true, headers: { "Idempotency-Key": key } }).catch(() => undefined);
-}
+/** The types say that every browser has locks; on an origin that is not secure none has. */
+const locks = navigator.locks as LockManager | undefined;
+const claims: Claims =
+  locks === undefined ? calledClaims(new BroadcastChannel("skein.outbox"), after) : lockClaims(locks);

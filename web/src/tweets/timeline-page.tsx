@@ -1,4 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from "react";
+import type { Tweet } from "../api/client.ts";
 import { poll } from "../api/poll.ts";
 import { session } from "../account/session.ts";
 import { announce } from "../ui/announcer.ts";
@@ -39,6 +40,8 @@ function Tweets({ reader, onAgain }: { reader: Reader; onAgain(text: string): vo
   const { timeline, first } = useStore(reader.timeline);
   const entries = useStore(reader.outbox);
   const { posts, changes } = useMemo(() => sorted(entries), [entries]);
+  const shown = timeline?.shown;
+  const strays = useMemo(() => strayEdits(changes, shown ?? []), [changes, shown]);
 
   if (timeline === null) {
     return first.kind === "failed" ? (
@@ -64,7 +67,7 @@ function Tweets({ reader, onAgain }: { reader: Reader; onAgain(text: string): vo
   const news = unseen(timeline).filter(
     ({ author, text }) => !(author.toLowerCase() === reader.username.toLowerCase() && pendingTexts.has(text)),
   );
-  const empty = timeline.shown.length === 0 && posts.length === 0;
+  const empty = timeline.shown.length === 0 && posts.length === 0 && strays.length === 0;
   return (
     <section aria-label="Tweets">
       <News count={news.length} more={timeline.gap !== null} onReveal={() => reader.timeline.reveal()} />
@@ -74,7 +77,7 @@ function Tweets({ reader, onAgain }: { reader: Reader; onAgain(text: string): vo
         </Notice>
       )}
       <ol className="tweets">
-        {posts.map(({ entry, text }) => (
+        {[...strays, ...posts].map(({ entry, text }) => (
           <li key={entry.key}>
             <PendingCard reader={reader} entry={entry} text={text} onAgain={onAgain} />
           </li>
@@ -90,8 +93,13 @@ function Tweets({ reader, onAgain }: { reader: Reader; onAgain(text: string): vo
   );
 }
 
+interface Pending {
+  entry: Entry;
+  text: string;
+}
+
 interface Sorted {
-  posts: { entry: Entry; text: string }[];
+  posts: Pending[];
   /** The latest write on each tweet, and what became of a post that is a tweet by now. */
   changes: Map<string, Entry>;
 }
@@ -108,6 +116,15 @@ function sorted(entries: readonly Entry[]): Sorted {
     } else posts.push({ entry, text: intent.text });
   }
   return { posts, changes };
+}
+
+/** Refused edits of tweets that are not shown: what their author wrote must not vanish with the tweet. */
+function strayEdits(changes: Sorted["changes"], shown: readonly Tweet[]): Pending[] {
+  const ids = new Set(shown.map(({ id }) => id));
+  return [...changes.values()].flatMap((entry) => {
+    const { intent, state } = entry;
+    return intent.kind === "edit" && state.kind === "refused" && !ids.has(intent.tweet.id) ? [{ entry, text: intent.text }] : [];
+  });
 }
 
 /** New tweets are offered, never thrown in: the page moves when the reader says so. */

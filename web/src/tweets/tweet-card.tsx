@@ -7,7 +7,7 @@ import { Moment } from "../ui/moment.tsx";
 import { Avatar } from "./avatar.tsx";
 import { Draft } from "./draft.ts";
 import { Editor } from "./editor.tsx";
-import { undoWindowMs, type Entry } from "./outbox.ts";
+import { tooManyWrites, undoWindowMs, type Entry } from "./outbox.ts";
 import type { Reader } from "./reader.ts";
 import { WriteStatus } from "./write-status.tsx";
 
@@ -26,9 +26,9 @@ export const TweetCard = memo(function TweetCard({ reader, tweet, entry }: Tweet
   useFocusKept(card, entry?.intent.kind === "delete" && entry.state.kind === "held");
 
   function remove() {
-    if (reader.outbox.add({ kind: "delete", tweet })) {
-      announce(`Deleting in ${undoWindowMs / 1000} seconds. Undo is available.`);
-    } else announce("Too many writes are under way. Wait until some are through.", "assertive");
+    const taken = reader.outbox.add({ kind: "delete", tweet });
+    if (taken === "too many") announce(tooManyWrites, "assertive");
+    else announce(`Deleting in ${undoWindowMs / 1000} seconds. Undo is available.`);
   }
 
   function closeEditor() {

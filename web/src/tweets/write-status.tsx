@@ -9,16 +9,52 @@ import type { Reader } from "./reader.ts";
 export interface WriteStatusProps {
   reader: Reader;
   entry: Entry;
-  /** Takes the refused text up again. */
+  /** Takes the text up again. */
   onAgain?: (() => void) | undefined;
+  /** What taking it up is called, where it is not editing again. */
+  againText?: string;
 }
 
-export function WriteStatus({ reader, entry, onAgain }: WriteStatusProps) {
+export function WriteStatus(props: WriteStatusProps) {
+  const { state, kept } = props.entry;
+  return (
+    <>
+      <StateStatus {...props} />
+      {!kept && state.kind !== "committed" && (
+        <Status tone="refused" icon="alert" text="Not kept on this device: leave this page open until it is through." />
+      )}
+    </>
+  );
+}
+
+function StateStatus({ reader, entry, onAgain, againText = "Edit again" }: WriteStatusProps) {
   const { state, key, intent } = entry;
   const noun = { post: "post", edit: "edit", delete: "deletion" }[intent.kind];
+  const puttingAway = (
+    <>
+      {onAgain !== undefined && (
+        <Button
+          look="quiet"
+          onPress={() => {
+            onAgain();
+            reader.outbox.dismiss(key);
+          }}
+        >
+          {againText}
+        </Button>
+      )}
+      <Button look="quiet" onPress={() => reader.outbox.dismiss(key)}>
+        {intent.kind === "delete" ? "Dismiss" : "Discard"}
+      </Button>
+    </>
+  );
   switch (state.kind) {
     case "held":
       return null;
+    case "queued":
+      return <Status tone="busy" icon="clock" text="Kept on this device. Goes out when you are back online." />;
+    case "elsewhere":
+      return <Status tone="busy" icon="clock" text="On its way from another tab." />;
     case "sending":
       return <Status tone="busy" icon="clock" text={state.attempt === 0 ? "Sending …" : `Sending, try ${state.attempt + 1} …`} />;
     case "waiting":
@@ -50,20 +86,20 @@ export function WriteStatus({ reader, entry, onAgain }: WriteStatusProps) {
               Try again
             </Button>
           )}
-          {onAgain !== undefined && (
-            <Button
-              look="quiet"
-              onPress={() => {
-                onAgain();
-                reader.outbox.dismiss(key);
-              }}
-            >
-              Edit again
-            </Button>
-          )}
-          <Button look="quiet" onPress={() => reader.outbox.dismiss(key)}>
-            Dismiss
+          {puttingAway}
+        </Status>
+      );
+    case "lapsed":
+      return (
+        <Status
+          tone="unknown"
+          icon="question"
+          text={`Whether your ${noun} took effect cannot be found out any more: too much time has passed. Look for it before you post it again.`}
+        >
+          <Button look="quiet" onPress={() => reader.outbox.renew(key)}>
+            Post again
           </Button>
+          {puttingAway}
         </Status>
       );
   }

@@ -16,3 +16,10 @@ export function sinceText(timeMs: number, nowMs: number): string {
     ...(sameYear ? {} : { year: "numeric" }),
   });
 }
+
+/** A moment to the second, with the day unless it is today's. */
+export function momentText(timeMs: number, nowMs: number): string {
+  const time = new Date(timeMs);
+  if (time.toDateString() === new Date(nowMs).toDateString()) return time.toLocaleTimeString(undefined, { timeStyle: "medium" });
+  return time.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+}
