@@ -188,11 +188,12 @@ async fn open(config: &CoordinatorConfig) -> anyhow::Result<(Coordinator, Box<dy
         record.as_ref().map_or(0, |record| record.number().0),
     );
     roster::log_changes(&config.workers, record.as_ref());
-    let MembershipConfig { beat_ms, misses_max, compare_ms } = config.membership;
+    let MembershipConfig { beat_ms, misses_max, compare_ms, window } = config.membership;
     let machine = MachineConfig {
         beat_ms,
         misses_max,
         compare_ms,
+        window,
         ..MachineConfig::new(node, incarnation, ClusterId(rand::random()), config.workers.clone(), record)
     };
     Ok((Coordinator::new(machine), control, node))
@@ -252,6 +253,7 @@ fn log_settings(config: &CoordinatorConfig) {
         heartbeat.interval_ms = config.membership.beat_ms,
         heartbeat.missed_max = config.membership.misses_max,
         comparison.interval_seconds = config.membership.compare_ms / 1_000,
+        transaction.window = config.membership.window,
         login.auth = auth,
         data.access = access,
         operator.proof = if config.operator_secret.is_some() { "the cluster's secret" } else { "being on this machine" },

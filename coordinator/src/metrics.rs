@@ -316,6 +316,7 @@ mod tests {
             in_flight: 0,
             queued: 0,
             in_doubt: 0,
+            stalled: false,
             reads: 0,
             copies: vec![CopyProgress { learner: NodeId(3), donor: NodeId(1), copied: 4, total: 10 }],
             comparison: ComparisonStatus {

@@ -322,6 +322,7 @@ mod tests {
                     in_flight: 0,
                     queued: 0,
                     in_doubt: 0,
+                    stalled: false,
                     reads: 0,
                     copies: Vec::new(),
                     comparison: ComparisonStatus::default(),

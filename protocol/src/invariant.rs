@@ -22,25 +22,31 @@ pub const MEMBERS_OF_ACTIVE: &str = "R5-members-of-active";
 pub const HELD_BEHIND_RECORD: &str = "R6-held-behind-record";
 /// R7: nothing below the low-water mark is remembered, and what is under way keeps its bound.
 pub const FORGOTTEN_BELOW_MARK: &str = "R7-forgotten-below-mark";
+/// R7: memory is reserved for exactly what is prepared.
+pub const RESERVED_FOR_PREPARED: &str = "R7-reserved-for-prepared";
 /// R10: exactly what is prepared is locked.
 pub const LOCKS_OF_PREPARED: &str = "R10-locks-of-prepared";
 /// R12: a worker that was sealed for a view belongs to a cluster.
 pub const BOUND_WHEN_SEALED: &str = "R12-bound-when-sealed";
+/// R13: a view change settles as committed what was decided so.
+pub const COMMITTED_STANDS: &str = "R13-committed-stands";
 /// No transaction is both prepared and decided.
 pub const PREPARED_OR_DECIDED: &str = "prepared-or-decided";
 /// No transaction is committed at one member and aborted at another.
 pub const AGREEMENT: &str = "agreement";
 
 /// All names, for whoever counts.
-pub const ALL: [&str; 10] = [
+pub const ALL: [&str; 12] = [
     ABORT_UNANSWERED,
     VIEW_OF_PREPARES,
     SETTLED_WHEN_ACTIVE,
     MEMBERS_OF_ACTIVE,
     HELD_BEHIND_RECORD,
     FORGOTTEN_BELOW_MARK,
+    RESERVED_FOR_PREPARED,
     LOCKS_OF_PREPARED,
     BOUND_WHEN_SEALED,
+    COMMITTED_STANDS,
     PREPARED_OR_DECIDED,
     AGREEMENT,
 ];
@@ -59,6 +65,7 @@ pub fn of_worker(worker: &Worker) -> Vec<&'static str> {
         (SETTLED_WHEN_ACTIVE, !worker.is_active() || worker.prepared().all(|prepared| prepared.view == worker.view())),
         (HELD_BEHIND_RECORD, worker.journal().is_ordered()),
         (FORGOTTEN_BELOW_MARK, !worker.decided().keys().any(below_mark)),
+        (RESERVED_FOR_PREPARED, participant.reserves_for_prepared()),
         (LOCKS_OF_PREPARED, participant.locks_what_is_prepared()),
         (BOUND_WHEN_SEALED, worker.view().0 == 0 || worker.cluster().is_some()),
         (PREPARED_OR_DECIDED, !worker.prepared().any(|prepared| worker.decided().contains_key(&prepared.txn))),
@@ -84,6 +91,7 @@ pub fn of_coordinator(coordinator: &Coordinator) -> Vec<&'static str> {
         (ABORT_UNANSWERED, transactions.aborts_are_unanswered()),
         (MEMBERS_OF_ACTIVE, of_active),
         (FORGOTTEN_BELOW_MARK, transactions.is_within_window()),
+        (COMMITTED_STANDS, coordinator.leader().deciding().is_none_or(|settlement| transactions.stands_by(settlement))),
     ])
 }
 

@@ -32,8 +32,9 @@ pub const SESSIONS_BYTES_MIN: u64 = 2 * 1024 * 1024;
 /// The same for the rows that let programs in. There are a few hundred at the most, of a few hundred bytes.
 pub const TOKENS_BYTES_MAX: u64 = 256 * 1024;
 
-/// Transactions of one coordinator that are not yet known to be applied everywhere. It bounds the outcomes that a view
-/// change carries (about ten bytes each) and what workers remember.
+/// Transactions of one coordinator that workers can't forget yet, unless its settings say otherwise: they are not yet known to be
+/// applied everywhere, or their clients heard *unknown* and may ask. It bounds the outcomes that a view change carries (about ten
+/// bytes each) and what workers remember.
 pub const IN_FLIGHT_MAX: usize = 32 * 1024;
 
 /// Operations of all these transactions. A report of what a worker holds prepared has a version for each, up to ten bytes, and is one

@@ -77,8 +77,22 @@ pub enum Omission {
     DigestPassesWaiting,
     /// What is asked for before the first view keeps the age that it got then.
     AgeBeforeView,
-    /// R7: members forget the outcomes of earlier views before those are recorded that somebody may still ask for.
+    /// R7: a view change does not carry the outcomes of earlier views that somebody may still ask for and that are not recorded.
     ForgetUnrecorded,
+    /// R7: what workers are told to forget passes outcomes whose clients heard *unknown* and that are not recorded.
+    ForgetDoubted,
+    /// R11: what is to be recorded waits behind what clients ask, for the room that only recording it can make.
+    WindowBlocks,
+    /// R11: a window that stays full does not end its view.
+    StuckForever,
+    /// R13: a view change settles by the reports alone what was told to be committed.
+    SettleByReports,
+    /// The versions of a commit that a view settled are empty.
+    VersionsLost,
+    /// Memory reserved by an aborted prepare is never given back.
+    ReserveKept,
+    /// A late digest counts in the next comparison.
+    LateDigest,
 }
 
 /// The rule that is left out of a machine, if one is.

@@ -391,6 +391,9 @@ pub struct CoordinatorStatus {
     pub queued: u64,
     /// Transactions whose outcome waits for a view change.
     pub in_doubt: u64,
+    /// Whether clients' transactions have been held back for a while: so many are under way, or stand in no row yet though
+    /// somebody may ask for them, that no more is sent before the workers may forget some.
+    pub stalled: bool,
     /// Reads under way.
     pub reads: u64,
     /// Copies under way, by which workers rejoin.

@@ -158,6 +158,7 @@ fn the_help_shows_the_default_the_bound_and_the_variable_of_each_flag() {
                 ("--heartbeat", "50 to 5000", "SKEIN_HEARTBEAT"),
                 ("--heartbeats-missed", "2 to 100", "SKEIN_HEARTBEATS_MISSED"),
                 ("--compare", "1 to 86400", "SKEIN_COMPARE"),
+                ("--window", "256 to 32768", "SKEIN_WINDOW"),
             ],
         ),
         (

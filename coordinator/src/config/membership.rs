@@ -1,7 +1,8 @@
-//! The settings of what a coordinator does to its workers unasked: how soon one that does not answer is given up, and how often
-//! the replicas are compared. The defaults are the core's own, and a test holds the help to them.
+//! The settings of what a coordinator does to its workers unasked: how soon one that does not answer is given up, how often the
+//! replicas are compared, and how much they have to remember. The defaults are the core's own, and a test holds the help to them.
 
 use clap::Args;
+use skein_protocol::limits::IN_FLIGHT_MAX;
 
 use super::number;
 
@@ -19,6 +20,10 @@ pub struct MembershipArgs {
     /// Seconds between two comparisons of the replicas (1 to 86400)
     #[arg(long, value_name = "SECONDS", env = "SKEIN_COMPARE", hide_env_values = true, default_value = "60")]
     pub compare: String,
+
+    /// Transactions at once that run or of which clients may ask how they ended, and which workers must remember (256 to 32768)
+    #[arg(long, value_name = "N", env = "SKEIN_WINDOW", hide_env_values = true, default_value = "32768")]
+    pub window: String,
 }
 
 /// The settings of a coordinator's membership, checked.
@@ -30,11 +35,13 @@ pub struct MembershipConfig {
     pub misses_max: u8,
     /// Milliseconds between two comparisons.
     pub compare_ms: u64,
+    /// Transactions that workers must remember, at the most.
+    pub window: usize,
 }
 
 impl Default for MembershipConfig {
     fn default() -> Self {
-        MembershipConfig { beat_ms: 250, misses_max: 4, compare_ms: 60_000 }
+        MembershipConfig { beat_ms: 250, misses_max: 4, compare_ms: 60_000, window: IN_FLIGHT_MAX }
     }
 }
 
@@ -48,11 +55,13 @@ impl MembershipArgs {
         let beat_ms = number("--heartbeat", &self.heartbeat, 50..=5_000, &mut wrong);
         let misses_max = number("--heartbeats-missed", &self.heartbeats_missed, 2..=100, &mut wrong);
         let compare_s = number("--compare", &self.compare, 1..=86_400, &mut wrong);
+        let window = number("--window", &self.window, 256..=32_768, &mut wrong);
         if !wrong.is_empty() {
             return Err(wrong);
         }
         let misses_max = u8::try_from(misses_max).expect("100 at the most");
-        Ok(MembershipConfig { beat_ms: beat_ms.into(), misses_max, compare_ms: u64::from(compare_s) * 1_000 })
+        let window = usize::try_from(window).expect("32,768 at the most");
+        Ok(MembershipConfig { beat_ms: beat_ms.into(), misses_max, compare_ms: u64::from(compare_s) * 1_000, window })
     }
 }
 
@@ -77,18 +86,20 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_core() {
         let core = CoordinatorConfig::new(NodeId(1), Incarnation(1), ClusterId(1), Vec::new(), None);
-        let of_core = MembershipConfig { beat_ms: core.beat_ms, misses_max: core.misses_max, compare_ms: core.compare_ms };
+        let CoordinatorConfig { beat_ms, misses_max, compare_ms, window, .. } = core;
+        let of_core = MembershipConfig { beat_ms, misses_max, compare_ms, window };
         assert_eq!((check(""), MembershipConfig::default()), (Ok(of_core), of_core));
     }
 
     #[test]
     fn each_bound_is_kept_and_everything_wrong_is_said_at_once() {
-        let most = check("--heartbeat 5000 --heartbeats-missed 100 --compare 86400").unwrap();
-        assert_eq!(most, MembershipConfig { beat_ms: 5_000, misses_max: 100, compare_ms: 86_400_000 });
-        for line in
-            ["--heartbeat 49 --heartbeats-missed 1 --compare 0", "--heartbeat 5001 --heartbeats-missed 101 --compare 86401"]
-        {
-            assert_eq!(check(line).unwrap_err().len(), 3, "{line}");
+        let most = check("--heartbeat 5000 --heartbeats-missed 100 --compare 86400 --window 256").unwrap();
+        assert_eq!(most, MembershipConfig { beat_ms: 5_000, misses_max: 100, compare_ms: 86_400_000, window: 256 });
+        for line in [
+            "--heartbeat 49 --heartbeats-missed 1 --compare 0 --window 255",
+            "--heartbeat 5001 --heartbeats-missed 101 --compare 86401 --window 32769",
+        ] {
+            assert_eq!(check(line).unwrap_err().len(), 4, "{line}");
         }
     }
 }

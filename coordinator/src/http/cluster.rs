@@ -390,6 +390,7 @@ mod tests {
             in_flight: 0,
             queued: 0,
             in_doubt: 0,
+            stalled: false,
             reads: 0,
             copies: Vec::new(),
             comparison: ComparisonStatus { distrusted: vec![NodeId(2), NodeId(3), NodeId(4)], ..ComparisonStatus::default() },

@@ -93,6 +93,9 @@ fn parts(status: &CoordinatorStatus) -> String {
 
 /// Which requests are served.
 fn serving(status: &CoordinatorStatus) -> String {
+    if status.stalled {
+        return "failed, writes are held back until it is recorded how earlier ones ended".to_owned();
+    }
     if !status.serving {
         return "failed, writes are not served".to_owned();
     }
@@ -177,6 +180,7 @@ mod tests {
             in_flight: 0,
             queued: 0,
             in_doubt: 0,
+            stalled: false,
             reads: 0,
             copies: Vec::new(),
             comparison: ComparisonStatus::default(),
@@ -204,6 +208,9 @@ mod tests {
         status.serving = true;
         let text = parts(&status);
         assert!(text.contains("store: ok") && text.contains("view: ok, 2 active\n"), "{text}");
+        status.stalled = true;
+        assert!(parts(&status).contains("store: failed, writes are held back"), "{}", parts(&status));
+        status.stalled = false;
         assert!(text.contains("members: degraded, 1 connected of 2 in the view, 2 wanted\n"), "{text}");
         for healthy in ["learners: ok, none\n", "replicas: ok, compared 0 times", "records: ok"] {
             assert!(text.contains(healthy), "{text}");

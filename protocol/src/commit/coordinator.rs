@@ -17,45 +17,52 @@ use alloc::vec::Vec;
 
 use crate::commit::outcome::Settlement;
 use crate::commit::participant::spans;
+use crate::commit::window::Window;
 use crate::id::{Age, Incarnation, NodeId, RequestId, TraceContext, TxnId, Version, ViewNumber};
 use crate::limits;
 use crate::membership::view::View;
-use crate::message::{Message, NoReason, Outcome, Prepare, Vote};
+use crate::message::{Message, NoReason, Outcome, Prepare, Report, Vote};
 use crate::omission::{Omission, Omissions};
-use crate::operation::{Action, Operation};
-use crate::step::{AbortReason, EarlierRuns, Event, KnownOutcome, Output, Refusal, Reply, TransactionStep, Unrecorded};
+use crate::operation::{Action, Operation, TableId};
+use crate::step::{AbortReason, Event, KnownOutcome, Output, Refusal, Reply, TransactionStep, Unrecorded};
 use crate::store::lock::{Claimed, LockTable, Policy};
 use crate::store::placement;
 
-/// Decisions that workers may remember needlessly before they are told to forget, when housekeeping is not due yet.
-const FORGET_BATCH: u64 = 4_096;
+/// Requests that write only rows of the cluster itself, beyond those of clients.
+const OWN_REQUESTS_MAX: usize = 64;
+
+/// The bounds that one coordinator keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Bounds {
+    /// Transactions that workers can't forget yet, at the most; see [`limits::IN_FLIGHT_MAX`].
+    pub window: usize,
+    /// Rounds of housekeeping that a request may take before its client is told what is known by then.
+    pub request_sweeps: u8,
+    /// Rounds after which a transaction whose participants are silent ends its view, and so does a window that stays full (R11).
+    pub doubt_sweeps: u8,
+}
 
 /// The transactions of one coordinator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Transactions {
     incarnation: Incarnation,
     omissions: Omissions,
-    next_sequence: u64,
+    bounds: Bounds,
+    window: Window,
     /// The greatest age stamp given out or seen.
     stamp: u64,
     submissions: BTreeMap<RequestId, Submission>,
     running: BTreeMap<TxnId, Transaction>,
     /// Who may be sent, by key.
     queue: LockTable<RequestId>,
-    /// Granted by the queue, to be sent as soon as the view is open and the window allows.
+    /// Granted by the queue, to be sent as soon as the view is open and the window allows: first those that write only rows of the
+    /// cluster itself, since the window may wait for these.
+    own: VecDeque<RequestId>,
     ready: VecDeque<RequestId>,
     /// Refused by an older one of another coordinator, to be tried again when the timer goes off.
     refused: Vec<RequestId>,
     /// Outcomes of ended transactions, for those who ask.
     known: BTreeMap<TxnId, Outcome>,
-    /// Those of transactions that somebody may still ask for when this run is over: they are to be recorded first.
-    unrecorded: BTreeMap<TxnId, Outcome>,
-    /// What the first view has learned of earlier runs, until it is recorded.
-    runs: Option<EarlierRuns>,
-    /// Whether the first view of this run is still to come.
-    first: bool,
-    /// Whether anybody records what is unrecorded.
-    records: bool,
     view: Option<View>,
     /// The view's members and learners in the order of identities: a participant is a bit of a mask.
     nodes: Vec<NodeId>,
@@ -67,14 +74,14 @@ pub struct Transactions {
     open: bool,
     /// Whether all members have the outcomes of earlier views synced.
     may_forget: bool,
-    /// What the workers were last told to forget.
-    forgotten_below: u64,
 }
 
 /// What a client asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Submission {
     operations: Vec<Operation>,
+    /// Whether it writes only rows of the cluster itself.
+    own: bool,
     age: Age,
     trace: Option<TraceContext>,
     attempts: u8,
@@ -111,29 +118,26 @@ enum Phase {
 impl Transactions {
     /// No transactions yet, in this run.
     #[must_use]
-    pub fn new(incarnation: Incarnation, records: bool, omissions: Omissions) -> Self {
+    pub fn new(incarnation: Incarnation, bounds: Bounds, records: bool, omissions: Omissions) -> Self {
         Transactions {
             incarnation,
             omissions,
-            next_sequence: 1,
+            bounds,
+            window: Window::new(incarnation, bounds.window, records, omissions),
             stamp: 0,
             submissions: BTreeMap::new(),
             running: BTreeMap::new(),
             queue: LockTable::new(Policy::Queue, Omissions::NONE),
+            own: VecDeque::new(),
             ready: VecDeque::new(),
             refused: Vec::new(),
             known: BTreeMap::new(),
-            unrecorded: BTreeMap::new(),
-            runs: None,
-            first: true,
-            records,
             view: None,
             nodes: Vec::new(),
             learners: 0,
             running_operations: 0,
             open: false,
             may_forget: false,
-            forgotten_below: 1,
         }
     }
 
@@ -159,9 +163,12 @@ impl Transactions {
         trace: Option<TraceContext>,
         out: &mut Vec<Output>,
     ) {
+        let own = !self.omissions.has(Omission::WindowBlocks)
+            && operations.iter().all(|operation| operation.key.table == TableId::HOUSEKEEPING);
+        let requests_max = limits::REQUESTS_MAX + if own { OWN_REQUESTS_MAX } else { 0 };
         let refusal = if !is_valid(&operations) {
             Some(Refusal::Invalid)
-        } else if self.submissions.len() >= limits::REQUESTS_MAX {
+        } else if self.submissions.len() >= requests_max {
             Some(Refusal::Overloaded)
         } else {
             None
@@ -172,24 +179,36 @@ impl Transactions {
         }
         let age = self.next_age(clock);
         let claimed = self.queue.claim(id, age, spans(&operations));
-        let submission = Submission { operations, age, trace, attempts: 0, sweeps: 0, given_up: false, txn: None };
+        let submission = Submission { operations, own, age, trace, attempts: 0, sweeps: 0, given_up: false, txn: None };
         self.submissions.insert(id, submission);
         if claimed == Claimed::Granted {
-            self.ready.push_back(id);
+            self.make_ready([id]);
         }
         self.send_ready(out);
     }
 
+    /// These may be sent as soon as there is room for them, if they are still wanted.
+    fn make_ready(&mut self, ids: impl IntoIterator<Item = RequestId>) {
+        for id in ids {
+            match self.submissions.get(&id) {
+                Some(submission) if submission.own => self.own.push_back(id),
+                Some(_) => self.ready.push_back(id),
+                None => {}
+            }
+        }
+    }
+
     /// Sends what is ready, as far as the view and the window allow.
     fn send_ready(&mut self, out: &mut Vec<Output>) {
-        while self.open
-            && self.next_sequence - self.forgotten_below < limits::IN_FLIGHT_MAX as u64
-            && self.running_operations < limits::OPERATIONS_IN_FLIGHT_MAX
-        {
-            let Some(id) = self.ready.pop_front() else { return };
+        while self.open && self.running_operations < limits::OPERATIONS_IN_FLIGHT_MAX {
+            let own = !self.own.is_empty();
+            if !self.window.admits(own) {
+                return;
+            }
+            let next = if own { self.own.pop_front() } else { self.ready.pop_front() };
+            let Some(id) = next else { return };
             let (Some(view), Some(submission)) = (&self.view, self.submissions.get_mut(&id)) else { continue };
-            let txn = TxnId { incarnation: self.incarnation, sequence: self.next_sequence };
-            self.next_sequence += 1;
+            let txn = self.window.begin();
             if let Some(last) = submission.txn.replace(txn) {
                 out.push(Output::Publish(Event::Transaction { txn: last, step: TransactionStep::Retried { txn } }));
             }
@@ -303,20 +322,24 @@ impl Transactions {
         self.finish(id, Reply::Aborted { txn, reason }, out);
     }
 
-    /// Answers a submission, unless its client has given up, and lets on those that queue behind it.
+    /// Answers a submission, unless its client has given up, and sends those that queue behind it.
     fn finish(&mut self, id: RequestId, reply: Reply, out: &mut Vec<Output>) {
+        self.answer(id, reply, out);
+        self.send_ready(out);
+    }
+
+    /// The same, without sending anything.
+    fn answer(&mut self, id: RequestId, reply: Reply, out: &mut Vec<Output>) {
         let Some(submission) = self.submissions.remove(&id) else { return };
         if !submission.given_up {
             out.push(Output::Reply { id, reply });
-        } else if let Some(txn) = submission.txn.filter(|_| self.records) {
-            // Its client heard *unknown* and will ask.
+        } else if let Some(txn) = submission.txn {
             let outcome = if matches!(reply, Reply::Committed { .. }) { Outcome::Committed } else { Outcome::Aborted };
-            self.unrecorded.insert(txn, outcome);
+            self.window.doubted(txn, outcome);
         }
         let mut granted = Vec::new();
         self.queue.release(id, &mut granted);
-        self.ready.extend(granted);
-        self.send_ready(out);
+        self.make_ready(granted);
     }
 
     /// A participant has applied the decision and synced it.
@@ -335,7 +358,7 @@ impl Transactions {
             }
             let ended = self.running.remove(&txn);
             self.running_operations -= ended.map_or(0, |transaction| transaction.operations);
-            if self.low_water() - self.forgotten_below >= FORGET_BATCH {
+            if self.window.should_forget(self.low_water()) {
                 self.forget(out);
             }
             self.send_ready(out);
@@ -358,7 +381,7 @@ impl Transactions {
     /// Tries the refused ones again.
     pub fn retry(&mut self, out: &mut Vec<Output>) {
         let refused = core::mem::take(&mut self.refused);
-        self.ready.extend(refused.into_iter().filter(|id| self.submissions.contains_key(id)));
+        self.make_ready(refused);
         self.send_ready(out);
     }
 
@@ -371,24 +394,17 @@ impl Transactions {
     pub fn activate(&mut self, view: View, settlement: &Settlement, anew: bool, out: &mut Vec<Output>) {
         for (txn, outcome) in &settlement.outcomes {
             self.remember(*txn, *outcome);
-            if txn.incarnation != self.incarnation && self.records {
-                self.unrecorded.insert(*txn, *outcome);
-            }
-        }
-        if core::mem::take(&mut self.first) && view.number.0 > 1 && self.records && !anew {
-            let earlier = settlement.marks.iter().filter(|(run, _)| **run < self.incarnation);
-            let marks = earlier.map(|(run, below)| (*run, *below)).collect();
-            self.runs = Some(EarlierRuns { incarnation: self.incarnation, marks });
         }
         self.open = false;
         self.running_operations = 0;
         for (txn, transaction) in core::mem::take(&mut self.running) {
-            let committed = self.known.get(&txn) == Some(&Outcome::Committed);
-            debug_assert!(committed || transaction.phase != Phase::Committing, "what a client was told stays so");
             if transaction.phase == Phase::Committing {
+                self.remember(txn, Outcome::Committed);
                 continue;
             }
-            let versions = settlement.versions.get(&txn).cloned().unwrap_or(transaction.versions.clone());
+            let committed = self.known.get(&txn) == Some(&Outcome::Committed);
+            let told = settlement.versions.get(&txn).filter(|_| !self.omissions.has(Omission::VersionsLost));
+            let versions = told.cloned().unwrap_or(transaction.versions.clone());
             let phase = transaction.phase;
             self.running.insert(txn, Transaction { versions, ..transaction });
             match phase {
@@ -398,6 +414,7 @@ impl Transactions {
             }
             self.running.remove(&txn);
         }
+        self.window.settled(settlement, anew || view.number.0 == 1);
         // What was never sent may be from before the members said which stamps they have seen: versions are made from ages.
         let kept = self.omissions.has(Omission::AgeBeforeView);
         for submission in self.submissions.values_mut().filter(|submission| submission.txn.is_none() && !kept) {
@@ -412,41 +429,59 @@ impl Transactions {
         self.retry(out);
     }
 
-    /// Has a view change carry what somebody may still ask for, until it is recorded. Runs before this one are not spoken of any
-    /// more once they are.
+    /// Has a view change settle as committed what its client may have been told to be committed, whatever the members report
+    /// (R13), and carry what somebody may still ask for, until it is recorded.
     pub fn hand_over(&self, settlement: &mut Settlement) {
-        settlement.carry(&self.unrecorded.iter().map(|(txn, outcome)| (*txn, *outcome)).collect());
-        if !self.first && self.runs.is_none() {
-            settlement.marks.clear();
+        if !self.omissions.has(Omission::SettleByReports) {
+            self.committing().for_each(|(txn, transaction)| settlement.insist(*txn, &transaction.versions));
         }
-        if self.records {
-            settlement.marks.insert(self.incarnation, self.low_water());
-        } else {
-            settlement.marks.clear();
-        }
+        self.window.hand_over(settlement, self.low_water());
+    }
+
+    /// Transactions that are committed, and not yet known to be so everywhere.
+    fn committing(&self) -> impl Iterator<Item = (&TxnId, &Transaction)> {
+        self.running.iter().filter(|(_, transaction)| transaction.phase == Phase::Committing)
+    }
+
+    /// Whether this settlement says of each of them that it is committed (R13).
+    #[must_use]
+    pub fn stands_by(&self, settlement: &Settlement) -> bool {
+        self.committing().all(|(txn, _)| settlement.outcome(*txn) == Some(Outcome::Committed))
+    }
+
+    /// Whether this member has voted for a transaction that is committed, and does not report it any more: its log was put back to an
+    /// older state.
+    #[must_use]
+    pub fn is_missing_in(&self, node: NodeId, report: &Report) -> bool {
+        let Some(bit) = bit(&self.nodes, node).filter(|bit| self.learners & bit == 0) else { return false };
+        let reported = |txn: &TxnId| {
+            let decided = report.decided.binary_search_by_key(txn, |(txn, _)| *txn);
+            decided.is_ok_and(|place| report.decided[place].1 == Outcome::Committed)
+                || report.prepared.binary_search_by_key(txn, |prepared| prepared.txn).is_ok()
+        };
+        let missing = self.committing().any(|(txn, transaction)| transaction.participants & bit != 0 && !reported(txn));
+        missing && !self.omissions.has(Omission::SettleByReports)
     }
 
     /// What is to be recorded.
     #[must_use]
     pub fn unrecorded(&self) -> Unrecorded {
-        let outcomes = self.unrecorded.iter().take(limits::OPERATIONS_MAX - 1).map(|(txn, outcome)| (*txn, *outcome));
-        Unrecorded { outcomes: outcomes.collect(), runs: self.runs.clone() }
+        self.window.unrecorded()
     }
 
-    /// This is recorded.
-    pub fn recorded(&mut self, outcomes: &[TxnId], runs: bool) {
-        for txn in outcomes {
-            self.unrecorded.remove(txn);
+    /// This is recorded: the workers may forget it.
+    pub fn recorded(&mut self, outcomes: &[TxnId], runs: bool, out: &mut Vec<Output>) {
+        self.window.recorded(outcomes, runs);
+        if self.window.should_forget(self.low_water()) {
+            self.forget(out);
         }
-        if runs {
-            self.runs = None;
-        }
+        self.send_ready(out);
     }
 
-    /// Whether nothing is left to be recorded.
+    /// Whether all is recorded that ended before the active view.
     #[must_use]
-    pub fn is_recorded(&self) -> bool {
-        self.unrecorded.is_empty() && self.runs.is_none()
+    pub fn is_cleared(&self) -> bool {
+        self.window.is_cleared()
     }
 
     /// All members have the outcomes of earlier views synced.
@@ -455,24 +490,30 @@ impl Transactions {
     }
 
     /// One more round of housekeeping: tells clients whose deadline has come what is known, and workers what to forget. Says
-    /// whether a transaction has waited for a participant for longer than `doubt_sweeps` rounds (R11).
-    pub fn sweep(&mut self, request_sweeps: u8, doubt_sweeps: u8, out: &mut Vec<Output>) -> bool {
-        let mut expired = Vec::new();
+    /// whether a doubt has lasted too long: a transaction waits for a participant, or nothing can be sent (R11).
+    pub fn sweep(&mut self, out: &mut Vec<Output>) -> bool {
+        let Bounds { request_sweeps, doubt_sweeps, .. } = self.bounds;
+        let mut late = Vec::new();
         for (id, submission) in &mut self.submissions {
             submission.sweeps = submission.sweeps.saturating_add(1);
-            if submission.sweeps >= request_sweeps && !submission.given_up {
-                expired.push(*id);
+            let runs = submission.txn.is_some_and(|txn| self.running.contains_key(&txn));
+            // Sent in its last round it would most likely end as *unknown*, where a refusal is clean.
+            let most = if runs { request_sweeps } else { request_sweeps.saturating_sub(1).max(1) };
+            if submission.sweeps >= most && !submission.given_up {
+                late.push(*id);
             }
         }
-        if !expired.is_empty() {
-            expired.into_iter().for_each(|id| self.expire(id, out));
-            self.ready.retain(|id| self.submissions.contains_key(id));
+        if !late.is_empty() {
+            late.into_iter().for_each(|id| self.expire(id, out));
+            for ready in [&mut self.own, &mut self.ready] {
+                ready.retain(|id| self.submissions.contains_key(id));
+            }
             self.refused.retain(|id| self.submissions.contains_key(id));
         }
-        if self.low_water() > self.forgotten_below {
+        if self.window.may_forget(self.low_water()) {
             self.forget(out);
         }
-        let mut doubt = false;
+        let mut doubt = self.window.sweep(doubt_sweeps);
         for transaction in self.running.values_mut() {
             transaction.silent_sweeps = transaction.silent_sweeps.saturating_add(1);
             doubt |= transaction.silent_sweeps >= doubt_sweeps;
@@ -490,8 +531,9 @@ impl Transactions {
                 let wrong = self.omissions.has(Omission::UnknownAsAborted);
                 out.push(Output::Reply { id, reply: if wrong { aborted } else { Reply::Unknown { txn } } });
             }
-            Some(txn) => self.finish(id, Reply::Aborted { txn, reason: AbortReason::Contention }, out),
-            None => self.finish(id, Reply::Refused(Refusal::Unavailable), out),
+            // Whom this lets on may be as late, and is not sent before all of them are told.
+            Some(txn) => self.answer(id, Reply::Aborted { txn, reason: AbortReason::Contention }, out),
+            None => self.answer(id, Reply::Refused(Refusal::Unavailable), out),
         }
     }
 
@@ -503,14 +545,12 @@ impl Transactions {
             let message = Message::Forget { view: view.number, incarnation: self.incarnation, below };
             out.push(Output::Send { to: *to, message });
         }
-        self.forgotten_below = below;
+        self.window.forgot(below);
     }
 
-    /// The first sequence that is not yet acknowledged by all its participants.
+    /// The first sequence that the workers must remember.
     fn low_water(&self) -> u64 {
-        let first = TxnId { incarnation: self.incarnation, sequence: 0 };
-        let unrecorded = self.unrecorded.range(first..).next().map(|(txn, _)| txn);
-        self.running.keys().next().into_iter().chain(unrecorded).map(|txn| txn.sequence).min().unwrap_or(self.next_sequence)
+        self.window.low_water(self.running.keys().next().map(|txn| txn.sequence))
     }
 
     fn remember(&mut self, txn: TxnId, outcome: Outcome) {
@@ -524,8 +564,8 @@ impl Transactions {
     /// listed there only its own coordinator could have read as aborted.
     #[must_use]
     pub fn outcome(&self, txn: TxnId) -> KnownOutcome {
-        match self.known.get(&txn).or_else(|| self.unrecorded.get(&txn)) {
-            Some(outcome) => KnownOutcome::Known(*outcome),
+        match self.known.get(&txn).copied().or_else(|| self.window.outcome(&txn)) {
+            Some(outcome) => KnownOutcome::Known(outcome),
             None if self.running.contains_key(&txn) => KnownOutcome::Unknown,
             None if txn.incarnation < self.incarnation && txn.incarnation.0 > 0 && txn.sequence > 0 => KnownOutcome::Unknown,
             None => KnownOutcome::NotKnown,
@@ -543,7 +583,13 @@ impl Transactions {
     /// Whether what is under way keeps its bound.
     #[must_use]
     pub fn is_within_window(&self) -> bool {
-        self.next_sequence - self.forgotten_below <= limits::IN_FLIGHT_MAX as u64
+        self.window.is_kept()
+    }
+
+    /// Whether clients' transactions are held back because the workers may forget nothing.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.window.is_stalled()
     }
 
     /// Attempts that are not yet acknowledged by all their participants.
@@ -555,7 +601,7 @@ impl Transactions {
     /// Submissions that wait for a key, a view or their next attempt.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.queue.waiting() + self.ready.len() + self.refused.len()
+        self.queue.waiting() + self.own.len() + self.ready.len() + self.refused.len()
     }
 
     /// Attempts whose votes are not all in, while a view change is under way.

@@ -5,3 +5,4 @@
 pub mod coordinator;
 pub mod outcome;
 pub mod participant;
+pub mod window;

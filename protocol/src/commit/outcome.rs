@@ -30,6 +30,21 @@ impl Settlement {
         self.outcomes.extend(before.iter().filter(|(txn, _)| known.binary_search(txn).is_err()));
         self.outcomes.sort_unstable();
     }
+
+    /// This one is committed, whatever was reported of it.
+    pub fn insist(&mut self, txn: TxnId, versions: &[Version]) {
+        match self.outcomes.binary_search_by_key(&txn, |(txn, _)| *txn) {
+            Ok(place) => self.outcomes[place].1 = Outcome::Committed,
+            Err(place) => self.outcomes.insert(place, (txn, Outcome::Committed)),
+        }
+        self.versions.entry(txn).or_insert_with(|| versions.to_vec());
+    }
+
+    /// How this one ends by it.
+    #[must_use]
+    pub fn outcome(&self, txn: TxnId) -> Option<Outcome> {
+        self.outcomes.binary_search_by_key(&txn, |(txn, _)| *txn).ok().map(|place| self.outcomes[place].1)
+    }
 }
 
 #[derive(Default)]

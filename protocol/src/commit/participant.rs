@@ -360,7 +360,9 @@ impl Participant {
         if self.decided.contains_key(&txn) {
             return None;
         }
-        if let Some(Held { prepared, .. }) = self.prepared.remove(&txn) {
+        if let Some(Held { prepared, .. }) = self.prepared.remove(&txn)
+            && !self.omissions.has(Omission::ReserveKept)
+        {
             self.reserved = self.reserved.minus(&Usage::of_puts(&prepared.operations));
         }
         self.waiting.remove(&txn);
@@ -466,6 +468,13 @@ impl Participant {
     #[must_use]
     pub fn locks_what_is_prepared(&self) -> bool {
         self.locks.holders().filter_map(Owner::txn).eq(self.prepared.keys().copied())
+    }
+
+    /// Whether memory is reserved for exactly what is prepared.
+    #[must_use]
+    pub fn reserves_for_prepared(&self) -> bool {
+        let puts = self.prepared().map(|prepared| Usage::of_puts(&prepared.operations));
+        self.reserved == puts.fold(Usage::default(), |all, one| all.plus(&one))
     }
 
     /// Bytes that count against the memory bound.

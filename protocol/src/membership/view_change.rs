@@ -323,6 +323,14 @@ impl ViewChange {
         if reports.len() < view.members().len() {
             return;
         }
+        let put_back: Vec<NodeId> =
+            reports.iter().filter(|(node, report)| transactions.is_missing_in(**node, report)).map(|(node, _)| *node).collect();
+        if (1..reports.len()).contains(&put_back.len()) {
+            put_back.into_iter().for_each(|node| self.put_back(node, out));
+            self.stage = Stage::Gathering { over: true };
+            self.advance(out);
+            return;
+        }
         let mut settlement = outcome::settle(view, reports);
         if let Some(before) = self.record.as_ref().and_then(|record| record.active.as_ref()) {
             if !self.cleared {
@@ -359,7 +367,7 @@ impl ViewChange {
         }
         let address = self.connected.get(&from).map(|peer| peer.address.clone()).unwrap_or_default();
         if self.record.as_ref().is_some_and(|record| record.cluster == bound) {
-            out.push(Output::Publish(Event::RolledBack { node: from, address }));
+            self.put_back(from, out);
         } else if self.active().is_none() {
             out.push(Output::Halt(Halt::WorkerHoldsView { address, cluster: bound }));
             return;
@@ -369,6 +377,13 @@ impl ViewChange {
         self.silent.insert(from);
         self.stage = Stage::Gathering { over: true };
         self.advance(out);
+    }
+
+    /// This one's log was put back to an older state: the next attempt goes without it.
+    fn put_back(&mut self, node: NodeId, out: &mut Vec<Output>) {
+        let address = self.connected.get(&node).map(|peer| peer.address.clone()).unwrap_or_default();
+        out.push(Output::Publish(Event::RolledBack { node, address }));
+        self.silent.insert(node);
     }
 
     fn activate(&mut self, active: ActiveView, settlement: Settlement, out: &mut Vec<Output>) -> Activated {
@@ -430,13 +445,27 @@ impl ViewChange {
         self.activating.remove(&from) && self.activating.is_empty()
     }
 
-    /// Every participant of the active view may forget what was decided in those before it (R7).
+    /// Every participant of the active view may forget what was decided in those before it: all members have it synced (R7), and
+    /// whoever asks is told by the record of the view until it is recorded.
     pub fn forget_views(&mut self, out: &mut Vec<Output>) {
         let Some(view) = self.active().map(|active| &active.view) else { return };
         let before = view.number;
         let forget = |to| Output::Send { to, message: Message::ForgetViews { before } };
         out.extend(view.participants().into_iter().map(forget));
-        self.cleared = true;
+    }
+
+    /// Nobody will ask for what the active view settled: the next one need not carry it.
+    pub fn clear(&mut self) {
+        self.cleared |= self.is_steady();
+    }
+
+    /// What is to be settled by the swap that is under way.
+    #[must_use]
+    pub fn deciding(&self) -> Option<&Settlement> {
+        match &self.stage {
+            Stage::Deciding { settlement, .. } => Some(settlement),
+            _ => None,
+        }
     }
 
     /// The last active view.

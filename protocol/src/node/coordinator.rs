@@ -5,18 +5,16 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::commit::coordinator::Transactions;
+use crate::commit::coordinator::{Bounds, Transactions};
 use crate::id::{ClusterId, Incarnation, NodeId, RequestId};
 use crate::invariant;
+use crate::limits;
 use crate::membership::view::ViewRecord;
 use crate::membership::view_change::{Activated, LeaderConfig, ViewChange};
 use crate::message::Message;
 use crate::omission::{Omission, Omissions};
 use crate::read::router::Reads;
 use crate::step::{CoordinatorStatus, Input, Machine, Output, Reply, Request, Role, Swapped, Timer};
-
-/// The name of the request by which the replicas are compared; those of clients count up from 1.
-const COMPARISON: RequestId = RequestId(u64::MAX);
 
 /// A coordinator's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,8 +33,10 @@ pub struct CoordinatorConfig {
     pub sweep_ms: u64,
     /// Rounds that a request may take before its client is told what is known by then.
     pub request_sweeps: u8,
-    /// Rounds after which a transaction whose participants are silent ends its view (R11).
+    /// Rounds after which a transaction whose participants are silent ends its view, and so does a window that stays full (R11).
     pub doubt_sweeps: u8,
+    /// Transactions that are not yet known to be applied everywhere, or whose clients may still ask how they ended, at the most.
+    pub window: usize,
     /// Milliseconds that a view change waits for a member whose connection was lost before it leaves it out.
     pub grace_ms: u64,
     /// The same at the start, when machines may all be coming up.
@@ -71,10 +71,10 @@ pub struct Coordinator {
     reads: Reads,
     /// Whether the retry timer runs.
     retry_set: bool,
-    /// Whether the replicas are being compared.
-    comparing: bool,
-    /// Whether all members have the outcomes of earlier views synced, and have not yet been told to forget them.
-    may_forget_views: bool,
+    /// The comparison of the replicas that is under way.
+    comparing: Option<RequestId>,
+    /// Comparisons that were begun.
+    comparisons: u64,
 }
 
 impl CoordinatorConfig {
@@ -96,6 +96,7 @@ impl CoordinatorConfig {
             sweep_ms: 250,
             request_sweeps: 20,
             doubt_sweeps: 12,
+            window: limits::IN_FLIGHT_MAX,
             grace_ms: 1_000,
             start_grace_ms: 3_000,
             answer_ms: 5_000,
@@ -127,13 +128,15 @@ impl Coordinator {
             misses_max: config.misses_max,
             omissions: config.omissions,
         };
+        let CoordinatorConfig { window, request_sweeps, doubt_sweeps, .. } = config;
+        let bounds = Bounds { window, request_sweeps, doubt_sweeps };
         Coordinator {
             leader: ViewChange::new(leader, config.record.take()),
-            transactions: Transactions::new(config.incarnation, config.record_outcomes, config.omissions),
+            transactions: Transactions::new(config.incarnation, bounds, config.record_outcomes, config.omissions),
             reads: Reads::default(),
             retry_set: false,
-            comparing: false,
-            may_forget_views: false,
+            comparing: None,
+            comparisons: 0,
             config,
         }
     }
@@ -155,13 +158,14 @@ impl Coordinator {
     pub fn status(&self) -> CoordinatorStatus {
         CoordinatorStatus {
             record: self.leader.record().cloned(),
-            serving: self.leader.is_steady(),
+            serving: self.leader.is_steady() && !self.transactions.is_stalled(),
             full: self.leader.full_members(),
             roster: self.leader.roster(),
             connected: self.leader.peers().values().cloned().collect(),
             in_flight: self.transactions.in_flight() as u64,
             queued: self.transactions.queued() as u64,
             in_doubt: self.transactions.in_doubt() as u64,
+            stalled: self.transactions.is_stalled(),
             reads: self.reads.len() as u64,
             copies: self.leader.copies(),
             comparison: self.leader.comparison(),
@@ -187,8 +191,8 @@ impl Coordinator {
                 out.push(Output::Reply { id, reply: Reply::Unrecorded(unrecorded) });
             }
             Request::Recorded { outcomes, runs } => {
-                self.transactions.recorded(&outcomes, runs);
-                self.forget_views(out);
+                self.transactions.recorded(&outcomes, runs, out);
+                self.clear_views();
                 out.push(Output::Reply { id, reply: Reply::Noted });
             }
             Request::Roster(change) => {
@@ -214,9 +218,10 @@ impl Coordinator {
             }
             Message::SealRefused { view, bound } => self.leader.seal_refused(from, view, bound, out),
             Message::Activated { view } => {
-                if self.leader.activated(from, view) {
-                    self.may_forget_views = true;
-                    self.forget_views(out);
+                if self.leader.activated(from, view) && self.leader.is_steady() {
+                    self.leader.forget_views(out);
+                    self.transactions.allow_forgetting();
+                    self.clear_views();
                 }
             }
             Message::Chunk(chunk) => self.leader.given(from, chunk, self.transactions.in_flight() > 0, out),
@@ -243,21 +248,15 @@ impl Coordinator {
         }
     }
 
-    /// Members may forget the outcomes of earlier views when all of them have those synced, and those that somebody may still
-    /// ask for are recorded.
-    fn forget_views(&mut self, out: &mut Vec<Output>) {
-        let omitted = self.config.omissions.has(Omission::ForgetUnrecorded);
-        let recorded = self.transactions.is_recorded() || !self.config.record_outcomes || omitted;
-        if self.may_forget_views && recorded && self.leader.is_steady() {
-            self.may_forget_views = false;
-            self.leader.forget_views(out);
-            self.transactions.allow_forgetting();
+    /// The next view need not carry the outcomes of this one when those that somebody may still ask for are recorded.
+    fn clear_views(&mut self) {
+        if self.transactions.is_cleared() || self.config.omissions.has(Omission::ForgetUnrecorded) {
+            self.leader.clear();
         }
     }
 
     fn swapped(&mut self, swapped: Swapped, out: &mut Vec<Output>) {
         if let Some(Activated { view, settlement }) = self.leader.swapped(swapped, out) {
-            self.may_forget_views = false;
             let anew = self.leader.record().is_some_and(|record| record.emptied == Some(view.number));
             if view.members().len() > 1 {
                 // Soon, whoever has come back with what it had is held against the others.
@@ -280,18 +279,21 @@ impl Coordinator {
     /// Begins to compare the replicas, as a client's request would.
     fn compare(&mut self, out: &mut Vec<Output>) {
         out.push(Output::SetTimer { timer: Timer::Compare, after_ms: self.config.compare_ms });
-        if self.leader.is_steady() && !self.comparing {
-            self.comparing = true;
+        if self.leader.is_steady() && self.comparing.is_none() {
+            // Those of clients count up from 1. Each comparison has a name of its own, so that a late answer counts in no other.
+            let id = RequestId(u64::MAX - self.comparisons);
+            self.comparisons += u64::from(!self.config.omissions.has(Omission::LateDigest));
+            self.comparing = Some(id);
             let age = self.transactions.next_age(0);
-            self.reads.submit_digests(COMPARISON, age, out);
+            self.reads.submit_digests(id, age, out);
         }
     }
 
     /// The comparison has nobody waiting for its answer but this coordinator.
-    fn take_comparison(&mut self, out: &mut Vec<Output>) {
-        let of_comparison = |output: &Output| matches!(output, Output::Reply { id: COMPARISON, .. });
+    fn take_comparison(&mut self, comparison: RequestId, out: &mut Vec<Output>) {
+        let of_comparison = |output: &Output| matches!(output, Output::Reply { id, .. } if *id == comparison);
         let Some(place) = out.iter().position(of_comparison) else { return };
-        self.comparing = false;
+        self.comparing = None;
         if let Output::Reply { reply: Reply::Digests { view, digests }, .. } = out.remove(place) {
             self.leader.compared(view, &digests, out);
             self.follow_view(out);
@@ -366,7 +368,7 @@ impl Machine for Coordinator {
                 self.reads.retry(out);
             }
             Input::Timeout(Timer::Sweep) => {
-                if self.transactions.sweep(self.config.request_sweeps, self.config.doubt_sweeps, out) {
+                if self.transactions.sweep(out) {
                     self.leader.change(out);
                     self.follow_view(out);
                 }
@@ -375,8 +377,8 @@ impl Machine for Coordinator {
             }
             Input::Persisted { .. } => {}
         }
-        if self.comparing {
-            self.take_comparison(out);
+        if let Some(comparison) = self.comparing {
+            self.take_comparison(comparison, out);
         }
         if self.transactions.has_refused() {
             self.set_retry(out);

@@ -131,3 +131,30 @@ fn the_last_copy_stays_however_bad_it_is() {
     world.timeout(Timer::Join);
     assert_eq!((world.members(), world.learners()), (vec![NodeId(1)], vec![NodeId(2)]));
 }
+
+/// One member's digest comes so late that the comparison is over, and the next one under way. Gives how many differences were found.
+fn late_digest(omissions: Omissions) -> u64 {
+    let mut world = World::with_window(3, 64, omissions);
+    world.commit(vec![put("a", "1")]);
+    world.hold = |message| matches!(message, Message::Answered { .. });
+    world.timeout(Timer::Compare);
+    let late = world.held.remove(0);
+    world.let_go();
+    (0..8).for_each(|_| world.timeout(Timer::Sweep));
+    assert!(matches!(world.commit(vec![put("b", "1")]), Reply::Committed { .. }));
+    world.hold = |message| matches!(message, Message::Answered { .. });
+    world.timeout(Timer::Compare);
+    world.queue.push_back(late);
+    world.run();
+    // Its own answer is the last.
+    world.held.reverse();
+    world.let_go();
+    assert_eq!(world.coordinator.status().comparison.compared, 1, "the second one has come to its end");
+    comparison(&world).0
+}
+
+#[test]
+fn a_digest_that_comes_late_does_not_count_in_the_next_comparison() {
+    assert_eq!(late_digest(Omissions::NONE), 0);
+    assert_eq!(late_digest(Omissions::only(Omission::LateDigest)), 1);
+}

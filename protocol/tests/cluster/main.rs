@@ -5,6 +5,8 @@
 mod damage;
 mod edges;
 mod membership;
+mod outcomes;
 mod salvage;
 mod transactions;
+mod window;
 mod world;

@@ -9,6 +9,7 @@ pub use skein_protocol::membership::view::{Standing, ViewRecord};
 pub use skein_protocol::message::{Chunk, Message, Outcome, Prepare, Read, Seal};
 pub use skein_protocol::node::coordinator::{Coordinator, CoordinatorConfig};
 pub use skein_protocol::node::worker::{Worker, WorkerConfig};
+pub use skein_protocol::omission::{Omission, Omissions};
 pub use skein_protocol::operation::{Action, Answer, Consistency, Expect, Key, Operation, Query, Range, Row, Shared, TableId};
 pub use skein_protocol::record::Snapshot;
 pub use skein_protocol::step::{
@@ -21,6 +22,9 @@ pub const COORDINATOR: NodeId = NodeId(100);
 pub struct World {
     pub coordinator: Coordinator,
     pub incarnation: u64,
+    /// The window of coordinators from the next on, and what they leave out.
+    pub window: usize,
+    pub omissions: Omissions,
     pub workers: BTreeMap<NodeId, (Worker, Snapshot)>,
     pub down: BTreeMap<NodeId, Snapshot>,
     pub control: Option<ViewRecord>,
@@ -48,6 +52,9 @@ pub struct World {
     pub comparison_ms: u64,
     /// The view of which it was said that it began empty.
     pub emptied: Option<ViewNumber>,
+    /// Invariants are looked at after every so many inputs.
+    pub checked_every: usize,
+    inputs: usize,
     /// Nothing is sent to this one.
     pub lose_to: Option<NodeId>,
     logged: bool,
@@ -63,25 +70,36 @@ pub fn addresses(workers: usize) -> Vec<String> {
     (1..=workers).map(|it| format!("w{it}")).collect()
 }
 
-pub fn coordinator(incarnation: u64, addresses: Vec<String>, record: Option<ViewRecord>) -> Coordinator {
+/// The usual settings, but that clients hear what is known before a doubt ends the view.
+pub fn config(incarnation: u64, addresses: Vec<String>, record: Option<ViewRecord>) -> CoordinatorConfig {
     let config = CoordinatorConfig::new(COORDINATOR, Incarnation(incarnation), ClusterId(7), addresses, record);
-    // Clients hear what is known before a doubt ends the view.
-    Coordinator::new(CoordinatorConfig { request_sweeps: 8, ..config })
+    CoordinatorConfig { request_sweeps: 8, ..config }
+}
+
+pub fn coordinator(incarnation: u64, addresses: Vec<String>, record: Option<ViewRecord>) -> Coordinator {
+    Coordinator::new(config(incarnation, addresses, record))
 }
 
 impl World {
     pub fn new(workers: usize) -> Self {
-        World::with(workers, true)
+        World::with(workers, true, config(1, addresses(workers), None))
+    }
+
+    /// A coordinator with so small a window, which leaves this out.
+    pub fn with_window(workers: usize, window: usize, omissions: Omissions) -> Self {
+        World::with(workers, true, CoordinatorConfig { window, omissions, ..config(1, addresses(workers), None) })
     }
 
     /// Workers without logs.
     pub fn in_memory(workers: usize) -> Self {
-        World::with(workers, false)
+        World::with(workers, false, config(1, addresses(workers), None))
     }
 
-    fn with(workers: usize, logged: bool) -> Self {
+    fn with(workers: usize, logged: bool, config: CoordinatorConfig) -> Self {
         let mut world = World {
-            coordinator: coordinator(1, addresses(workers), None),
+            window: config.window,
+            omissions: config.omissions,
+            coordinator: Coordinator::new(config),
             incarnation: 1,
             workers: BTreeMap::new(),
             down: BTreeMap::new(),
@@ -102,6 +120,8 @@ impl World {
             join_ms: 0,
             comparison_ms: 0,
             emptied: None,
+            checked_every: 1,
+            inputs: 0,
             lose_to: None,
             logged,
             linked: BTreeSet::new(),
@@ -175,7 +195,8 @@ impl World {
     fn restart_with(&mut self, addresses: Vec<String>) {
         self.queue.clear();
         self.incarnation += 1;
-        self.coordinator = coordinator(self.incarnation, addresses, self.control.clone());
+        let usual = config(self.incarnation, addresses, self.control.clone());
+        self.coordinator = Coordinator::new(CoordinatorConfig { window: self.window, omissions: self.omissions, ..usual });
         self.input(COORDINATOR, Input::Start);
         for node in self.workers.keys().copied().collect::<Vec<_>>() {
             self.input(node, Input::Disconnected { node: COORDINATOR });
@@ -211,7 +232,14 @@ impl World {
             } else if let Some((worker, _)) = self.workers.get_mut(&node) {
                 worker.handle(input, &mut out);
             }
-            let broken = if node == COORDINATOR { self.coordinator.violations() } else { self.violations(node) };
+            self.inputs += 1;
+            let broken = if !self.inputs.is_multiple_of(self.checked_every) {
+                Vec::new()
+            } else if node == COORDINATOR {
+                self.coordinator.violations()
+            } else {
+                self.violations(node)
+            };
             assert!(broken.is_empty(), "{node:?} breaks {broken:?}");
             let mut records = 0;
             for output in out {

@@ -2,7 +2,7 @@
 //! transactions would hardly meet at the workers, since those of one coordinator queue before they are sent. It learns each
 //! active view from the control store, in order, and asks the leader for a view change when a participant is silent.
 
-use skein_protocol::commit::coordinator::Transactions;
+use skein_protocol::commit::coordinator::{Bounds, Transactions};
 use skein_protocol::commit::outcome::Settlement;
 use skein_protocol::id::{Incarnation, ViewNumber};
 use skein_protocol::invariant;
@@ -26,9 +26,10 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn new(incarnation: Incarnation, omissions: Omissions) -> Self {
+    pub(crate) fn new(incarnation: Incarnation, window: usize, omissions: Omissions) -> Self {
+        let bounds = Bounds { window, request_sweeps: REQUEST_SWEEPS, doubt_sweeps: DOUBT_SWEEPS };
         Guest {
-            transactions: Transactions::new(incarnation, false, omissions),
+            transactions: Transactions::new(incarnation, bounds, false, omissions),
             view: ViewNumber(0),
             retry_set: false,
             doubts: false,
@@ -52,7 +53,7 @@ impl Guest {
                 self.transactions.acknowledged(from, txn, view, out);
             }
             Input::Timeout(Timer::Sweep) => {
-                self.doubts = self.transactions.sweep(REQUEST_SWEEPS, DOUBT_SWEEPS, out);
+                self.doubts = self.transactions.sweep(out);
                 out.push(Output::SetTimer { timer: Timer::Sweep, after_ms: SWEEP_MS });
             }
             Input::Timeout(Timer::Retry) => {

@@ -38,6 +38,8 @@ impl World {
                 let new_cluster = if self.ledger.views.is_empty() { CLUSTER } else { ClusterId(self.random.wide()) };
                 let mut config = CoordinatorConfig::new(fresh, incarnation, new_cluster, addresses, self.control.record.clone());
                 config.record_outcomes = self.plan.records;
+                config.window = self.plan.window;
+                config.request_sweeps = self.plan.request_sweeps;
                 config.grace_ms = self.plan.grace_ms;
                 config.start_grace_ms = self.plan.start_grace_ms;
                 config.answer_ms = self.plan.answer_ms;
@@ -56,7 +58,7 @@ impl World {
             }
             Role::Coordinator => {
                 let incarnation = self.control.next_incarnation();
-                (fresh, Machine::Guest(Guest::new(incarnation, omissions)), Progress::default())
+                (fresh, Machine::Guest(Guest::new(incarnation, self.plan.window, omissions)), Progress::default())
             }
         };
         self.nodes[slot].begin(id, machine, progress);

@@ -223,7 +223,7 @@ impl World {
             .collect();
         convergence::check(&replicas, &self.ledger)?;
         views::check(&self.standings(), &self.ledger)?;
-        checks::all(&self.oracle, &self.ledger)?;
+        checks::all(&self.oracle, &self.ledger, self.guest())?;
         if !self.plan.guest {
             // With two coordinators there is no one place in the order of transactions.
             let compared = convergence::check_digests(&self.oracle)?;

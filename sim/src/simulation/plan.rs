@@ -3,6 +3,8 @@
 //! hides what only its absence would show. A field that is added draws from a sub-stream of its own ([`Random::sub`]), so
 //! that seeds keep their meaning.
 
+use skein_protocol::limits;
+
 use super::faults::FaultKind;
 use super::queue::{MS, SECOND, Time};
 use super::random::Random;
@@ -48,12 +50,16 @@ pub(crate) struct Plan {
     /// Whether the control store is lost at the very end, by mistake of an operator.
     pub(crate) lose_control: bool,
     /// Whether it is recorded how transactions ended that somebody may still ask for. Not with a second coordinator, which only the
-    /// simulation has: its clients can't ask anybody later. Nor where there may be no memory for it.
+    /// simulation has: its clients can't ask anybody later.
     pub(crate) records: bool,
     /// How often it is looked whether there is something to be recorded.
     pub(crate) record_every: Time,
     /// Milliseconds between two comparisons of the replicas.
     pub(crate) compare_ms: u64,
+    /// Transactions of one coordinator that workers can't forget yet, at the most.
+    pub(crate) window: usize,
+    /// Rounds of housekeeping that clients wait.
+    pub(crate) request_sweeps: u8,
     /// What goes wrong in calm.
     pub(crate) trial: Option<Trial>,
     /// When all logs are synced at an interval, and votes leave before that: the interval.
@@ -79,7 +85,7 @@ impl Plan {
         let all_logged = logged.iter().all(|logged| *logged);
         let sync_every = (all_logged && interval.chance(100)).then(|| interval.magnitude(MS, SECOND));
         let memory_bytes_max = if random.chance(100) { random.between(4_000, 12_000) } else { UNBOUNDED };
-        Plan {
+        let mut plan = Plan {
             clients: usize::try_from(random.magnitude(2, 24)).expect("a few"),
             guest,
             calls_in_danger: calls - calm,
@@ -99,14 +105,37 @@ impl Plan {
             aim: if !quiet && random.chance(400) { random.magnitude(5, 200) } else { 0 },
             hang_disk: random.chance(120),
             lose_control: random.chance(60),
-            records: !guest && memory_bytes_max == UNBOUNDED,
+            records: !guest,
             record_every: random.pick(&[250 * MS, SECOND, 4 * SECOND]),
             // Transactions of two coordinators have no one order in which replicas could be compared.
             compare_ms: if guest { 1 << 40 } else { random.pick(&[400, 1_500, 5_000]) },
             trial: random.chance(500).then(|| random.pick(&Trial::ALL)),
             sync_every,
+            window: limits::IN_FLIGHT_MAX,
+            request_sweeps: 20,
             faults,
             logged,
+        };
+        plan.draw_window(&mut random.sub("window"));
+        plan
+    }
+
+    /// Draws what clients may find full: the window, with few clients or a crowd of them, and how long they wait.
+    fn draw_window(&mut self, random: &mut Random) {
+        if random.chance(300) {
+            // Told *unknown* before a doubt ends the view.
+            self.request_sweeps = u8::try_from(random.between(5, 10)).expect("a few");
+        }
+        let small = random.chance(300);
+        if small && random.chance(100) && self.trial.is_none() && !self.guest && self.memory_bytes_max == UNBOUNDED {
+            // Each of a crowd makes a few calls, and the window lets on a part of them at once.
+            let crowd = random.magnitude(64, 1_500);
+            self.clients = usize::try_from(crowd).expect("a crowd");
+            self.window = usize::try_from(random.between(crowd / 2, 2 * crowd)).expect("a window");
+            self.calls_in_danger = self.calls_in_danger.max(3 * u32::try_from(crowd).expect("a crowd"));
+            self.think = self.think.max(200 * MS);
+        } else if small {
+            self.window = usize::try_from(random.magnitude(4, 64)).expect("a window");
         }
     }
 }

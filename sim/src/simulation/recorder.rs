@@ -19,8 +19,8 @@ use super::oracle::Ask;
 use super::queue::MS;
 use super::world::{Event, World};
 
-/// The table of its rows.
-const OUTCOMES: TableId = TableId(9);
+/// The table of its rows: the one that the core knows as the cluster's own.
+const OUTCOMES: TableId = TableId::HOUSEKEEPING;
 
 /// The first byte of the keys of outcomes, and of runs.
 const OF_OUTCOME: u8 = 0;

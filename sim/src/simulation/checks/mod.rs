@@ -18,6 +18,7 @@ pub(crate) mod views;
 pub(crate) mod waits;
 
 use super::ledger::Ledger;
+use super::node::Slot;
 use super::oracle::Oracle;
 use states::States;
 
@@ -37,9 +38,10 @@ impl Violation {
 }
 
 /// Checks all that calls and ledger show when a run is over.
-pub(crate) fn all(oracle: &Oracle, ledger: &Ledger) -> Result<(), Violation> {
+/// `guest`: the second coordinator, if there is one.
+pub(crate) fn all(oracle: &Oracle, ledger: &Ledger, guest: Option<Slot>) -> Result<(), Violation> {
     atomicity::check(oracle, ledger)?;
-    promises::check(oracle, ledger)?;
+    promises::check(oracle, ledger, guest)?;
     let states = States::new(oracle, ledger);
     durability::check(oracle, &states)?;
     expectations::check(oracle, ledger, &states)?;
