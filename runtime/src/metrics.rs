@@ -48,6 +48,15 @@ pub struct HttpMetrics {
     without_place: [IntCounter; 2],
 }
 
+/// A connection that is counted.
+pub(crate) struct Counted(IntGauge);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// The metrics of one node.
 #[derive(Clone, Debug)]
 pub struct NodeMetrics {
@@ -209,9 +218,11 @@ impl RuntimeMetrics {
 }
 
 impl HttpMetrics {
-    /// So many more connections of this kind stand.
-    pub(crate) fn connected(&self, kind: Kind, more: i64) {
-        self.connections[usize::from(kind == Kind::Reserve)].add(more);
+    /// One more connection of this kind stands until what is returned is dropped.
+    pub(crate) fn connected(&self, kind: Kind) -> Counted {
+        let gauge = &self.connections[usize::from(kind == Kind::Reserve)];
+        gauge.inc();
+        Counted(gauge.clone())
     }
 
     /// A connection got no regular place.

@@ -162,7 +162,7 @@ fn is_local_name(authority: &Authority) -> bool {
 fn authority(host: &HeaderValue) -> Option<Authority> {
     let authority: Authority = host.to_str().ok()?.parse().ok()?;
     let port = authority.as_str().rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
-    let has_port = port.is_none_or(|port| port.parse::<u16>().is_ok());
+    let has_port = port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok());
     (!authority.host().is_empty() && has_port).then_some(authority)
 }
 
@@ -188,11 +188,11 @@ mod tests {
             let lines: Vec<(&str, &str)> = hosts.iter().map(|host| ("host", *host)).collect();
             refused("GET", "/", version, &lines)
         };
-        for host in ["localhost", "skein.example:8080", "127.0.0.1", "[::1]:80", "[::1]", "SKEIN.example"] {
+        for host in ["localhost", "skein.example:8080", "127.0.0.1", "[::1]:80", "[::1]", "SKEIN.example", "localhost:"] {
             assert_eq!(hosts(Version::HTTP_11, &[host]), None, "{host}");
         }
         let wrong = Some((Fault::Malformed, "Host"));
-        for host in ["", "a b", "ann@skein.example", "ann:secret@skein.example", "/", "a,b c", "a:x", "a:99999", ":80", "a:"] {
+        for host in ["", "a b", "ann@skein.example", "ann:secret@skein.example", "/", "a,b c", "a:x", "a:99999", ":80", ":"] {
             assert_eq!(hosts(Version::HTTP_11, &[host]), wrong, "{host:?}");
         }
         assert_eq!(hosts(Version::HTTP_11, &[]), wrong);

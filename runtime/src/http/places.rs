@@ -1,7 +1,8 @@
 //! Who may have a connection. There is a bound on all and one for each address; a connection within both has a regular place.
 //! Beyond them a reserve is kept: a connection there is answered once, may ask for the probes' paths alone and has little
 //! time, so that whoever watches over a process reaches it however many others hold on to it. When regular places run short,
-//! those who have been idle for longest lose theirs; in the reserve the oldest that has asked for nothing makes way.
+//! those who have been idle for longest lose theirs. In the reserve the oldest that has asked for nothing makes way, or the
+//! oldest of all when it has had its time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -21,6 +22,9 @@ const RESERVE_PER_ADDRESS_MAX: usize = 16;
 
 /// A connection that is idle for less is not closed for others: its next request may be on its way.
 const IDLE_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// How long a connection in the reserve that has asked for something is left alone.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(100);
 
 /// The pause between two looks for idle connections, since each look goes through all of them.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -100,6 +104,7 @@ struct Held {
 struct Holder {
     address: IpAddr,
     kind: Kind,
+    since: Duration,
     activity: Arc<Activity>,
 }
 
@@ -155,13 +160,13 @@ impl Places {
             held.free_idle(None, self.bounds.all / SPARE, since, now);
         }
         let kind = if bound.is_some() { Kind::Reserve } else { Kind::Regular };
-        if kind == Kind::Reserve && !held.make_room_in_reserve(address, of_address.reserve) {
+        if kind == Kind::Reserve && !held.make_room_in_reserve(address, of_address.reserve, since) {
             return (None, bound);
         }
         let activity = Arc::new(Activity { idle_since: AtomicU64::new(millis(since)), leave: Notify::new() });
         let number = held.next;
         held.next += 1;
-        held.by_number.insert(number, Holder { address, kind, activity: Arc::clone(&activity) });
+        held.by_number.insert(number, Holder { address, kind, since, activity: Arc::clone(&activity) });
         held.change(address, |count| match kind {
             Kind::Regular => count.regular += 1,
             Kind::Reserve => count.reserve += 1,
@@ -211,8 +216,9 @@ impl Held {
         }
     }
 
-    /// Makes room for one more in the reserve, if there is none, at the cost of the oldest that has asked for nothing.
-    fn make_room_in_reserve(&mut self, address: IpAddr, of_address: usize) -> bool {
+    /// Makes room for one more in the reserve, if there is none: at the cost of the oldest that has asked for nothing, or of the
+    /// oldest that should have its answer by now.
+    fn make_room_in_reserve(&mut self, address: IpAddr, of_address: usize, now: Duration) -> bool {
         let among = if of_address >= RESERVE_PER_ADDRESS_MAX {
             Some(address)
         } else if self.all.reserve >= RESERVE_MAX {
@@ -220,11 +226,13 @@ impl Held {
         } else {
             return true;
         };
-        let silent = self.by_number.iter().find(|(_, holder)| {
-            let is_silent = holder.activity.idle_since.load(Ordering::Relaxed) != BUSY;
-            holder.kind == Kind::Reserve && is_silent && among.is_none_or(|address| holder.address == address)
-        });
-        let Some(number) = silent.map(|(number, _)| *number) else { return false };
+        let mut in_reserve = self
+            .by_number
+            .iter()
+            .filter(|(_, holder)| holder.kind == Kind::Reserve && among.is_none_or(|address| holder.address == address));
+        let oldest = in_reserve.clone().next().filter(|(_, holder)| now >= holder.since + ANSWERED_WITHIN);
+        let Some((number, _)) = in_reserve.find(|(_, holder)| holder.activity.is_idle()).or(oldest) else { return false };
+        let number = *number;
         if let Some(holder) = self.by_number.remove(&number) {
             self.change(holder.address, |count| count.reserve -= 1);
             holder.activity.leave.notify_one();
@@ -380,7 +388,7 @@ mod tests {
         assert_eq!(places.count(), (1, RESERVE_MAX));
         drop((newest, probe, silent));
         assert_eq!(places.count(), (1, 0));
-        // Where all have asked for something, the next one gets nothing.
+        // Where all have asked for something, the next one gets nothing for a moment.
         let asking: Vec<(Place, Busy)> = (0..RESERVE_MAX)
             .map(|number| places.take_at(address(number as u8), now).0.unwrap())
             .map(|place| {
@@ -389,6 +397,7 @@ mod tests {
             })
             .collect();
         assert!(places.take_at(address(200), now).0.is_none());
-        drop(asking);
+        let _late = places.take_at(address(200), now + ANSWERED_WITHIN).0.unwrap();
+        assert!(is_asked_to_leave(&asking[0].0).await, "it has had its time");
     }
 }

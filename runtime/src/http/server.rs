@@ -35,8 +35,11 @@ const HEAD_LINES_MAX: usize = 256;
 /// The pause after a failed accept, as when file handles have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a connection in the reserve may take for its one request, and for its answer.
-const RESERVE_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long a connection in the reserve may take for its one request.
+const RESERVE_HEADER_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How long a connection in the reserve may last altogether: longer than a process may take to say how it stands.
+const RESERVE_LASTS_MAX: Duration = Duration::from_secs(5);
 
 /// What is said to a connection for which there is no place, before it is closed.
 const CROWDED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n\
@@ -94,9 +97,13 @@ where
         let peer = Peer { address, at_loopback, place: place.kind() };
         let (answer, shutdown, metrics, ended) = (answer.clone(), shutdown.clone(), metrics.clone(), ended.clone());
         tokio::spawn(async move {
-            metrics.connected(peer.place, 1);
-            connection(stream, peer, place, answer, limits, shutdown).await;
-            metrics.connected(peer.place, -1);
+            let _counted = metrics.connected(peer.place);
+            let serving = connection(stream, peer, place, answer, limits, shutdown);
+            match peer.place {
+                Kind::Regular => serving.await,
+                // One that takes too long is closed in the middle.
+                Kind::Reserve => tokio::time::timeout(RESERVE_LASTS_MAX, serving).await.unwrap_or_default(),
+            }
             drop(ended);
         });
     }
@@ -116,9 +123,9 @@ where
     // Answers are written whole; waiting for more to send would only delay them.
     let _best_effort = stream.set_nodelay(true);
     let in_reserve = peer.place == Kind::Reserve;
-    let bounded = |time: Duration| if in_reserve { time.min(RESERVE_TIME_MAX) } else { time };
+    let header_time_max = if in_reserve { RESERVE_HEADER_TIME_MAX } else { limits.header_time_max };
     let at_hand = Arc::new(AtHand::new());
-    let requests = Requests::new(Patient::new(stream, bounded(limits.write_time_max)), Arc::clone(&at_hand));
+    let requests = Requests::new(Patient::new(stream, limits.write_time_max), Arc::clone(&at_hand));
     let activity = place.activity();
     let service = service_fn(|mut request: Request<Incoming>| {
         let busy = place.busy();
@@ -138,38 +145,33 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(bounded(limits.header_time_max))
+        .header_read_timeout(header_time_max)
         .max_buf_size(HEAD_BUFFER_BYTES)
         .max_headers(HEAD_LINES_MAX)
         .serve_connection(TokioIo::new(requests), service);
     tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.wait() => finish(connection, limits.drain_time_max).await,
-        () = activity.asked_to_leave() => {
-            if activity.is_idle() && !at_hand.is_unsent() {
-                return;
+    let mut leaving = false;
+    let ended = loop {
+        tokio::select! {
+            ended = connection.as_mut() => break ended,
+            () = shutdown.wait() => {
+                connection.as_mut().graceful_shutdown();
+                break tokio::time::timeout(limits.drain_time_max, connection).await.unwrap_or(Ok(()));
             }
-            finish(connection, limits.drain_time_max).await
+            () = activity.asked_to_leave(), if !leaving => {
+                if in_reserve || activity.is_idle() && !at_hand.is_unsent() {
+                    return;
+                }
+                // A request has come in the meantime; it is the last one.
+                connection.as_mut().graceful_shutdown();
+                leaving = true;
+            }
         }
     };
     if let Err(error) = ended {
         // It concerns only the client that made the connection.
         debug!(%error, "an HTTP connection broke");
     }
-}
-
-/// Lets a connection finish what it is at, within this time.
-async fn finish<I, S>(mut connection: Pin<&mut http1::Connection<I, S>>, time_max: Duration) -> hyper::Result<()>
-where
-    S: hyper::service::HttpService<Incoming>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    S::ResBody: 'static,
-    <S::ResBody as Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
-{
-    connection.as_mut().graceful_shutdown();
-    tokio::time::timeout(time_max, connection).await.unwrap_or(Ok(()))
 }
 
 /// The body of an answer. Until it has gone, its request is under way.
