@@ -46,7 +46,7 @@ test("posted offline, the browser closed: it goes out when the app is opened aga
   await before.logIn();
   await before.page.context().setOffline(true);
   await expect(before.page.getByText("You are offline.")).toBeVisible();
-  await before.post("From the tunnel.");
+  await before.post("From under the sea.");
   await expect(before.page.getByText("Kept on this device. Goes out when you are back online.")).toBeVisible();
   await expect(before.composer).toHaveValue("");
   await noViolations(before.page);
@@ -54,11 +54,11 @@ test("posted offline, the browser closed: it goes out when the app is opened aga
 
   const after = await device.open();
   await after.page.goto("/main");
-  await expect(after.tweets("From the tunnel.").getByText("Committed")).toBeVisible();
-  expect(await times(after, "From the tunnel.")).toBe(1);
+  await expect(after.tweets("From under the sea.").getByText("Committed")).toBeVisible();
+  expect(await times(after, "From under the sea.")).toBe(1);
   expect(await keptWrites(after.page)).toBe(0);
   await after.page.reload();
-  await expect(after.tweets("From the tunnel.")).toHaveCount(1);
+  await expect(after.tweets("From under the sea.")).toHaveCount(1);
   await expect(after.composer).toHaveValue("");
 });
 
@@ -276,6 +276,48 @@ test("what is not through at log-out waits for its author, whoever logs in meanw
   await expect(ada.tweets("Mine alone.").getByText("Committed")).toBeVisible();
   const listed = (await (await ada.page.request.get("/api/tweet?limit=200")).json()) as { tweets: { author: string; text: string }[] };
   expect(listed.tweets.filter(({ text }) => text === "Mine alone.").map(({ author }) => author)).toEqual([ada.name]);
+});
+
+test("a tab that has not heard of it does not send one person's post in another's name", async ({ arrive, expectedErrors }) => {
+  expectedErrors.push(/status of 503/);
+  const ada = await arrive("ada");
+  const { page } = ada;
+  // As if it slept while others came and went: no word from other tabs reaches it.
+  await page.addInitScript(() =>
+    Object.assign(window, {
+      BroadcastChannel: class {
+        postMessage() {}
+        addEventListener() {}
+      },
+    }),
+  );
+  await page.reload();
+  await expect(ada.composer).toBeVisible();
+  const body = JSON.stringify({ type: "about:blank", title: "No", status: 503, code: 716 });
+  let answers = 0;
+  let busy = true;
+  await page.route("**/api/tweet", (route) => {
+    if (route.request().method() !== "POST" || !busy) return route.fallback();
+    answers += 1;
+    return route.fulfill({ status: 503, contentType: "application/problem+json", headers: { "Retry-After": "1" }, body });
+  });
+  await ada.post("In my name.");
+  await expect.poll(() => answers).toBeGreaterThan(0);
+  const name = `not-${ada.name}`.slice(0, 32);
+  expect((await page.request.delete("/api/login")).status()).toBe(204);
+  expect((await page.request.post("/api/login", { data: { username: name } })).status()).toBe(200);
+  busy = false;
+  // It finds out when it tries to send.
+  await expect(page.getByRole("button", { name: new RegExp(`^${name}.*log out`) })).toBeVisible({ timeout: 20_000 });
+  await expect(page.getByText("In my name.")).toHaveCount(0);
+  expect(await times(ada, "In my name.")).toBe(0);
+  expect(await keptWrites(page)).toBe(1);
+
+  expect((await page.request.delete("/api/login")).status()).toBe(204);
+  await ada.logIn();
+  await expect(ada.tweets("In my name.").getByText("Committed")).toBeVisible();
+  const listed = (await (await page.request.get("/api/tweet?limit=200")).json()) as { tweets: { author: string; text: string }[] };
+  expect(listed.tweets.filter(({ text }) => text === "In my name.").map(({ author }) => author)).toEqual([ada.name]);
 });
 
 test("where the device keeps nothing, posting works, and leaving asks first while something is open", async ({ stranger }) => {

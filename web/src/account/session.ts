@@ -15,6 +15,9 @@ export type SessionState =
 /** Null when it went well. */
 export type Refusal = Problem | "unreachable" | null;
 
+/** For how long an answer to who is logged in is relied on. */
+const freshForMs = 5_000;
+
 class Session extends Store<SessionState> {
   /** All tabs share one cookie: who logs in or out in one of them does so in all. */
   private readonly otherTabs = new BroadcastChannel("skein.session");
@@ -62,18 +65,43 @@ class Session extends Store<SessionState> {
     }
   }
 
+  /**
+   * Whether what is sent now is sent in this person's name. The cookie may be somebody else's by now and this tab may not have
+   * heard of it, since it was asleep; so the server is asked, and an answer that is no longer fresh is asked for again.
+   * Rejects when it is not answered.
+   */
+  async isStill(username: string): Promise<boolean> {
+    for (let asked = 0; asked < 3; asked++) {
+      const askedAtMs = Date.now();
+      const who = await this.whoseCookie();
+      if (Date.now() - askedAtMs > freshForMs) continue;
+      this.follow(who);
+      return who?.toLowerCase() === username.toLowerCase();
+    }
+    throw new Error("no fresh answer to who is logged in");
+  }
+
   /** Asks whether the cookie is still the one of the person shown here. */
   private async check(): Promise<void> {
     if (this.state.kind === "asking") return;
     try {
-      const { data, response } = await api.GET("/api/login");
-      if (response.status === 401) this.lost();
-      else if (data !== undefined && (this.state.kind !== "somebody" || this.state.username !== data.username)) {
-        this.set({ kind: "somebody", username: data.username });
-      }
+      this.follow(await this.whoseCookie());
     } catch {
       // The connection's own signs tell of that.
     }
+  }
+
+  /** Null when it is nobody's. */
+  private async whoseCookie(): Promise<string | null> {
+    const { data, response } = await api.GET("/api/login");
+    if (data !== undefined) return data.username;
+    if (response.status === 401) return null;
+    throw new Error(`who is logged in was answered with ${response.status}`);
+  }
+
+  private follow(who: string | null): void {
+    if (who === null) this.lost();
+    else if (this.state.kind !== "somebody" || this.state.username !== who) this.set({ kind: "somebody", username: who });
   }
 
   private async ask(): Promise<void> {

@@ -3,8 +3,9 @@
  * so that going to another page and back keeps the place and loses no write. Settled writes flow from the outbox
  * into the timeline here, and what became of each is said aloud.
  */
+import { session } from "../account/session.ts";
 import { connection } from "../api/connection.ts";
-import { explain } from "../api/problem.ts";
+import { explain, problemFrom } from "../api/problem.ts";
 import { outcomeOf } from "../api/reply.ts";
 import { settings } from "../cluster/settings.ts";
 import { announce } from "../ui/announcer.ts";
@@ -15,6 +16,9 @@ import { KeptWrites } from "./kept-writes.ts";
 import { Outbox, type Entry } from "./outbox.ts";
 import { deviceShelf } from "./shelf.ts";
 import { TimelineStore } from "./timeline-store.ts";
+
+/** It stays in the outbox until its author is back. */
+const nobodyLoggedIn = problemFrom(401, { code: 700 });
 
 export class Reader {
   readonly timeline: TimelineStore;
@@ -31,6 +35,7 @@ export class Reader {
       writes,
       claim: claims.claim,
       send: async (key, intent) => {
+        if (!(await session.isStill(username))) return { kind: "refused", problem: nobodyLoggedIn };
         const reply = await send(key, intent);
         if (reply.kind === "refused" && reply.problem.status === 401) onLoggedOut();
         return reply;
