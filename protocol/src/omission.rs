@@ -93,6 +93,14 @@ pub enum Omission {
     ReserveKept,
     /// A late digest counts in the next comparison.
     LateDigest,
+    /// R5: a member that is not connected counts as unwanted when the settings name another address for it.
+    AwaitByAddress,
+    /// R9: a copy that is not trusted counts as soon as the others have missed one answer.
+    TrustDistrusted,
+    /// R9: a worker begins anew from a copy that is not trusted.
+    LearnFromDistrusted,
+    /// While replicas differ and no majority says which is right, each answers reads in turn.
+    ReadUndecidedInTurn,
 }
 
 /// The rule that is left out of a machine, if one is.

@@ -516,6 +516,11 @@ pub enum Event {
         /// The view that they were compared in.
         view: ViewNumber,
     },
+    /// Workers want to be taken in, and no member has a copy that is trusted: they keep what they hold, and a person has to decide.
+    NoDonor {
+        /// The active view.
+        view: ViewNumber,
+    },
     /// All records were gone with the memory of the members that held them: the cluster has begun anew, empty.
     StartedEmpty {
         /// The view that it began with.

@@ -8,6 +8,9 @@
 //! Another: a worker of whose records a person has given up a part, by a start with what an old or incomplete log has, counts once nobody
 //! can come back who holds more, which is seen in the same way: at the address of each other member another process answers. One
 //! alone counts, since what is missing in one is not what is missing in another.
+//!
+//! A copy that is not trusted comes last: the others are asked again before it counts, though not for ever, and while no other
+//! copy is there, no worker begins anew from it. What such a worker still holds may be the last intact copy of a record.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -23,6 +26,12 @@ use crate::membership::view::{Member, Shard, View, ViewRecord};
 use crate::omission::{Omission, Omissions};
 use crate::step::{Halt, Peer};
 
+mod wanted;
+
+/// How often members that did not answer are asked again before a copy that is not trusted counts: a worker that refuses for good
+/// must not keep the cluster from serving at all.
+const ASKED_AGAIN_MAX: u8 = 3;
+
 /// All that the choice depends on.
 pub(super) struct Situation<'a> {
     /// The workers named in the settings.
@@ -35,6 +44,8 @@ pub(super) struct Situation<'a> {
     pub(super) connected: &'a BTreeMap<NodeId, Peer>,
     /// Those that did not answer an attempt since the last active view.
     pub(super) silent: &'a BTreeSet<NodeId>,
+    /// How often they were asked again since then though one that is not trusted was there.
+    pub(super) asked_again: u8,
     /// Members whose silence was waited for already.
     pub(super) suspected: &'a BTreeSet<NodeId>,
     /// Whose copy is not trusted.
@@ -70,9 +81,17 @@ impl Situation<'_> {
         // Whoever holds more is asked again before one counts that holds less: a member that holds all, and any before an outsider.
         let is_member = |node: NodeId| members().any(|member| member.node == node);
         let counts = active.shards.iter().any(|shard| self.salvaged(shard).is_some_and(is_member));
-        let whole = |member: &Member| !(counts && self.is_salvaged(member.node));
-        let is_silent = |member: &Member| self.silent.contains(&member.node) && whole(member);
-        if !members().any(|member| there(&member) && whole(member)) && members().any(is_silent) {
+        let patient = self.asked_again < ASKED_AGAIN_MAX && !self.omissions.has(Omission::TrustDistrusted);
+        let bad = |node: NodeId| counts && self.is_salvaged(node) || patient && self.comparison.distrusts(node);
+        let whole = |member: &Member| !bad(member.node);
+        let is_silent = |member: &Member| self.silent.contains(&member.node);
+        // Nor does a copy that is not trusted count at once when the others are lost: they may have been held up together.
+        let distrusts = |member: &Member| self.comparison.distrusts(member.node);
+        let gone = |member: &Member| self.is_removed(member) || self.is_replaced(member);
+        let alone = members().any(|member| there(&member) && distrusts(member)) && patient;
+        let may_come = |member: &Member| alone && !self.connected.contains_key(&member.node) && !gone(member);
+        let better = |member: &Member| whole(member) && (is_silent(member) || may_come(member));
+        if !members().any(|member| there(&member) && whole(member)) && members().any(better) {
             return Choice::AskAgain;
         }
         if active.shards.iter().any(|shard| self.awaits_better(shard)) {
@@ -129,6 +148,8 @@ impl Situation<'_> {
         let begins = begins.filter(|peer| known(peer.node) || self.joiners.is_ready(peer.node));
         let learners: Vec<Member> = begins.filter_map(|peer| self.here(peer.node)).collect();
         members.extend(complete.into_iter().filter_map(|peer| self.here(peer.node)));
+        let gives = members.iter().any(|member| self.is_donor(member.node));
+        let learners = if gives { learners } else { Vec::new() };
         members.sort_unstable();
         members.truncate(limits::MEMBERS_MAX);
         let room = limits::MEMBERS_MAX - members.len();
@@ -173,15 +194,15 @@ impl Situation<'_> {
         salvaged().find(is_member).or_else(|| salvaged().next()).map(|peer| peer.node)
     }
 
+    /// Whether others may begin anew from what this one holds: it is trusted, or a person has decided to go on with it.
+    pub(super) fn is_donor(&self, node: NodeId) -> bool {
+        let trusted = !self.comparison.distrusts(node) || self.omissions.has(Omission::LearnFromDistrusted);
+        trusted || self.is_salvaged(node)
+    }
+
     /// Whether a person has given up a part of what this worker held.
     pub(super) fn is_salvaged(&self, node: NodeId) -> bool {
         self.connected.get(&node).is_some_and(|peer| peer.salvaged)
-    }
-
-    /// Whether another process answers at its address.
-    fn is_replaced(&self, member: &Member) -> bool {
-        self.connected.values().any(|peer| peer.address == member.address && peer.node != member.node)
-            && !self.connected.contains_key(&member.node)
     }
 
     /// Whether the records are gone for good: every member kept them in memory, and another process answers in its place.
@@ -207,27 +228,6 @@ impl Situation<'_> {
             return Choice::Wait;
         }
         Choice::View { shards: alloc::vec![Shard { members, learners: Vec::new() }], empty: true }
-    }
-
-    /// Whether a worker that is there is one of those that the cluster is meant to have.
-    pub(super) fn is_wanted(&self, peer: &Peer) -> bool {
-        let foreign = self.record.is_some_and(|record| peer.cluster.is_some_and(|bound| bound != record.cluster));
-        !foreign && roster(self.named, self.changes).contains(&peer.address)
-    }
-
-    /// Whether the cluster is not meant to have this member any more: it was removed, or the settings don't name it.
-    pub(super) fn is_unwanted(&self, member: &Member) -> bool {
-        !roster(self.named, self.changes).contains(self.address(member))
-    }
-
-    /// Whether people have removed it.
-    pub(super) fn is_removed(&self, member: &Member) -> bool {
-        self.changes.removed.contains(self.address(member))
-    }
-
-    /// Where it is, or was reached last.
-    fn address<'a>(&'a self, member: &'a Member) -> &'a String {
-        self.connected.get(&member.node).map_or(&member.address, |peer| &peer.address)
     }
 
     fn here(&self, node: NodeId) -> Option<Member> {

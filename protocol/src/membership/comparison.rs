@@ -4,7 +4,10 @@
 //! and was told the same. If no sum has more than half, a person has to decide, and is told.
 //!
 //! A replica that is not trusted is repaired as one that was away is: it begins anew as a learner, and is copied to (R9). The last
-//! copy is never given up, however bad it is.
+//! copy is never given up, however bad it is. A worker that has found damage says so with each round of its housekeeping; one that
+//! has not said it for long was started again from a log that is intact, and is trusted again.
+//!
+//! While replicas differ and nobody has decided, one member answers all reads: two truths in turn are worse than one.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -14,11 +17,17 @@ use crate::membership::view::View;
 use crate::operation::Digest;
 use crate::step::ComparisonStatus;
 
+/// Beats without a word of damage after which a worker that had reported it is trusted again: several times the period in which it
+/// would repeat it.
+const CALM_BEATS: u8 = 12;
+
 /// What has been found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Comparison {
     /// Members and learners whose copy has lost.
     distrusted: BTreeSet<NodeId>,
+    /// Of these, those that have said so themselves, and for how many beats they have not repeated it.
+    reported: BTreeMap<NodeId, u8>,
     /// Those that have begun anew, and are not yet members again.
     repairing: BTreeSet<NodeId>,
     /// Whose records a copy was made of since all were found to hold the same: the two are one witness.
@@ -26,7 +35,8 @@ pub struct Comparison {
     compared: u64,
     differences: u64,
     repaired: u64,
-    undecided: bool,
+    /// Who answers reads while replicas differ and no majority says which is right.
+    answers: Option<NodeId>,
 }
 
 /// What came of one comparison.
@@ -45,7 +55,25 @@ impl Comparison {
     pub fn damaged(&mut self, node: NodeId) -> bool {
         let news = self.distrusted.insert(node);
         self.differences += u64::from(news);
+        if news {
+            self.reported.insert(node, 0);
+        } else if let Some(beats) = self.reported.get_mut(&node) {
+            *beats = 0;
+        }
         news
+    }
+
+    /// Another beat has passed, in which these were connected and could have reported damage.
+    pub fn beat(&mut self, could_report: impl Fn(NodeId) -> bool) {
+        let Comparison { reported, distrusted, .. } = self;
+        reported.retain(|node, beats| {
+            *beats += u8::from(could_report(*node));
+            let lasts = *beats < CALM_BEATS;
+            if !lasts {
+                distrusted.remove(node);
+            }
+            lasts
+        });
     }
 
     /// All members have given their sums. With `wrong`, those lose who should win: a mistake for tests.
@@ -59,15 +87,16 @@ impl Comparison {
         let votes = |nodes: &Vec<NodeId>| nodes.iter().map(|node| self.origin(*node)).collect::<BTreeSet<NodeId>>().len();
         let voters: usize = groups.values().map(votes).sum();
         let most = groups.values().find(|nodes| 2 * votes(nodes) > voters).cloned();
-        let news = !core::mem::take(&mut self.undecided);
+        let before = self.answers.take();
         if groups.len() <= 1 {
             self.copied_from.clear();
             return Verdict::Same;
         }
         let Some(most) = most else {
-            self.undecided = true;
             // The same difference is found each time, until a person has decided.
-            self.differences += u64::from(news);
+            self.differences += u64::from(before.is_none());
+            let compared = || groups.values().flatten().copied();
+            self.answers = compared().find(|node| before == Some(*node)).or_else(|| compared().min());
             return Verdict::Undecided;
         };
         let outvoted: Vec<NodeId> = groups.values().flatten().copied().filter(|node| most.contains(node) == wrong).collect();
@@ -92,6 +121,12 @@ impl Comparison {
         self.distrusted.contains(&node)
     }
 
+    /// The only member that may answer reads, while replicas differ and nobody knows which is right.
+    #[must_use]
+    pub fn answers(&self) -> Option<NodeId> {
+        self.answers
+    }
+
     /// Whether this one has been left out to begin anew, or has begun.
     #[must_use]
     pub fn repairs(&self, node: NodeId) -> bool {
@@ -104,6 +139,10 @@ impl Comparison {
         self.repairing.retain(|node| is_there(*node) || learners.contains(node));
         self.repairing.extend(self.distrusted.iter().filter(|node| is_there(**node) && !members.contains(node)));
         self.distrusted.retain(|node| members.contains(node));
+        self.reported.retain(|node, _| members.contains(node));
+        if self.answers.is_some_and(|node| !members.contains(&node)) {
+            self.answers = members.iter().find(|node| !self.distrusted.contains(node)).or(members.first()).copied();
+        }
         // Whoever is no member any more begins anew.
         self.copied_from.retain(|node, _| members.contains(node));
         let before = self.repairing.len();
@@ -119,7 +158,7 @@ impl Comparison {
             compared: self.compared,
             differences: self.differences,
             repaired: self.repaired,
-            undecided: self.undecided,
+            undecided: self.answers.is_some(),
             distrusted: self.distrusted.iter().chain(&self.repairing).copied().collect(),
         }
     }

@@ -82,11 +82,15 @@ pub struct ViewChange {
     full: BTreeSet<NodeId>,
     /// Counts the beats.
     beat: u64,
+    /// How often they were asked again since then though one that is not trusted was there.
+    asked_again: u8,
     /// Members whose silence was waited for already, or that are lost again and again: no grace for them.
     suspected: BTreeSet<NodeId>,
     /// Members of whose records a part was given up, and of whom it was said that the cluster goes on with them.
     curtailing: BTreeSet<NodeId>,
     comparison: Comparison,
+    /// Whether it was said of the active view that no worker can begin anew, since no member's copy is trusted.
+    said_untrusted: bool,
     /// Whether nobody will ask any more for what the active view settled: it stands in rows, or its clients had their answers.
     cleared: bool,
     /// Whether a learner of the pending view may not have been sealed for it.
@@ -95,7 +99,13 @@ pub struct ViewChange {
     wanted: Option<Wanted>,
     /// Whom the transport was last told to connect to.
     dialed: Vec<String>,
+    /// Whether members are also connected to where they were reached last, if the settings name another address for them. Not at
+    /// once: by that of the settings a member is known for what it is, and the old one may be somebody else's by now.
+    reaches_back: bool,
 }
+
+/// After this part of the grace at a start, members that were not met are looked for where they were reached last.
+const REACH_BACK_AFTER: u64 = 3;
 
 /// A change of the roster that is under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -136,6 +146,7 @@ impl ViewChange {
             stage: Stage::Gathering { over: false },
             connected: BTreeMap::new(),
             silent: BTreeSet::new(),
+            asked_again: 0,
             activating: BTreeSet::new(),
             copies: Copies::default(),
             joiners: Joiners::default(),
@@ -146,10 +157,12 @@ impl ViewChange {
             suspected: BTreeSet::new(),
             curtailing: BTreeSet::new(),
             comparison: Comparison::default(),
+            said_untrusted: false,
             cleared: false,
             unsealed: false,
             wanted: None,
             dialed: Vec::new(),
+            reaches_back: false,
             config,
         }
     }
@@ -157,7 +170,14 @@ impl ViewChange {
     /// The process has started: members are given time to come.
     pub fn start(&mut self, out: &mut Vec<Output>) {
         self.dial(out);
-        out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.start_grace_ms });
+        let roster = self.roster();
+        let are_named = self.last_addresses().all(|address| roster.contains(address));
+        self.reaches_back = are_named;
+        let after_ms = match self.reaches_back {
+            true => self.config.start_grace_ms,
+            false => self.config.start_grace_ms / REACH_BACK_AFTER,
+        };
+        out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms });
         out.push(Output::SetTimer { timer: Timer::Beat, after_ms: self.config.beat_ms });
     }
 
@@ -173,6 +193,12 @@ impl ViewChange {
     /// The timer went off: those that are not there, or don't answer, are waited for no longer.
     pub fn timeout(&mut self, out: &mut Vec<Output>) {
         match &self.stage {
+            Stage::Gathering { .. } if !self.reaches_back => {
+                self.reaches_back = true;
+                self.dial(out);
+                let after_ms = self.config.start_grace_ms - self.config.start_grace_ms / REACH_BACK_AFTER;
+                out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms });
+            }
             Stage::Gathering { .. } => {
                 self.stage = Stage::Gathering { over: true };
                 self.advance(out);
@@ -193,6 +219,7 @@ impl ViewChange {
             record: self.record.as_ref(),
             connected: &self.connected,
             silent: &self.silent,
+            asked_again: self.asked_again,
             suspected: &self.suspected,
             comparison: &self.comparison,
             joiners: &self.joiners,
@@ -217,6 +244,8 @@ impl ViewChange {
             Choice::Wait => return,
             Choice::AskAgain => {
                 self.silent.clear();
+                let in_favour = self.connected.keys().any(|node| self.comparison.distrusts(*node));
+                self.asked_again = self.asked_again.saturating_add(u8::from(in_favour));
                 self.stage = Stage::Gathering { over: false };
                 out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.answer_ms });
                 return;
@@ -389,6 +418,7 @@ impl ViewChange {
     fn activate(&mut self, active: ActiveView, settlement: Settlement, out: &mut Vec<Output>) -> Activated {
         let ActiveView { view, outcomes, .. } = active;
         self.cleared = false;
+        self.said_untrusted = false;
         self.tell(&view, &outcomes, out);
         let members = view.members();
         let committed = u32::try_from(settlement.versions.len()).unwrap_or(u32::MAX);
@@ -405,8 +435,10 @@ impl ViewChange {
         if let Some(Wanted { id, .. }) = self.wanted.take() {
             out.push(Output::Reply { id, reply: Reply::Roster(self.roster()) });
         }
+        self.reaches_back = true;
         self.dial(out);
         self.silent.clear();
+        self.asked_again = 0;
         self.suspected.clear();
         for (learner, donor) in self.copies.complete() {
             self.comparison.copied(learner, donor);

@@ -273,7 +273,7 @@ impl Coordinator {
             self.transactions.close();
         }
         let view = self.leader.active().map(|active| active.view.number).unwrap_or_default();
-        self.reads.set_members(view, &self.leader.readable(), out);
+        self.reads.set_members(view, &self.leader.readable(), self.leader.answers(), out);
     }
 
     /// Begins to compare the replicas, as a client's request would.

@@ -232,6 +232,10 @@ impl Worker {
             Message::Activate { view, outcomes } if view == self.view => {
                 self.active = true;
                 self.settle_before(view, &outcomes, out);
+                if self.damaged > 0 {
+                    // Before any other worker begins anew from what is here.
+                    self.tell_damage(out);
+                }
                 self.journal.send_when_synced(from, Message::Activated { view }, out);
             }
             Message::Beat { beat } => {

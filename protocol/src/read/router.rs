@@ -1,6 +1,6 @@
 //! Reads at a coordinator: each goes to one connected member of the active view, the one with the fewest under way. When
 //! that member is lost or the view changes, it is asked of another: an answer of an earlier view counts no more, because a
-//! worker that was left out does not know it.
+//! worker that was left out does not know it. While replicas differ and nobody knows which is right, one member answers all.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -18,6 +18,8 @@ pub struct Reads {
     view: ViewNumber,
     /// The members that can be asked, with the reads under way at each; empty while there is no view to read in.
     load: BTreeMap<NodeId, u32>,
+    /// The only one of them that is asked, if the others may say something else.
+    only: Option<NodeId>,
     reads: BTreeMap<RequestId, Pending>,
     sent: BTreeMap<ReadId, (RequestId, NodeId)>,
     /// Reads that wait for a member, or for the retry timer.
@@ -69,13 +71,14 @@ impl Reads {
         self.ask(id, out);
     }
 
-    /// Asks the least busy member; waits if there is none.
+    /// Asks the least busy member that may be asked; waits if there is none.
     fn ask(&mut self, id: RequestId, out: &mut Vec<Output>) {
         let Some(pending) = self.reads.get(&id) else { return };
+        let may_answer = |node: &&NodeId| self.only.is_none_or(|only| **node == only);
         // Among equals the turn goes round, so that single reads are spread as well.
         let turn = usize::try_from(self.next).unwrap_or(0) % self.load.len().max(1);
         let order = self.load.keys().skip(turn).chain(self.load.keys().take(turn));
-        let Some(node) = order.min_by_key(|node| self.load[*node]).copied() else {
+        let Some(node) = order.filter(may_answer).min_by_key(|node| self.load[*node]).copied() else {
             self.waiting.insert(id);
             return;
         };
@@ -152,14 +155,20 @@ impl Reads {
         }
     }
 
-    /// These members can be asked now, in this view. What was asked of others, or in another view, is asked anew.
-    pub fn set_members(&mut self, view: ViewNumber, members: &[NodeId], out: &mut Vec<Output>) {
+    /// These members can be asked now, in this view, or `only` one of them. What was asked of others, or in another view, is asked
+    /// again.
+    pub fn set_members(&mut self, view: ViewNumber, members: &[NodeId], only: Option<NodeId>, out: &mut Vec<Output>) {
         let same_view = view == self.view;
-        if same_view && members.len() == self.load.len() && members.iter().all(|node| self.load.contains_key(node)) {
+        if same_view
+            && only == self.only
+            && members.len() == self.load.len()
+            && members.iter().all(|node| self.load.contains_key(node))
+        {
             // What waits has been refused by one of these, and keeps to its pause.
             return;
         }
         self.view = view;
+        self.only = only;
         let load = core::mem::take(&mut self.load);
         self.load = members.iter().map(|node| (*node, load.get(node).copied().filter(|_| same_view).unwrap_or(0))).collect();
         let lost: Vec<ReadId> = self

@@ -125,11 +125,135 @@ fn the_last_copy_stays_however_bad_it_is() {
         world.ask(Request::Read { query: Query::Keys(vec![key("a")]), consistency: Consistency::Strict, clock: 0, trace: None });
     (0..40).for_each(|_| world.timeout(Timer::Sweep));
     assert_eq!(world.replies[&bad], Reply::Refused(Refusal::Unavailable));
-    // It gives nothing away either: nobody becomes a member with a copy of it.
+    // What another one still holds may be the last intact copy, so it keeps it, and does not begin again from the bad one.
     world.restart(NodeId(2));
     world.run();
-    world.timeout(Timer::Join);
-    assert_eq!((world.members(), world.learners()), (vec![NodeId(1)], vec![NodeId(2)]));
+    (0..3).for_each(|_| world.timeout(Timer::Join));
+    assert_eq!((world.members(), world.learners()), (vec![NodeId(1)], vec![]));
+    let intact = |world: &World| world.workers[&NodeId(2)].1.records.get(&key("a")).map(|stored| stored.is_intact(&key("a")));
+    assert_eq!((intact(&world), world.untrusted), (Some(true), 1), "and it is said once");
+    // The next coordinator hears of the damage before it takes anybody in.
+    world.restart_coordinator();
+    world.run();
+    world.timeout(Timer::ViewChange);
+    (0..3).for_each(|_| world.timeout(Timer::Join));
+    assert_eq!((world.members(), world.learners(), intact(&world)), (vec![NodeId(1)], vec![], Some(true)));
+    // A person has decided: what is bad is given up, and the rest is what counts.
+    world.stop(NodeId(1));
+    let disk = world.down.get_mut(&NodeId(1)).unwrap();
+    disk.records.remove(&key("a"));
+    disk.salvaged = true;
+    world.restart(NodeId(1));
+    world.run();
+    for _ in 0..4 {
+        world.timeout(Timer::Join);
+        world.timeout(Timer::Beat);
+    }
+    assert_eq!(world.members(), [NodeId(1), NodeId(2)]);
+    assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("b", "2")]));
+}
+
+#[test]
+fn one_that_was_started_again_from_an_intact_log_is_trusted_again() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1")]);
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    let log = world.workers[&NodeId(1)].1.clone();
+    corrupt(&mut world, 1, "a", false);
+    scrub(&mut world);
+    world.restart(NodeId(2));
+    world.run();
+    (0..20).for_each(|_| {
+        scrub(&mut world);
+        world.timeout(Timer::Beat);
+        world.timeout(Timer::Join);
+    });
+    assert_eq!((world.members(), world.learners()), (vec![NodeId(1)], vec![]), "it says so again and again");
+    world.stop(NodeId(1));
+    world.down.get_mut(&NodeId(1)).unwrap().records.clone_from(&log.records);
+    world.restart(NodeId(1));
+    world.run();
+    (0..20).for_each(|_| {
+        scrub(&mut world);
+        world.timeout(Timer::Beat);
+        world.timeout(Timer::Join);
+    });
+    assert_eq!(world.members(), [NodeId(1), NodeId(2)]);
+    assert!(world.digests_agree());
+}
+
+#[test]
+fn the_others_are_asked_again_before_a_copy_that_is_not_trusted_counts() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1")]);
+    // The one that holds all misses an answer.
+    world.lose_to = Some(NodeId(1));
+    corrupt(&mut world, 2, "a", false);
+    scrub(&mut world);
+    world.timeout(Timer::ViewChange);
+    assert!(!world.coordinator.status().serving);
+    world.lose_to = None;
+    world.timeout(Timer::ViewChange);
+    (0..3).for_each(|_| world.timeout(Timer::Join));
+    assert_eq!((world.members().len(), comparison(&world).1), (2, 1), "the bad one was made anew");
+    assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "1")]));
+    // It is lost for a moment, longer than it is waited for otherwise.
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1")]);
+    world.stop(NodeId(1));
+    world.run();
+    corrupt(&mut world, 2, "a", false);
+    scrub(&mut world);
+    world.timeout(Timer::ViewChange);
+    assert_eq!(comparison(&world).0, 1);
+    world.restart(NodeId(1));
+    world.run();
+    (0..3).for_each(|_| world.timeout(Timer::Join));
+    assert_eq!((world.members().len(), comparison(&world).1), (2, 1), "the bad one was made anew");
+    // One that never answers does not keep the cluster from serving for ever.
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1"), put("b", "2")]);
+    world.lose_to = Some(NodeId(1));
+    corrupt(&mut world, 2, "a", false);
+    scrub(&mut world);
+    for _ in 0..10 {
+        world.timeout(Timer::ViewChange);
+    }
+    assert_eq!((world.coordinator.status().serving, world.members()), (true, vec![NodeId(2)]));
+}
+
+#[test]
+fn while_replicas_differ_and_nobody_knows_which_is_right_one_of_them_answers() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1")]);
+    corrupt(&mut world, 2, "a", true);
+    let several = |world: &mut World| {
+        let one = |it: u32| if it.is_multiple_of(2) { Consistency::Strict } else { Consistency::Arrival };
+        (0..8).map(|it| world.read(Query::Keys(vec![key("a")]), one(it))).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(several(&mut world).len(), 2, "nothing has been compared yet");
+    world.timeout(Timer::Compare);
+    assert!(world.coordinator.status().comparison.undecided);
+    let said = several(&mut world);
+    assert_eq!(said.len(), 1, "{said:?}");
+    world.timeout(Timer::Compare);
+    assert_eq!(several(&mut world), said, "it stays the same one");
+    // It may be back within the grace; until then nobody answers in its place.
+    world.stop(NodeId(1));
+    let read = Request::Read { query: Query::Keys(vec![key("a")]), consistency: Consistency::Strict, clock: 0, trace: None };
+    let waits = world.ask(read);
+    assert_eq!(world.replies.get(&waits), None);
+    world.restart(NodeId(1));
+    world.run();
+    assert_eq!(BTreeSet::from([rows(world.replies.remove(&waits).unwrap())]), said);
+    assert_eq!((world.members().len(), several(&mut world)), (2, said));
+    // It is gone: then the other one is all that there is.
+    world.stop(NodeId(1));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    assert_eq!(several(&mut world).len(), 1);
 }
 
 /// One member's digest comes so late that the comparison is over, and the next one under way. Gives how many differences were found.

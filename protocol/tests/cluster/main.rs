@@ -2,6 +2,7 @@
 //! wrong in between is for the model checker and the simulator.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod addresses;
 mod damage;
 mod edges;
 mod membership;

@@ -55,6 +55,8 @@ pub struct World {
     /// Invariants are looked at after every so many inputs.
     pub checked_every: usize,
     inputs: usize,
+    /// How often it was said that no copy is trusted that others could begin from.
+    pub untrusted: usize,
     /// Nothing is sent to this one.
     pub lose_to: Option<NodeId>,
     logged: bool,
@@ -122,6 +124,7 @@ impl World {
             emptied: None,
             checked_every: 1,
             inputs: 0,
+            untrusted: 0,
             lose_to: None,
             logged,
             linked: BTreeSet::new(),
@@ -192,12 +195,34 @@ impl World {
         self.restart_with(workers.iter().map(ToString::to_string).collect());
     }
 
-    fn restart_with(&mut self, addresses: Vec<String>) {
+    /// Another run of the coordinator, which is told of these workers and is connected to none yet.
+    pub fn restart_unconnected(&mut self, workers: &[&str]) {
+        self.begin_run(workers.iter().map(ToString::to_string).collect());
+        for node in self.workers.keys().copied().collect::<Vec<_>>() {
+            self.input(node, Input::Disconnected { node: COORDINATOR });
+        }
+        self.run();
+    }
+
+    /// The coordinator reaches this worker at an address that it dials.
+    pub fn reach(&mut self, node: u128, address: &str) {
+        assert!(self.roster.iter().any(|dialed| dialed == address), "{address} is not dialed: {:?}", self.roster);
+        let cluster = self.workers[&NodeId(node)].0.cluster();
+        self.connect_at(NodeId(node), address, cluster);
+        self.run();
+    }
+
+    fn begin_run(&mut self, addresses: Vec<String>) {
         self.queue.clear();
+        self.linked.clear();
         self.incarnation += 1;
         let usual = config(self.incarnation, addresses, self.control.clone());
         self.coordinator = Coordinator::new(CoordinatorConfig { window: self.window, omissions: self.omissions, ..usual });
         self.input(COORDINATOR, Input::Start);
+    }
+
+    fn restart_with(&mut self, addresses: Vec<String>) {
+        self.begin_run(addresses);
         for node in self.workers.keys().copied().collect::<Vec<_>>() {
             self.input(node, Input::Disconnected { node: COORDINATOR });
             let cluster = self.workers[&node].0.cluster();
@@ -268,6 +293,7 @@ impl World {
                         }
                     }
                     Output::Publish(Event::StartedEmpty { view }) => self.emptied = Some(view),
+                    Output::Publish(Event::NoDonor { .. }) => self.untrusted += 1,
                     Output::Swap { expected, record } => {
                         assert_eq!(expected, self.control);
                         self.control = Some(record);

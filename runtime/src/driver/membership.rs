@@ -126,6 +126,12 @@ impl Membership {
                 "comparison: the replicas differ, and no more than half of them hold the same; look which is right, remove the wrong \
                  worker and add it again: it will be copied to"
             ),
+            Event::NoDonor { view } => error!(
+                node.name = name,
+                view.number = view.0,
+                "membership: no member of view {view} has a copy that is trusted, so no other worker is taken in: each keeps what it \
+                 holds; look which copy is right before you stop or remove anything (see the runbooks)"
+            ),
             Event::LeftOut { node, address } => warn!(
                 node.name = name,
                 member.id = %node,

@@ -18,7 +18,15 @@ impl ViewChange {
             return;
         }
         // A new view would make those that copy begin again.
-        if self.joiners.next() == Some(0) && !self.copies.is_busy() {
+        let ready = self.joiners.next() == Some(0) && !self.copies.is_busy();
+        let members = self.active().map(|active| active.view.members()).unwrap_or_default();
+        let gives = members.into_iter().any(|node| self.situation().is_donor(node));
+        if ready && !gives && !core::mem::replace(&mut self.said_untrusted, true) {
+            out.push(Output::Publish(Event::NoDonor {
+                view: self.active().map(|active| active.view.number).unwrap_or_default(),
+            }));
+        }
+        if ready && gives {
             self.change(out);
         } else {
             self.await_joiners(out);

@@ -58,6 +58,12 @@ impl ViewChange {
         }
     }
 
+    /// The only member that may answer reads, while replicas differ and nobody knows which is right.
+    #[must_use]
+    pub fn answers(&self) -> Option<NodeId> {
+        self.comparison.answers().filter(|_| !self.config.omissions.has(Omission::ReadUndecidedInTurn))
+    }
+
     /// What comparing the replicas has found.
     #[must_use]
     pub fn comparison(&self) -> ComparisonStatus {

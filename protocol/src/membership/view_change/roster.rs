@@ -23,13 +23,18 @@ impl ViewChange {
         self.wanted.as_ref().map_or(recorded, |wanted| &wanted.changes)
     }
 
+    /// Where the members of the active view were reached last.
+    pub(super) fn last_addresses(&self) -> impl Iterator<Item = &String> {
+        let shards = self.active().into_iter().flat_map(|active| &active.view.shards);
+        shards.flat_map(|shard| &shard.members).map(|member| &member.address)
+    }
+
     /// Tells whom to connect to, if that has changed: those that the cluster is meant to have, by what holds and by what is under
-    /// way, and every member of the active view. Nobody lets go of a member before a view without it is active.
+    /// way, and every member of the active view. No member is let go of before a view without it is active.
     pub(super) fn dial(&mut self, out: &mut Vec<Output>) {
         let mut workers = self.roster();
         if let Some(record) = &self.record {
-            let members = record.active.iter().flat_map(|active| &active.view.shards).flat_map(|shard| &shard.members);
-            let members = members.map(|member| member.address.clone());
+            let members = self.last_addresses().filter(|_| self.reaches_back).cloned();
             for address in roster::roster(&self.config.workers, &record.roster).into_iter().chain(members) {
                 if !workers.contains(&address) {
                     workers.push(address);

@@ -13,6 +13,10 @@ impl ViewChange {
     pub fn beat(&mut self, out: &mut Vec<Output>) {
         let missing = self.detector.beat();
         self.joiners.beat();
+        if self.stage == Stage::Steady {
+            let connected = &self.connected;
+            self.comparison.beat(|node| connected.contains_key(&node));
+        }
         self.beat += 1;
         let members = self.active().map(|active| active.view.members()).unwrap_or_default();
         let is_missing = |node: &NodeId| missing.contains(node) || !self.connected.contains_key(node);
