@@ -17,7 +17,7 @@ pub async fn worker(config: WorkerConfig, counters: Counters, trigger: Trigger) 
     let cluster = listeners.cluster.local_addr()?;
     let worker = WorkerMetrics::register(&counters.registry)?;
     let instruments = Instruments { registry: counters.registry, runtime: counters.runtime, worker };
-    skein_worker::run(config, listeners, instruments, trigger.watch(), || {
+    skein_worker::run(config, listeners, instruments, trigger.watch(), |_| {
         if let Some(http) = http {
             say_ready(&format!("http://{http} cluster {cluster}"));
         }

@@ -77,7 +77,7 @@ pub enum ChangeArgs {
 /// Which worker, and of whose cluster.
 #[derive(Clone, Debug, Args)]
 pub struct Whom {
-    /// The worker as the coordinator reaches it: HOST:PORT, or a port of the coordinator's own machine
+    /// The worker as the coordinator reaches it: HOST:PORT, a port of the coordinator's own machine, or worker-N of `skein up`
     #[arg(value_name = "HOST:PORT")]
     worker: String,
 
@@ -104,7 +104,7 @@ impl ChangeArgs {
             ChangeArgs::Add { change } => (change, true),
             ChangeArgs::Remove { change } => (change, false),
         };
-        let worker = worker_address::parse(&whom.worker).map_err(|error| wrong.push(error)).ok();
+        let worker = worker_address::parse_or_name(&whom.worker).map_err(|error| wrong.push(error)).ok();
         let coordinator = Coordinator::new(&whom.url, secret).map_err(|error| wrong.push(error)).ok();
         match (coordinator, worker) {
             (Some(coordinator), Some(worker)) => Ok(Errand { coordinator, worker, adds }),

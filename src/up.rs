@@ -1,17 +1,17 @@
-//! `skein up`: a whole cluster in one process. The coordinator meets the workers within the process; they listen on loopback
-//! all the same, on ports that the system picks and with a secret that never leaves the process. With a data directory each
-//! part has its own below it, and a later `up` goes on where this one ended. The parts start from the workers upwards and end
-//! in the opposite order.
+//! `skein up`: a whole cluster in one process. The coordinator meets the workers within the process, by names that are the same at
+//! each start; they listen on loopback all the same, on ports that the system picks and with a secret that never leaves the
+//! process. With a data directory each part has its own below it, and a later `up` goes on where this one ended. The parts start
+//! from the workers upwards and end in the opposite order. A worker whose log is damaged is left out, loudly, if another holds all.
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 use skein_coordinator::config::membership::{MembershipArgs, MembershipConfig};
-use skein_coordinator::config::{Auth, CoordinatorConfig, SurfaceArgs, SurfaceConfig, number};
+use skein_coordinator::config::{Auth, CoordinatorConfig, SurfaceArgs, SurfaceConfig, number, worker_address};
 use skein_protocol::limits::MEMBERS_MAX;
+use skein_protocol::membership::view::Standing;
 use skein_runtime::disk::DiskError;
 use skein_runtime::shutdown::{self, Trigger};
 use skein_runtime::transport::{Neighbours, Secret};
@@ -21,6 +21,7 @@ use skein_worker::metrics::WorkerMetrics;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tracing::error;
 
 use crate::process::{Counters, say_ready};
 use crate::settings::random_secret;
@@ -102,21 +103,22 @@ impl UpConfig {
         self.part(&format!("worker-{number}"))
     }
 
-    /// The workers that have a log to accept, though its end may be missing, if that was asked for. The others begin anew.
-    fn accepting(&self) -> anyhow::Result<BTreeSet<usize>> {
-        let mut accepting = BTreeSet::new();
-        let Some(data) = self.data.as_deref().filter(|_| self.salvage.accept_incomplete) else { return Ok(accepting) };
-        for number in 1..=self.workers {
-            if let Some(data) = self.data_of_worker(number)
-                && wal::sled::newest_of_a_member(&data)?.is_some()
-            {
-                accepting.insert(number);
+    /// If the newest logs were accepted, though their ends may be missing: sees that there is one, and notes of the workers that have
+    /// none, which begin anew, that they have had their turn.
+    fn accept(&self) -> anyhow::Result<()> {
+        let Some(data) = self.data.as_deref().filter(|_| self.salvage.accept_incomplete) else { return Ok(()) };
+        let (mut without, mut with) = (Vec::new(), 0);
+        for directory in (1..=self.workers).filter_map(|number| self.data_of_worker(number)) {
+            if !wal::sled::counts(&directory, true)? || wal::sled::newest_of_a_member(&directory)?.is_some() {
+                with += 1;
+            } else {
+                without.push(directory);
             }
         }
-        if accepting.is_empty() {
+        if with == 0 {
             return Err(DiskError::NothingToAccept(data.to_owned()).into());
         }
-        Ok(accepting)
+        without.iter().try_for_each(|directory| wal::sled::note_use(directory)).map_err(anyhow::Error::from)
     }
 
     fn worker(&self, number: usize, secret: &Secret, neighbours: &Neighbours) -> WorkerConfig {
@@ -127,6 +129,7 @@ impl UpConfig {
             secret: Some(secret.clone()),
             data: self.data_of_worker(number),
             neighbours: neighbours.clone(),
+            name: Some(worker_address::in_process(number)),
             store: self.store,
             salvage: self.salvage,
         }
@@ -148,29 +151,34 @@ pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyho
     // The workers end only after the coordinator, which needs them for what is still under way.
     let (end_workers, _) = shutdown::channel();
     let mut workers = JoinSet::new();
-    let mut addresses = Vec::new();
-    let accepting = config.accepting()?;
+    let (mut hold_all, mut damaged) = (false, Vec::new());
+    config.accept()?;
     for number in 1..=config.workers {
-        let mut worker = config.worker(number, &secret, &neighbours);
-        worker.salvage.accept_incomplete = accepting.contains(&number);
+        let worker = config.worker(number, &secret, &neighbours);
         let listener = TcpListener::bind(worker.cluster).await.context("a worker can't listen on loopback")?;
-        addresses.push(listener.local_addr()?.to_string());
         let listeners = skein_worker::Listeners { cluster: listener, http: None };
         let (recovered, is_recovered) = oneshot::channel();
-        let run = skein_worker::run(worker, listeners, instruments.clone(), end_workers.watch(), move || {
-            // Whoever waits for it has given up only when the whole process ends.
-            recovered.send(()).ok();
+        let run = skein_worker::run(worker, listeners, instruments.clone(), end_workers.watch(), move |status| {
+            // Nobody waits for it any more only when the whole process ends.
+            recovered.send(status.standing).ok();
         });
         workers.spawn(run);
-        if is_recovered.await.is_err() {
-            let ended = workers.join_next().await.expect("the worker was spawned");
-            ended.context("a worker panicked")??;
+        match is_recovered.await {
+            Ok(standing) => hold_all |= standing == Some(Standing::Member),
+            Err(_) => {
+                let ended = workers.join_next().await.expect("the worker was spawned");
+                match ended.context("a worker panicked")? {
+                    Err(error) if is_damaged(&error) => damaged.push((number, error)),
+                    ended => ended?,
+                }
+            }
         }
     }
+    go_on_without(damaged, hold_all)?;
 
     let coordinator = CoordinatorConfig {
         http: url,
-        workers: addresses,
+        workers: (1..=config.workers).map(worker_address::in_process).collect(),
         secret: Some(secret),
         data: config.part("coordinator"),
         operator_secret: config.operator_secret,
@@ -192,6 +200,27 @@ pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyho
     end_workers.start();
     let ended = workers.join_all().await.into_iter().collect::<anyhow::Result<()>>();
     outcome.and(ended)
+}
+
+fn is_damaged(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(DiskError::Damaged { .. }))
+}
+
+/// Leaves out the workers whose logs are damaged, if the log of another says that it holds all. Their directories stay: what can still
+/// be read there may be of use, and it is a person who says that it may go.
+fn go_on_without(damaged: Vec<(usize, anyhow::Error)>, hold_all: bool) -> anyhow::Result<()> {
+    for (number, error) in damaged {
+        let name = worker_address::in_process(number);
+        if !hold_all {
+            return Err(error.context(format!("{name} can't start, and no other worker's log says that it holds all records")));
+        }
+        error!(
+            worker.address = name,
+            "{name} IS LEFT OUT: its log can't be used ({error:#}). The cluster goes on with the other workers, one copy fewer. To have \
+             it copy all records again, move its directory away and start again"
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -89,7 +89,8 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     log_settings(&config);
     let (machine, control, node) = open(&config).await?;
-    let network = Endpoint::coordinator(node, config.workers.clone(), config.secret.clone()).beside(config.neighbours.clone());
+    let network =
+        Endpoint::coordinator(node, config.workers.clone(), config.secret.clone()).among(config.neighbours.clone(), None);
     let members = Members { met: network.met.clone(), control_is_logged: config.data.is_some() };
     let parts = Parts {
         name: NAME.to_owned(),

@@ -93,7 +93,7 @@ impl Roster {
     /// # Errors
     /// When it is not; the change may still come about if it is [`Error::Pending`].
     pub async fn add(&self, address: &str) -> Result<Workers, Error> {
-        let address = worker_address::parse(address).map_err(Error::Address)?;
+        let address = self.address(address)?;
         if !self.secret && !worker_address::is_loopback(&address) {
             return Err(Error::Address(SECRET_MISSING.to_owned()));
         }
@@ -105,8 +105,16 @@ impl Roster {
     /// # Errors
     /// When it stays; the change may still come about if it is [`Error::Pending`].
     pub async fn remove(&self, address: &str) -> Result<Workers, Error> {
-        let address = worker_address::parse(address).map_err(Error::Address)?;
+        let address = self.address(address)?;
         self.change(RosterChange::Remove(address)).await
+    }
+
+    /// Where a worker is, or the name of one that runs within this process.
+    fn address(&self, text: &str) -> Result<String, Error> {
+        match self.named.iter().find(|named| *named == text) {
+            Some(named) => Ok(named.clone()),
+            None => worker_address::parse(text).map_err(Error::Address),
+        }
     }
 
     async fn change(&self, change: RosterChange) -> Result<Workers, Error> {

@@ -60,11 +60,12 @@ pub struct StoreArgs {
 }
 
 /// What a person has decided about a log; `skein up` takes these flags too. No variable of the environment sets them, since it would
-/// still be set at the next start, and decide about what nobody knows yet.
+/// still be set at the next start, and decide about what is not known yet. For the same reason the first counts once.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct SalvageArgs {
     /// Go on with the newest log that is there, though it may lack what was acknowledged last. It counts only when no member that
-    /// holds all can come back, and until this worker has begun anew; see the runbooks. Meant for one start
+    /// holds all can come back, and until this worker has begun anew; see the runbooks. It has an effect at one start: at those that
+    /// follow it is ignored, until there was one without it
     #[arg(long)]
     pub accept_incomplete_log: bool,
 
@@ -86,6 +87,8 @@ pub struct WorkerConfig {
     pub data: Option<PathBuf>,
     /// Where coordinators of this process find the worker.
     pub neighbours: Neighbours,
+    /// The name under which they find it; without one, by the address that it listens on.
+    pub name: Option<String>,
     /// How the store behaves.
     pub store: StoreConfig,
     /// What to do with a log that can't be taken up as it is.
@@ -132,7 +135,8 @@ impl WorkerArgs {
         match (cluster, http, store) {
             (Some(cluster), Some(http), Some(store)) if wrong.is_empty() => {
                 let (data, neighbours) = (self.data.clone(), Neighbours::default());
-                Ok(WorkerConfig { cluster, http, secret, data, neighbours, store, salvage: self.salvage.into() })
+                let salvage = self.salvage.into();
+                Ok(WorkerConfig { cluster, http, secret, data, neighbours, name: None, store, salvage })
             }
             _ => Err(wrong),
         }

@@ -75,7 +75,7 @@ pub struct Instruments {
 }
 
 /// Runs a worker until the shutdown starts, then drains it and closes its log. `ready` is called once it has recovered and
-/// takes connections.
+/// takes connections, with how it stands by its log alone.
 ///
 /// # Errors
 ///
@@ -85,7 +85,7 @@ pub async fn run(
     listeners: Listeners,
     instruments: Instruments,
     mut shutdown: Shutdown,
-    ready: impl FnOnce(),
+    ready: impl FnOnce(&WorkerStatus),
 ) -> anyhow::Result<()> {
     log_settings(&config);
     let (log, snapshot) = open(&config).await?;
@@ -94,12 +94,13 @@ pub async fn run(
 
     let network = Endpoint::worker(node, snapshot.cluster, listeners.cluster, config.secret.clone())
         .with_salvaged(snapshot.salvaged)
-        .beside(config.neighbours.clone())
+        .among(config.neighbours.clone(), config.name.clone())
         .with_durability(durability(config.data.as_deref(), config.store.sync));
     let StoreConfig { memory_bytes_max, scrub_ms, .. } = config.store;
     let machine_config = MachineConfig { memory_bytes_max, scrub_ms, ..MachineConfig::default() };
     let machine = Worker::recover(machine_config, snapshot);
-    log_recovery(&name, &config, &machine.status());
+    let recovered = machine.status();
+    log_recovery(&name, &config, &recovered);
     let parts = Parts {
         name: name.clone(),
         network,
@@ -117,7 +118,7 @@ pub async fn run(
         let metrics = instruments.runtime.http(&name);
         tokio::spawn(http::serve(listener, surface, metrics, shutdown.clone()))
     });
-    ready();
+    ready(&recovered);
 
     let halted = tokio::select! {
         () = shutdown.wait() => None,
@@ -181,6 +182,12 @@ fn log_salvage(recovery: &Recovery, salvage: Salvage) {
         warn!(
             "the log is taken up as was asked for, though it may lack what was acknowledged last; it counts only if no member that \
                  holds all can come back"
+        );
+    }
+    if recovery.used_before {
+        warn!(
+            "--accept-incomplete-log has no effect: it counts for one start, and was given at an earlier one already; remove it from the \
+                 settings, and should it be needed again, start once without it before"
         );
     }
     let becomes = if salvage.discard_damaged { "it is removed" } else { "nobody is told what it holds" };

@@ -1,5 +1,6 @@
 //! Where a worker is, as people write it: on the command line, and when they change which workers the cluster is meant to have.
-//! Names are looked up when they are dialled, each time anew.
+//! Host names are looked up each time that they are dialled. Workers within the coordinator's own process have names without a port,
+//! which are the same at each start.
 
 use std::net::IpAddr;
 
@@ -25,6 +26,24 @@ pub fn parse(text: &str) -> Result<String, String> {
     if fits { Ok(format!("{host}:{port}")) } else { Err(wrong()) }
 }
 
+/// The name of a worker within the coordinator's own process, counted from 1.
+#[must_use]
+pub fn in_process(number: usize) -> String {
+    format!("worker-{number}")
+}
+
+/// The same as [`parse`], or the name of a worker within the coordinator's own process.
+///
+/// # Errors
+/// When it is none of these, with what it must be.
+pub fn parse_or_name(text: &str) -> Result<String, String> {
+    let number = text.strip_prefix("worker-").and_then(|number| number.parse().ok());
+    match number {
+        Some(number) if in_process(number) == text => Ok(text.to_owned()),
+        _ => parse(text),
+    }
+}
+
 /// Whether the worker is on the machine that dials it, for certain.
 #[must_use]
 pub fn is_loopback(worker: &str) -> bool {
@@ -44,6 +63,15 @@ mod tests {
         }
         for wrong in ["", "0", "70000", "host:", ":1", "a b:1", "a/b:1", "::1:1x", "[nowhere]:1", "http://a:1", "a:1:2"] {
             assert!(parse(wrong).is_err(), "{wrong:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_worker_within_the_process_has_a_name_without_a_port() {
+        assert_eq!(parse_or_name(&in_process(12)).as_deref(), Ok("worker-12"));
+        assert_eq!(parse_or_name("7001").as_deref(), Ok("127.0.0.1:7001"));
+        for wrong in ["worker-", "worker-x", "worker-01", "worker--1", "worker", "other-1"] {
+            assert!(parse_or_name(wrong).is_err(), "{wrong:?} was taken");
         }
     }
 

@@ -101,7 +101,7 @@ pub(crate) fn start(
     inbox: mpsc::Sender<Inbound>,
     near_inbox: mpsc::UnboundedSender<Inbound>,
 ) -> Network {
-    let Endpoint { node, role, bound, secret, listener, dial, durability, met, neighbours, limits } = endpoint;
+    let Endpoint { node, role, bound, secret, listener, dial, durability, met, neighbours, name, limits } = endpoint;
     let context = Arc::new(Context {
         node,
         role,
@@ -119,8 +119,8 @@ pub(crate) fn start(
     });
     let mut tasks = JoinSet::new();
     if let Some(listener) = listener {
-        if let Ok(address) = listener.local_addr() {
-            context.neighbours.enter(address.to_string(), context.door());
+        if let Some(name) = name.or_else(|| Some(listener.local_addr().ok()?.to_string())) {
+            context.neighbours.enter(name, context.door());
         }
         tasks.spawn(accept(listener, context.clone()));
     }
@@ -198,13 +198,16 @@ async fn keep_dialing(address: String, context: Arc<Context>) {
     let mut told = String::new();
     loop {
         if let Some(door) = context.neighbours.find(&address) {
-            if std::mem::replace(&mut connected_before, true) {
-                reconnects.inc();
+            // Found under two names, it is met under the first.
+            if let Some(_claim) = context.claim(door.node) {
+                if std::mem::replace(&mut connected_before, true) {
+                    reconnects.inc();
+                }
+                context.met.note(&address, door.node, door.durability);
+                info!(node.name = context.metrics.name(), peer.id = %door.node, peer.address = address, "connected in this process");
+                near::meet(context.door(), door, address.clone()).await;
+                info!(node.name = context.metrics.name(), peer.address = address, "connection in this process closed");
             }
-            context.met.note(&address, door.node, door.durability);
-            info!(node.name = context.metrics.name(), peer.id = %door.node, peer.address = address, "connected in this process");
-            near::meet(context.door(), door, address.clone()).await;
-            info!(node.name = context.metrics.name(), peer.address = address, "connection in this process closed");
             sleep(back_off.mul_f64(rand::random_range(0.5..1.0))).await;
             continue;
         }

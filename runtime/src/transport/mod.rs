@@ -43,6 +43,8 @@ pub struct Endpoint {
     pub met: Met,
     /// The nodes of this process, which are met without a socket.
     pub neighbours: Neighbours,
+    /// The name under which they meet a worker, over all its starts; without one, the address that it listens on.
+    pub name: Option<String>,
     /// Bounds on what peers may do.
     pub limits: Limits,
 }
@@ -147,6 +149,7 @@ impl Endpoint {
             durability: Durability::default(),
             met: Met::default(),
             neighbours: Neighbours::default(),
+            name: None,
             limits: Limits::default(),
         }
     }
@@ -164,10 +167,10 @@ impl Endpoint {
         self
     }
 
-    /// The same, beside these nodes of the same process.
+    /// The same, among these nodes of the same process, which meet it under this name if it has one.
     #[must_use]
-    pub fn beside(self, neighbours: Neighbours) -> Self {
-        Endpoint { neighbours, ..self }
+    pub fn among(self, neighbours: Neighbours, name: Option<String>) -> Self {
+        Endpoint { neighbours, name, ..self }
     }
 
     /// A coordinator's: dials these workers, and again whenever a connection is lost.
@@ -183,6 +186,7 @@ impl Endpoint {
             dial: workers,
             durability: Durability::default(),
             neighbours: Neighbours::default(),
+            name: None,
             limits: Limits::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! Connections between nodes of one process: the same contract as over TCP, without bytes. What a driver sends in one batch
 //! is handed over as it is, in one queue per direction, and the other driver is woken once; values stay shared by all
-//! replicas of the process. A node is found here under the address that it listens on, so that whoever dials it needs not
-//! know where it runs, and falls back on TCP when it is not here.
+//! replicas of the process. A node is found here under its name or else the address that it listens on, so that the one that
+//! dials it needs not know where it runs, and falls back on TCP when it is not here.
 //!
 //! The queues' keeper is the task that dialled. When it ends, or either driver wants the connection closed or is gone, both
 //! drivers hear so; what was not taken by then is lost with the connection, as on any other.
@@ -22,7 +22,7 @@ use super::{Bound, Durability};
 /// is a fraction of it.
 const MESSAGES_WAITING_MAX: usize = 256 * 1024;
 
-/// The nodes of one process that can be met without a socket, by the address that they listen on. Clones share it.
+/// The nodes of one process that can be met without a socket, by their names or the addresses that they listen on. Clones share it.
 #[derive(Clone, Default)]
 pub struct Neighbours(Arc<Mutex<BTreeMap<String, Door>>>);
 
@@ -55,13 +55,13 @@ struct State {
 }
 
 impl Neighbours {
-    /// The node that listens on this address, if it runs in this process.
+    /// The node that has this name or listens on this address, if it runs in this process.
     pub(crate) fn find(&self, address: &str) -> Option<Door> {
         let door = self.0.lock().expect("no holder of this lock panics").get(address).cloned();
         door.filter(|door| !door.inbox.is_closed())
     }
 
-    /// A node listens on this address.
+    /// A node has this name or listens on this address.
     pub(crate) fn enter(&self, address: String, door: Door) {
         self.0.lock().expect("no holder of this lock panics").insert(address, door);
     }

@@ -61,6 +61,8 @@ pub struct Recovery {
     pub set_aside: Option<PathBuf>,
     /// Whether a person has accepted that it may lack what was acknowledged last.
     pub accepted: bool,
+    /// Whether somebody has said so at this start as well as at an earlier one, for which alone it counted.
+    pub used_before: bool,
     /// Records that were not what was written; they are gone if a person has said so.
     pub damaged: Vec<Key>,
     /// How long opening took.
@@ -72,6 +74,7 @@ pub struct Recovery {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Salvage {
     /// To go on with the newest log of a member that is there, in use or set aside, though it may lack what was acknowledged last.
+    /// It counts once: at the following starts it has no effect, until there was one without it.
     pub accept_incomplete: bool,
     /// To remove the records that are not what was written.
     pub discard_damaged: bool,
@@ -140,6 +143,7 @@ impl Recovery {
             decided: snapshot.decided.len() as u64,
             set_aside: None,
             accepted: false,
+            used_before: false,
             damaged: Vec::new(),
             duration,
         }

@@ -18,7 +18,7 @@
 mod bundle;
 mod salvage;
 
-pub use salvage::newest_of_a_member;
+pub use salvage::{counts, newest_of_a_member, note_use};
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,7 +84,8 @@ struct Sled {
 }
 
 /// Opens the log in the directory `log` of `data`, or makes it, with a new identity. If what is there was synced at an interval
-/// and not closed in order, it is set aside and a new one made, unless a person has decided otherwise.
+/// and not closed in order, it is set aside and a new one made, unless a person has decided otherwise. Such a decision counts at the
+/// first start that is told of it.
 ///
 /// # Errors
 ///
@@ -92,8 +93,8 @@ struct Sled {
 pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened, DiskError> {
     let start = Instant::now();
     let path = salvage::log(data);
-    let mut set_aside = if salvage.accept_incomplete { salvage::take_up(data)? } else { None };
-    let accepted = salvage.accept_incomplete;
+    let accepted = counts(data, salvage.accept_incomplete)?;
+    let mut set_aside = if accepted { salvage::take_up(data)? } else { None };
     let mut opened = read(&path);
     if salvage::is_incomplete(&path) && !accepted && !matches!(opened, Err(DiskError::Locked(_) | DiskError::Full { .. })) {
         drop(opened);
@@ -122,6 +123,9 @@ pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened,
     database.remove(CLEAN_KEY);
     database.apply()?;
     database.sync()?;
+    if accepted {
+        note_use(data)?;
+    }
     let mark = path.join(MARK);
     let marked = match policy {
         SyncPolicy::Interval(_) => File::create(&mark).and_then(|mark| mark.sync_all()).and_then(|()| sync_file(&path)),
@@ -132,7 +136,9 @@ pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened,
     marked.map_err(|error| DiskError::Io { path: path.clone(), error })?;
 
     let Found { snapshot, clean, copy, leftovers, prepared, decided, .. } = found;
-    let recovery = Recovery { created, clean, set_aside, accepted, damaged, ..Recovery::of(&snapshot, start.elapsed()) };
+    let used_before = salvage.accept_incomplete && !accepted;
+    let recovery =
+        Recovery { created, clean, set_aside, accepted, used_before, damaged, ..Recovery::of(&snapshot, start.elapsed()) };
     let views = snapshot.decided.iter().map(|(txn, decided)| (*txn, decided.view)).collect();
     let forgotten = snapshot.forgotten.keys().copied().collect();
     let stamp = snapshot.stamp;

@@ -1,11 +1,12 @@
 //! Logs that can't be taken up as they are. One that was synced at an interval and not closed in order may lack its end: it is set
 //! aside, since what its node acknowledged last may be gone, so nobody may take it for that node again. While another member
 //! lives that loses nothing. When all have crashed at once nothing else is left, and a person may say that one goes on with
-//! what it has.
+//! what it has. That counts once: a flag that stays in somebody's settings decides nothing about what happens later.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use skein_protocol::membership::view::Standing;
@@ -16,6 +17,33 @@ use crate::disk::{DiskError, sync_file};
 
 /// What a log that was set aside is called, before its number.
 const ASIDE: &str = "log.set-aside.";
+
+/// The file beside the log which says that a person's acceptance was used, until a start without it.
+const USED: &str = "accepted-incomplete-log";
+
+/// Whether a person has accepted that the log of this directory may be incomplete, and that was not used at an earlier start
+/// already. A start that is not asked to forgets the use, so that the next decision counts again.
+///
+/// # Errors
+/// When the disk fails.
+pub fn counts(data: &Path, asked: bool) -> Result<bool, DiskError> {
+    let used = data.join(USED);
+    if asked || !used.exists() {
+        return Ok(asked && !used.exists());
+    }
+    let removed = fs::remove_file(&used).and_then(|()| sync_file(data));
+    removed.map(|()| false).map_err(|error| DiskError::Io { path: used, error })
+}
+
+/// Notes that a person's acceptance was used: it is given at this start, and has no effect at those that follow while it is given.
+///
+/// # Errors
+/// When the disk fails.
+pub fn note_use(data: &Path) -> Result<(), DiskError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
+    let noted = made.and_then(|()| File::create(data.join(USED))).and_then(|file| file.sync_all()).and_then(|()| sync_file(data));
+    noted.map_err(|error| DiskError::Io { path: data.into(), error })
+}
 
 /// Where the log of a worker's directory is.
 pub(super) fn log(data: &Path) -> PathBuf {

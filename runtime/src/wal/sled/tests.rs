@@ -190,6 +190,36 @@ fn a_log_whose_end_may_be_missing_is_taken_up_when_a_person_accepts_that() {
 }
 
 #[test]
+fn an_acceptance_counts_once_though_it_stays_in_the_settings() {
+    let accept = Salvage { accept_incomplete: true, ..Salvage::default() };
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    crashed(data, INTERVAL, 3, Standing::Member);
+    let Opened { mut engine, recovery, .. } = open(data, ALWAYS, accept).unwrap();
+    assert!(recovery.accepted && !recovery.used_before, "{recovery:?}");
+    // It begins again, and is a member by its own log then.
+    engine.append(&[Record::Sealed { view: ViewNumber(4), standing: Standing::Learner }]).unwrap();
+    engine.append(&[Record::Sealed { view: ViewNumber(5), standing: Standing::Member }]).unwrap();
+    engine.close().unwrap();
+    drop(engine);
+    for _ in 0..2 {
+        let Opened { mut engine, snapshot, recovery } = open(data, INTERVAL, accept).unwrap();
+        assert!(!snapshot.salvaged && !recovery.accepted && recovery.used_before, "{recovery:?}");
+        engine.close().unwrap();
+    }
+    // Nor is a log taken up that was not closed in order since.
+    let node = crashed(data, INTERVAL, 6, Standing::Member);
+    note_use(data).unwrap();
+    let next = open(data, INTERVAL, accept).unwrap();
+    assert!(next.recovery.used_before && next.recovery.set_aside.is_some(), "{:?}", next.recovery);
+    drop(next.engine);
+    // After a start without it a person may decide again.
+    drop(open(data, ALWAYS, Salvage::default()).unwrap().engine);
+    let again = open(data, ALWAYS, accept).unwrap();
+    assert_eq!((again.recovery.accepted, again.snapshot.node, again.snapshot.salvaged), (true, node, true));
+}
+
+#[test]
 fn records_that_are_not_what_was_written_are_named_and_removed_only_when_a_person_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path();
