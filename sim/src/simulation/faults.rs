@@ -144,6 +144,16 @@ pub enum Sight {
     SalvagedBegan,
     /// A worker that syncs at an interval crashed, and its log was set aside.
     LogSetAside,
+    /// A coordinator named its workers otherwise than the one before.
+    Renamed,
+    /// Everything was started again, and all members were members at once.
+    AllStartedAgain,
+    /// The last copy was bad, and others kept what they held.
+    IntactKept,
+    /// A copy was bad, and the others could not answer at first.
+    HeldUpTogether,
+    /// Two replicas differed, and one of them answered.
+    OneAnswered,
 }
 
 macro_rules! names {
@@ -188,6 +198,8 @@ names!(Sight,
     DamageRepaired => "damage repaired", OutvotedRepaired => "outvoted repaired",
     OldDiskRefused => "old disk refused", SalvagedBegan => "salvaged began",
     LogSetAside => "log set aside",
+    Renamed => "renamed", AllStartedAgain => "all started again", IntactKept => "intact kept",
+    HeldUpTogether => "held up together", OneAnswered => "one answered",
 );
 
 impl FaultKind {

@@ -183,7 +183,7 @@ impl World {
         true
     }
 
-    fn pause(&mut self, slot: Slot, lasts: Time) -> bool {
+    pub(super) fn pause(&mut self, slot: Slot, lasts: Time) -> bool {
         if !self.nodes[slot].is_up() {
             return false;
         }

@@ -33,6 +33,9 @@ impl World {
                 (snapshot.node, Machine::Worker(Worker::recover(config, snapshot)), progress)
             }
             Role::Coordinator if slot == self.leader() => {
+                if self.plan.renames && self.chance_afterwards.chance(500) {
+                    self.rename_workers();
+                }
                 let addresses = self.workers().map(|worker| self.nodes[worker].address.clone()).collect();
                 let incarnation = self.control.next_incarnation();
                 let new_cluster = if self.ledger.views.is_empty() { CLUSTER } else { ClusterId(self.random.wide()) };

@@ -70,6 +70,9 @@ pub const ALL: &[Seeded] = &[
     omission("R9", "DropTombstones", Omission::DropTombstones),
     omission("R9", "ChunkReplaces", Omission::ChunkReplaces),
     omission("R9", "RepairFromWrongCopy", Omission::RepairFromWrongCopy),
+    omission("R5", "AwaitByAddress", Omission::AwaitByAddress),
+    omission("R9", "TrustDistrusted", Omission::TrustDistrusted),
+    omission("R9", "LearnFromDistrusted", Omission::LearnFromDistrusted),
     omission("R10", "IgnoreWaiting", Omission::IgnoreWaiting),
     omission("R10", "WaitForOlder", Omission::WaitForOlder),
     omission("R11", "DoubtForever", Omission::DoubtForever),
@@ -100,6 +103,7 @@ pub const ALL: &[Seeded] = &[
     of_process("R12", "IdentityKept", Mistake::IdentityKept),
     of_process("R5", "SalvageUnsaid", Mistake::SalvageUnsaid),
     of_process("R6", "LogTakenUp", Mistake::LogTakenUp),
+    omission("-", "ReadUndecidedInTurn", Omission::ReadUndecidedInTurn),
 ];
 
 /// The mistake of this name.

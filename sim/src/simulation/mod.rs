@@ -7,6 +7,7 @@
 //! [`damage`] what goes wrong. [`workload`] is what clients ask, [`oracle`] what they were told, [`ledger`] what the replicas did, and
 //! [`checks`] what must be true of the two. [`campaign`] runs many seeds.
 
+mod afterwards;
 pub mod campaign;
 pub mod checks;
 mod client;

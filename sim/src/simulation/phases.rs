@@ -1,6 +1,7 @@
 //! One run from its beginning to its end. In danger: faults happen while clients make their calls. Then all faults end, and
 //! within a bound the cluster must serve again. In calm: further calls, each of which must be answered soon, without any
-//! view change. In trial: one thing goes wrong, see [`super::trial`]. At rest: nothing is asked, and nothing may be left. Some runs end with an operator's mistake, the loss of
+//! view change. In trial: one thing goes wrong, see [`super::trial`]. At rest: nothing is asked, and nothing may be left. Some runs go
+//! on with what an operator may do then, see [`super::afterwards`], and some end with an operator's mistake, the loss of
 //! the control store, which a coordinator must refuse to go on from.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,7 +43,8 @@ pub(super) const ANSWER_MAX: Time = 3 * SECOND;
 const REST: Time = 4 * SECOND;
 
 /// The phases of a run, in order.
-const PHASES: [Phase; 6] = [World::danger, World::healing, World::calm, World::trial, World::rest, World::epilogue];
+const PHASES: [Phase; 7] =
+    [World::danger, World::healing, World::calm, World::trial, World::rest, World::afterwards, World::epilogue];
 
 type Phase = fn(&mut World) -> Result<(), Violation>;
 
@@ -172,7 +174,7 @@ impl World {
     }
 
     /// Whether every worker is a member again, or stopped for good.
-    fn all_are_back(&self) -> bool {
+    pub(super) fn all_are_back(&self) -> bool {
         let members = self.members();
         self.workers().all(|slot| members.contains(&slot) || self.hung_for_good.contains(&slot) && !self.nodes[slot].is_up())
     }
@@ -199,7 +201,7 @@ impl World {
         Ok(())
     }
 
-    fn rest(&mut self) -> Result<(), Violation> {
+    pub(super) fn rest(&mut self) -> Result<(), Violation> {
         self.until(self.now + REST, |_| false);
         // A comparison of the replicas may just be under way.
         self.until(self.now + ANSWER_MAX, |world| {

@@ -5,6 +5,7 @@
 
 use skein_protocol::limits;
 
+use super::afterwards::Afterwards;
 use super::faults::FaultKind;
 use super::queue::{MS, SECOND, Time};
 use super::random::Random;
@@ -64,6 +65,10 @@ pub(crate) struct Plan {
     pub(crate) trial: Option<Trial>,
     /// When all logs are synced at an interval, and votes leave before that: the interval.
     pub(crate) sync_every: Option<Time>,
+    /// Whether a coordinator that starts may name its workers otherwise than the one before.
+    pub(crate) renames: bool,
+    /// What happens to the cluster once all else has been looked at.
+    pub(crate) afterwards: Option<Afterwards>,
 }
 
 impl Plan {
@@ -113,6 +118,8 @@ impl Plan {
             sync_every,
             window: limits::IN_FLIGHT_MAX,
             request_sweeps: 20,
+            renames: random.sub("renames").chance(150),
+            afterwards: Afterwards::draw(&mut random.sub("what happens afterwards")),
             faults,
             logged,
         };

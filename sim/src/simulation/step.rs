@@ -337,7 +337,9 @@ impl World {
                 if self.rotten.is_none_or(|rotten| self.nodes[rotten].id != node) {
                     self.violate(Violation::new("convergence", format!("{node:?} is not trusted, and holds what was written")));
                 }
+                self.hold_up_others(node);
             }
+            Published::Differ { .. } if self.may_differ => {}
             Published::Differ { view } => {
                 self.violate(Violation::new("convergence", format!("replicas are said to differ in view {view}")));
             }

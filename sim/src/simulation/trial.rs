@@ -218,7 +218,7 @@ impl World {
     }
 
     /// Whether this worker is a member, and this record of its is as others hold it.
-    fn is_repaired(&self, slot: Slot, key: &Key) -> bool {
+    pub(super) fn is_repaired(&self, slot: Slot, key: &Key) -> bool {
         let members = self.members();
         let held = |slot: &Slot| self.nodes[*slot].worker().and_then(|worker| worker.records().get(key));
         let intact = held(&slot).is_none_or(|stored| stored.is_intact(key));

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use skein_protocol::id::{ClusterId, RequestId};
 use skein_protocol::step::{Halt, Output, Request, Role};
 
+use super::afterwards::Inquiries;
 use super::checks::Violation;
 use super::checks::waits::Waits;
 use super::client::Client;
@@ -59,6 +60,8 @@ pub(crate) struct World {
     /// Counts what happened, so that two things at one time have an order.
     pub(crate) moment: u64,
     pub(crate) random: Random,
+    /// Chance for what was thought of later, so that it leaves a seed's other choices as they are.
+    pub(crate) chance_afterwards: Random,
     pub(crate) plan: Plan,
     pub(crate) mistakes: Mistakes,
     pub(crate) queue: Queue<Event>,
@@ -92,6 +95,14 @@ pub(crate) struct World {
     pub(crate) astray: BTreeMap<Slot, bool>,
     /// Disks as they once were, by slot.
     pub(crate) kept_disks: BTreeMap<Slot, Disk>,
+    /// When it is found, all other members stand still for so long.
+    pub(crate) held_up_when_found: Option<Time>,
+    /// Whether replicas differ, and no majority can say which is right.
+    pub(crate) may_differ: bool,
+    /// Requests that are made beside those of clients, with the answer to the last.
+    pub(crate) inquiries: Inquiries,
+    /// How often the workers were given other names.
+    pub(crate) renamed: u32,
     /// Workers as they once were, by slot.
     pub(crate) images: BTreeMap<Slot, Image>,
     /// Whether clients only write.
@@ -140,10 +151,15 @@ impl World {
             rotten: None,
             astray: BTreeMap::new(),
             kept_disks: BTreeMap::new(),
+            held_up_when_found: None,
+            may_differ: false,
+            inquiries: Inquiries::default(),
+            renamed: 0,
             images: BTreeMap::new(),
             writes_only: false,
             calls_max: 0,
             outputs: Vec::new(),
+            chance_afterwards: random.sub("afterwards"),
             random,
             plan,
         }
