@@ -10,3 +10,6 @@ pub mod server;
 
 mod patient;
 mod requests;
+
+#[cfg(test)]
+mod tests;
