@@ -22,6 +22,7 @@ mod outcomes;
 mod pauses;
 mod restarts;
 mod roster;
+mod rush;
 mod salvage;
 mod scene;
 mod settings;

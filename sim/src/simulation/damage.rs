@@ -2,10 +2,12 @@
 //! None of them may cost anything that was acknowledged while another member holds it, so each happens only then; the promises
 //! are the same as without them.
 
-use skein_protocol::id::{NodeId, ViewNumber};
+use skein_protocol::id::{NodeId, TxnId, ViewNumber};
 use skein_protocol::membership::view::Standing;
+use skein_protocol::message::Message;
 use skein_protocol::operation::Key;
 use skein_protocol::record::Record;
+use skein_protocol::step::{Output, Reply};
 
 use super::disk::Disk;
 use super::faults::{FaultKind, Sight};
@@ -125,6 +127,35 @@ impl World {
             }
             Standing::Member => {}
         }
+    }
+
+    /// If this is the moment in which a client hears that something is committed for which a worker has voted since its disk was
+    /// kept: nobody hears the decision, and the worker is back at once with that disk.
+    pub(super) fn lose_vote(&mut self, leader: Slot, out: &mut Vec<Output>) -> bool {
+        let Some((worker, before)) = &self.lost_vote else { return false };
+        let told = out.iter().find_map(|output| match output {
+            Output::Reply { reply: Reply::Committed { txn, .. }, .. } => Some(*txn),
+            _ => None,
+        });
+        let knows = |disk: &Disk, txn| disk.snapshot().prepared.contains_key(&txn) || disk.snapshot().decided.contains_key(&txn);
+        let voted = |txn: &TxnId| self.nodes[*worker].disk.as_ref().is_some_and(|now| knows(now, *txn)) && !knows(before, *txn);
+        if leader != self.leader() || !told.as_ref().is_some_and(voted) {
+            return false;
+        }
+        out.retain(|output| !matches!(output, Output::Send { message: Message::Decide { .. }, .. }));
+        true
+    }
+
+    /// The rest of it, when that step is over.
+    pub(super) fn put_vote_back(&mut self, leader: Slot) {
+        let Some((worker, before)) = self.lost_vote.take() else { return };
+        let connections: Vec<_> = self.nodes[leader].peers.values().copied().collect();
+        connections.into_iter().for_each(|connection| self.sever(connection, None));
+        self.say(worker, "fault", "", || "its disk is put back to before its vote".into());
+        self.crash(worker);
+        self.astray.insert(worker, false);
+        self.nodes[worker].disk = Some(before);
+        self.start(worker);
     }
 
     /// A log that is synced at an interval and was not closed in order may lack its end: it is set aside.

@@ -138,6 +138,8 @@ pub enum Sight {
     DamageRepaired,
     /// In calm, a record was other than all others hold it, and was repaired.
     OutvotedRepaired,
+    /// In calm, a member lost its vote for what a client had heard to be committed.
+    VoteLost,
     /// A worker whose disk was put back refused to be a member.
     OldDiskRefused,
     /// A worker of which a part was given up began anew.
@@ -196,6 +198,7 @@ names!(Sight,
     LeaderDiedInCopy => "leader died in copy", LearnerSurvived => "learner survived", Suspected => "suspected",
     OutcomesRecorded => "outcomes recorded", SilentLeftOut => "silent left out", PutBack => "put back",
     DamageRepaired => "damage repaired", OutvotedRepaired => "outvoted repaired",
+    VoteLost => "vote lost",
     OldDiskRefused => "old disk refused", SalvagedBegan => "salvaged began",
     LogSetAside => "log set aside",
     Renamed => "renamed", AllStartedAgain => "all started again", IntactKept => "intact kept",

@@ -124,6 +124,9 @@ impl Plan {
             logged,
         };
         plan.draw_window(&mut random.sub("window"));
+        if plan.trial.is_none() && random.sub("vote lost").chance(150) {
+            plan.trial = Some(Trial::VoteLost);
+        }
         plan
     }
 

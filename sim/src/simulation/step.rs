@@ -100,6 +100,7 @@ impl World {
     }
 
     pub(super) fn perform(&mut self, slot: Slot, mut out: Vec<Output>) {
+        let vote_lost = self.lose_vote(slot, &mut out);
         let point = self.point(slot, out.len());
         let mut records = 0;
         for (place, output) in out.drain(..).enumerate() {
@@ -111,6 +112,10 @@ impl World {
             self.perform_one(slot, output, &mut records);
         }
         self.outputs = out;
+        if vote_lost {
+            self.put_vote_back(slot);
+            return;
+        }
         if std::mem::take(&mut self.dies_after_step) && self.may_crash(slot) {
             self.crash_and_restart(slot);
             return;

@@ -33,6 +33,8 @@ pub(crate) enum Trial {
     Rot,
     /// A record is another one, whose checksum fits.
     Wrong,
+    /// A client hears *committed* and the decision is lost; a member is back at once, with its disk as it was before it voted.
+    VoteLost,
 }
 
 /// A worker as it once was.
@@ -89,6 +91,7 @@ impl World {
         self.wake_clients();
         let tried = match trial {
             Trial::Rot | Trial::Wrong => self.rots(slot, trial == Trial::Wrong),
+            Trial::VoteLost => self.loses_a_vote(slot),
             _ => self.goes_silent(slot, trial),
         };
         self.writes_only = false;
@@ -103,6 +106,7 @@ impl World {
             let active = self.ledger.views.last().map(|active| active.view.number).unwrap_or_default();
             match trial {
                 Trial::HungDisk => node.disk.is_some(),
+                Trial::VoteLost => self.keeps(*slot) && node.worker().is_some_and(|worker| worker.unsynced() == 0),
                 Trial::PutBack => {
                     let quiet = node.inbox.is_empty() && node.worker().is_some_and(|worker| worker.unsynced() == 0);
                     quiet && self.images.get(slot).is_some_and(|image| image.node == node.id && image.view < active)
@@ -163,6 +167,17 @@ impl World {
         self.nodes[slot].disk.iter_mut().for_each(|disk| disk.hung = false);
         self.awaken(slot);
         self.wake_later(slot);
+        self.recover()
+    }
+
+    /// It votes, the decision is lost that a client has heard of, and its vote is lost, too: what the client heard must stay so, which
+    /// the checks at the end of the run look at.
+    fn loses_a_vote(&mut self, slot: Slot) -> Result<(), Violation> {
+        self.lost_vote = self.nodes[slot].disk.as_ref().map(|disk| (slot, disk.image()));
+        self.until(self.now + ANSWER_MAX, |world| world.lost_vote.is_none());
+        if self.lost_vote.take().is_none() {
+            self.coverage.saw(Sight::VoteLost);
+        }
         self.recover()
     }
 

@@ -105,6 +105,8 @@ pub(crate) struct World {
     pub(crate) renamed: u32,
     /// Workers as they once were, by slot.
     pub(crate) images: BTreeMap<Slot, Image>,
+    /// A worker whose next vote is lost when a client has heard of what it voted for, and its disk before that.
+    pub(crate) lost_vote: Option<(Slot, Disk)>,
     /// Whether clients only write.
     pub(crate) writes_only: bool,
     /// Calls that may be made at the most.
@@ -156,6 +158,7 @@ impl World {
             inquiries: Inquiries::default(),
             renamed: 0,
             images: BTreeMap::new(),
+            lost_vote: None,
             writes_only: false,
             calls_max: 0,
             outputs: Vec::new(),
