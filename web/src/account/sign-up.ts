@@ -36,7 +36,11 @@ export class SignUp {
         },
       },
       (state) => {
-        if (state.kind === "refused") report(state);
+        if (state.kind === "waiting" && state.problem.status === 429) {
+          // As many have signed up from here as may in an hour: that is too long to wait without a word.
+          this.stop();
+          report({ kind: "refused", problem: state.problem });
+        } else if (state.kind === "refused") report(state);
         else report({ kind: "pending", unknown: state.kind === "unknown" });
         if (state.kind === "committed" && state.value !== null) void logIn(details, report);
       },
