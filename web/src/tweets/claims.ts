@@ -15,6 +15,37 @@ export interface Claims {
   claim(key: string, own: boolean, granted: () => void): () => void;
 }
 
+/** The claims of one tab: those that wait, and those that were granted. */
+export class TabClaims {
+  private readonly releases = new Map<string, () => void>();
+  private readonly granted = new Set<string>();
+
+  constructor(private readonly claims: Claims) {}
+
+  /** Calls back when the claim is granted; at once if it was before. */
+  take(key: string, own: boolean, call: () => void): void {
+    if (this.granted.has(key)) call();
+    else if (!this.releases.has(key)) {
+      const grant = () => {
+        this.granted.add(key);
+        call();
+      };
+      this.releases.set(key, this.claims.claim(key, own, grant));
+    }
+  }
+
+  release(key: string): void {
+    const release = this.releases.get(key);
+    this.releases.delete(key);
+    this.granted.delete(key);
+    release?.();
+  }
+
+  releaseAll(): void {
+    for (const key of [...this.releases.keys()]) this.release(key);
+  }
+}
+
 const lockName = (key: string) => `skein.outbox.${key}`;
 
 export function lockClaims(locks: LockManager): Claims {

@@ -13,7 +13,7 @@ import { newIdempotencyKey } from "../api/idempotency.ts";
 import { Store } from "../api/store.ts";
 import type { WriteState } from "../api/write.ts";
 import { Writer, type WriterPorts } from "../api/writer.ts";
-import type { Claims } from "./claims.ts";
+import { TabClaims, type Claims } from "./claims.ts";
 import type { Intent, Settled } from "./intent.ts";
 import type { KeptWrite, KeptWrites } from "./kept-writes.ts";
 
@@ -55,15 +55,14 @@ const keyLifeSpareMs = 60_000;
 export class Outbox extends Store<readonly Entry[]> {
   private readonly writers = new Map<string, Writer<Settled>>();
   private readonly timers = new Map<string, () => void>();
-  private readonly claims = new Map<string, () => void>();
-  /** Claims that were granted. */
-  private readonly mine = new Set<string>();
+  private readonly claims: TabClaims;
   /** The key of the next write. It is claimed before there is a write to see, so that no other tab can be first. */
   private nextKey = newIdempotencyKey();
   private closed = false;
 
   constructor(private readonly ports: OutboxPorts) {
     super([]);
+    this.claims = new TabClaims(ports);
     this.follow();
     this.takeOn(this.nextKey, true);
   }
@@ -188,13 +187,7 @@ export class Outbox extends Store<readonly Entry[]> {
 
   /** Sees a write through as soon as it is this tab's to do. */
   private takeOn(key: string, own: boolean): void {
-    if (this.mine.has(key)) return this.takeUp(key);
-    if (this.claims.has(key)) return;
-    const granted = () => {
-      this.mine.add(key);
-      this.takeUp(key);
-    };
-    this.claims.set(key, this.ports.claim(key, own, granted));
+    this.claims.take(key, own, () => this.takeUp(key));
   }
 
   /** This tab has the write now; the one before may have changed it, or seen it through. */
@@ -260,17 +253,17 @@ export class Outbox extends Store<readonly Entry[]> {
     switch (state.kind) {
       case "committed":
         this.ports.writes.remove(entry.key);
-        this.release(entry.key);
+        this.claims.release(entry.key);
         return entry;
       case "refused":
         this.writers.delete(entry.key);
         // It goes out after the next log-in.
         if (state.problem.status === 401) return entry;
-        this.release(entry.key);
+        this.claims.release(entry.key);
         return this.kept({ ...entry, sent: false, transaction: null, refused: state.problem });
       case "lapsed":
         this.writers.delete(entry.key);
-        this.release(entry.key);
+        this.claims.release(entry.key);
         return entry;
       case "unknown":
         return state.transaction === entry.transaction ? entry : this.kept({ ...entry, transaction: state.transaction });
@@ -281,7 +274,7 @@ export class Outbox extends Store<readonly Entry[]> {
 
   /** Shows a write as it is kept: refused, or in the hands of another tab until this one has it. */
   private place(write: KeptWrite): void {
-    this.release(write.key);
+    this.claims.release(write.key);
     const { refused } = write;
     this.put({ ...write, kept: true, state: refused === null ? { kind: "elsewhere" } : { kind: "refused", problem: refused } });
   }
@@ -303,18 +296,9 @@ export class Outbox extends Store<readonly Entry[]> {
   private letGo(): void {
     for (const writer of this.writers.values()) writer.stop();
     for (const cancel of this.timers.values()) cancel();
-    for (const release of this.claims.values()) release();
+    this.claims.releaseAll();
     this.writers.clear();
     this.timers.clear();
-    this.claims.clear();
-    this.mine.clear();
-  }
-
-  private release(key: string): void {
-    const release = this.claims.get(key);
-    this.claims.delete(key);
-    this.mine.delete(key);
-    release?.();
   }
 
   private later(key: string, delayMs: number, call: () => void): void {
@@ -336,7 +320,7 @@ export class Outbox extends Store<readonly Entry[]> {
     this.timers.delete(key);
     this.writers.get(key)?.stop();
     this.writers.delete(key);
-    this.release(key);
+    this.claims.release(key);
     this.set(this.state.filter((entry) => entry.key !== key));
   }
 }
