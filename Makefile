@@ -84,12 +84,13 @@ load: ## put load on the containers (SCRIPT=load.js RATE=n DURATION=30s; needs D
 	@docker compose ps --quiet coordinator | grep -q . || docker compose up --build --detach --wait
 	@docker compose --profile load run --rm --no-deps -e RATE=$(RATE) -e DURATION=$(DURATION) k6 run --quiet /scripts/$(SCRIPT)
 
-bench: setup-build app ## measure: requests beside the ceiling, memory, start-up, a rejoin, the core's steps (BENCH_SECONDS=n)
+bench: setup-build app ## measure: requests beside the ceiling, memory, start-up, a rejoin, readers, the core's steps (BENCH_SECONDS=n)
 	@ops/setup bench
 	@cargo build --release --locked --package skein --package skein-bench
 	@target/release/skein-bench http --seconds $(BENCH_SECONDS) --json target/bench.json
 	@target/release/skein-bench memory
 	@target/release/skein-bench rejoin
+	@target/release/skein-bench readers --seconds $(BENCH_SECONDS)
 	@cargo bench --locked --package skein-bench --features micro
 
 flames: setup-build app ## draw flame graphs of the writes into docs/images

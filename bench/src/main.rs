@@ -1,6 +1,6 @@
 //! `make bench`: one run, one table. It starts the servers, puts the same load on each in turn, and says what part of the
-//! ceiling's speed is left, what a million tweets take in memory, how long a worker takes to start from them, and what is left of
-//! the writes while a worker copies a million records. What it found and why stands in `docs/performance.md`.
+//! ceiling's speed is left, what a million tweets take in memory, how long a worker takes to start from them, what is left of
+//! the writes while a worker copies a million records, and what writers notice of readers of long lists. What it found and why stands in `docs/performance.md`.
 
 mod client;
 mod flame;
@@ -9,6 +9,7 @@ mod load;
 mod machine;
 mod memory;
 mod processes;
+mod readers;
 mod rejoin;
 mod table;
 
@@ -60,6 +61,12 @@ enum Command {
         #[arg(long, default_value_t = 10)]
         seconds: u64,
     },
+    /// The p99 of writes next to 64 readers of long lists, over that without them
+    Readers {
+        /// Seconds of each measurement
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
     /// Flame graphs of the POST, in memory and synced, made with perf and inferno
     Flame {
         /// Seconds of each picture
@@ -103,6 +110,10 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Rejoin { records, seconds } => {
             let holds = rejoin::run(&skein, directory.path(), records, seconds).await?;
             Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Readers { seconds } => {
+            readers::run(&skein, directory.path(), seconds).await?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Flame { seconds, output } => {
             flame::run(&skein, &script, directory.path(), seconds, &output).await?;

@@ -212,12 +212,42 @@ pub struct Limits {
     pub request_time_max: Duration,
     /// How long the head of a request may take to arrive, and how long a connection may be idle.
     pub header_time_max: Duration,
-    /// How long a client may not take what is sent to it.
+    /// How long a client may take nothing, or very little, of what is sent to it.
     pub write_time_max: Duration,
     /// The pause between two pages of the sweep that removes expired rows.
     pub sweep_every: Duration,
     /// How long requests under way may take once the process is asked to end.
     pub drain_time_max: Duration,
+    /// Bytes of long answers under way.
+    pub answers: AnswerLimits,
+}
+
+/// Bounds on the bytes of long answers that are under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerLimits {
+    /// To all clients.
+    pub bytes_max: usize,
+    /// To one address.
+    pub bytes_per_address_max: usize,
+    /// To one account or token.
+    pub bytes_per_client_max: usize,
+    /// Requests of one account or token that may wait for room.
+    pub waiting_per_client_max: usize,
+    /// How long one may wait.
+    pub wait_max: Duration,
+}
+
+impl Default for AnswerLimits {
+    fn default() -> Self {
+        let mib = 1024 * 1024;
+        AnswerLimits {
+            bytes_max: 128 * mib,
+            bytes_per_address_max: 32 * mib,
+            bytes_per_client_max: 8 * mib,
+            waiting_per_client_max: 64,
+            wait_max: Duration::from_secs(2),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -239,6 +269,7 @@ impl Default for Limits {
             write_time_max: Duration::from_secs(30),
             sweep_every: Duration::from_secs(10),
             drain_time_max: Duration::from_secs(8),
+            answers: AnswerLimits::default(),
         }
     }
 }

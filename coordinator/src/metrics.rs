@@ -22,6 +22,9 @@ pub struct CoordinatorMetrics {
     requests: IntCounterVec,
     request_duration: HistogramVec,
     body_bytes: IntGaugeVec,
+    answer_bytes: IntGaugeVec,
+    answers_refused: IntCounterVec,
+    read_bytes: IntGaugeVec,
     transactions: IntCounterVec,
     transaction_duration: HistogramVec,
     in_flight: IntGaugeVec,
@@ -53,6 +56,9 @@ pub struct NodeMetrics {
     in_flight: IntGauge,
     in_doubt: IntGauge,
     queued: IntGauge,
+    answer_bytes: IntGauge,
+    answers_refused: IntCounter,
+    read_bytes: IntGauge,
     view_number: IntGauge,
     view_changes: IntCounter,
     connected: IntGauge,
@@ -104,6 +110,21 @@ impl CoordinatorMetrics {
                 &["node", "route"],
             )?,
             body_bytes: gauge("skein_http_body_bytes", "Bytes of memory that request bodies under way take.", node)?,
+            answer_bytes: gauge(
+                "skein_http_answer_bytes",
+                "Bytes of long answers that are being made or written to clients.",
+                node,
+            )?,
+            answers_refused: counter(
+                "skein_http_answers_refused_total",
+                "Requests for long answers that were refused because too many bytes of them were under way.",
+                node,
+            )?,
+            read_bytes: gauge(
+                "skein_coordinator_read_bytes_reserved",
+                "Bytes that are reserved for answers of workers to reads.",
+                node,
+            )?,
             transactions: counter(
                 "skein_coordinator_transactions_total",
                 "Transactions that ended for their client.",
@@ -184,6 +205,9 @@ impl CoordinatorMetrics {
             in_flight: self.in_flight.with_label_values(&[node]),
             in_doubt: self.in_doubt.with_label_values(&[node]),
             queued: self.queued.with_label_values(&[node]),
+            answer_bytes: self.answer_bytes.with_label_values(&[node]),
+            answers_refused: self.answers_refused.with_label_values(&[node]),
+            read_bytes: self.read_bytes.with_label_values(&[node]),
             view_number: self.view_number.with_label_values(&[node]),
             view_changes: self.view_changes.with_label_values(&[node]),
             connected: self.members.with_label_values(&[node, "connected"]),
@@ -210,6 +234,18 @@ impl NodeMetrics {
         self.all.request_duration.with_label_values(&[&*self.node, route]).observe(took.as_secs_f64());
     }
 
+    /// Bytes of long answers that are under way.
+    #[must_use]
+    pub fn answer_bytes(&self) -> IntGauge {
+        self.answer_bytes.clone()
+    }
+
+    /// Requests for long answers that were refused.
+    #[must_use]
+    pub fn answers_refused(&self) -> IntCounter {
+        self.answers_refused.clone()
+    }
+
     /// A transaction ended for its client: committed, aborted, unknown or refused.
     pub fn transaction(&self, outcome: &str, took: Duration) {
         if let Some((count, duration)) = self.outcomes.get(outcome) {
@@ -224,6 +260,7 @@ impl NodeMetrics {
         self.in_doubt.set(gauge(status.in_doubt));
         self.full.set(gauge(status.full.len() as u64));
         self.queued.set(gauge(status.queued));
+        self.read_bytes.set(gauge(status.read_bytes));
         // What the machine counts is counted since it started, as these are.
         let count = |counter: &IntCounter, number: u64| counter.inc_by(number.saturating_sub(counter.get()));
         let comparison = &status.comparison;
@@ -285,6 +322,8 @@ mod tests {
         let encode = || skein_runtime::metrics::encode(&registry);
         for series in [
             "skein_membership_learners{node=\"c\"} 0",
+            "skein_http_answer_bytes{node=\"c\"} 0",
+            "skein_http_answers_refused_total{node=\"c\"} 0",
             "skein_membership_learner_records{node=\"c\",state=\"to_copy\"} 0",
             "skein_membership_members_full{node=\"c\"} 0",
             "skein_membership_started_empty_view{node=\"c\"} 0",
@@ -318,6 +357,7 @@ mod tests {
             in_doubt: 0,
             stalled: false,
             reads: 0,
+            read_bytes: 3_000_000,
             copies: vec![CopyProgress { learner: NodeId(3), donor: NodeId(1), copied: 4, total: 10 }],
             comparison: ComparisonStatus {
                 compared: 9,
@@ -332,6 +372,7 @@ mod tests {
         for series in [
             "skein_membership_members{node=\"c\",state=\"missing\"} 2",
             "skein_membership_learners{node=\"c\"} 1",
+            "skein_coordinator_read_bytes_reserved{node=\"c\"} 3000000",
             "skein_membership_learner_records{node=\"c\",state=\"copied\"} 4",
             "skein_membership_learner_records{node=\"c\",state=\"to_copy\"} 6",
             "skein_membership_members_full{node=\"c\"} 1",

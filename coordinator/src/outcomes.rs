@@ -324,6 +324,7 @@ mod tests {
                     in_doubt: 0,
                     stalled: false,
                     reads: 0,
+                    read_bytes: 0,
                     copies: Vec::new(),
                     comparison: ComparisonStatus::default(),
                 })),

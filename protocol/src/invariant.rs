@@ -30,13 +30,15 @@ pub const LOCKS_OF_PREPARED: &str = "R10-locks-of-prepared";
 pub const BOUND_WHEN_SEALED: &str = "R12-bound-when-sealed";
 /// R13: a view change settles as committed what was decided so.
 pub const COMMITTED_STANDS: &str = "R13-committed-stands";
+/// The bytes of answers under way from one member keep their bound.
+pub const ANSWERS_BOUNDED: &str = "answers-bounded";
 /// No transaction is both prepared and decided.
 pub const PREPARED_OR_DECIDED: &str = "prepared-or-decided";
 /// No transaction is committed at one member and aborted at another.
 pub const AGREEMENT: &str = "agreement";
 
 /// All names, for whoever counts.
-pub const ALL: [&str; 12] = [
+pub const ALL: [&str; 13] = [
     ABORT_UNANSWERED,
     VIEW_OF_PREPARES,
     SETTLED_WHEN_ACTIVE,
@@ -47,6 +49,7 @@ pub const ALL: [&str; 12] = [
     LOCKS_OF_PREPARED,
     BOUND_WHEN_SEALED,
     COMMITTED_STANDS,
+    ANSWERS_BOUNDED,
     PREPARED_OR_DECIDED,
     AGREEMENT,
 ];
@@ -92,6 +95,7 @@ pub fn of_coordinator(coordinator: &Coordinator) -> Vec<&'static str> {
         (MEMBERS_OF_ACTIVE, of_active),
         (FORGOTTEN_BELOW_MARK, transactions.is_within_window()),
         (COMMITTED_STANDS, coordinator.leader().deciding().is_none_or(|settlement| transactions.stands_by(settlement))),
+        (ANSWERS_BOUNDED, coordinator.reads().is_within_bounds()),
     ])
 }
 

@@ -1,6 +1,8 @@
 //! The bounds of everything that a client or a peer can make large. Surfaces check them before a request is made, so
 //! that their error can name the field; the core checks them again and refuses with [`crate::step::Refusal::Invalid`].
 
+use crate::operation::Query;
+
 /// Bytes of one key, its table not counted.
 pub const KEY_BYTES_MAX: usize = 512;
 
@@ -22,6 +24,22 @@ pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Keys of one read. All their records go into one answer, whatever their size, so that they are of one moment.
 pub const READ_KEYS_MAX: usize = 32;
 
+/// Bytes of the answers to reads that may be under way from one worker to one coordinator. They wait in the worker's queue to that
+/// coordinator, so this is well below what such a queue holds.
+pub const READ_BYTES_UNDER_WAY_MAX: u64 = 16 * 1024 * 1024;
+
+/// Bytes of keys and values that the answer to this may have.
+#[must_use]
+pub fn answer_bytes_max(query: &Query) -> u64 {
+    let row = KEY_BYTES_MAX + VALUE_BYTES_MAX;
+    let bytes = match query {
+        Query::Keys(keys) => keys.len() * row,
+        Query::Range(range) => (range.rows_max as usize).saturating_mul(row).min(ANSWER_BYTES_MAX),
+        Query::Digest => 0,
+    };
+    bytes as u64
+}
+
 /// Bytes of the cluster's own rows that don't count against a worker's memory bound, and as many by which they may pass it. Without
 /// these rows nothing can be forgotten, and at last nothing be sent any more, not even the deletes that would make room.
 pub const HOUSEKEEPING_BYTES_MAX: u64 = 2 * 1024 * 1024;
@@ -40,6 +58,9 @@ pub const IN_FLIGHT_MAX: usize = 32 * 1024;
 /// Operations of all these transactions. A report of what a worker holds prepared has a version for each, up to ten bytes, and is one
 /// message.
 pub const OPERATIONS_IN_FLIGHT_MAX: usize = 256 * 1024;
+
+/// Bytes of keys and values of all these transactions; one more may begin below it. They wait in the coordinator's queue to each worker.
+pub const TRANSACTION_BYTES_IN_FLIGHT_MAX: usize = 16 * 1024 * 1024;
 
 /// Requests of clients that one coordinator holds at once, those waiting for a key or a view included.
 pub const REQUESTS_MAX: usize = 16 * 1024;

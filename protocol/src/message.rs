@@ -153,6 +153,45 @@ pub enum Message {
     },
 }
 
+/// What may overtake what on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// In the order in which it was sent, whatever else is to be sent.
+    Orders,
+    /// In the order in which it was sent; everything of [`Lane::Orders`] may overtake it, and it overtakes nothing.
+    Bulk,
+}
+
+impl Message {
+    /// How it is sent. What may be long, and nothing waits for in a hurry, stands back behind everything else: answers to reads, which
+    /// name what they answer and for which view, and the records of a copy, which name their copy and their place in it.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        match self {
+            Message::Answered { result: ReadResult::Found(Answer::Rows { .. }), .. } | Message::Chunk(_) => Lane::Bulk,
+            Message::Answered { .. }
+            | Message::Prepare(_)
+            | Message::Vote { .. }
+            | Message::Decide { .. }
+            | Message::Acknowledged { .. }
+            | Message::Forget { .. }
+            | Message::ForgetViews { .. }
+            | Message::Read(_)
+            | Message::Seal(_)
+            | Message::Sealed(_)
+            | Message::SealRefused { .. }
+            | Message::Activate { .. }
+            | Message::Activated { .. }
+            | Message::Copy { .. }
+            | Message::Stored { .. }
+            | Message::Beat { .. }
+            | Message::Beating { .. }
+            | Message::Damaged { .. }
+            | Message::InDoubt { .. } => Lane::Orders,
+        }
+    }
+}
+
 /// A transaction as sent to its participants. They are not listed: all members of every shard that its keys lie in take
 /// part, which each node computes from the view with [`crate::store::placement`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -101,6 +101,12 @@ pub enum Omission {
     LearnFromDistrusted,
     /// While replicas differ and no majority says which is right, each answers reads in turn.
     ReadUndecidedInTurn,
+    /// Reads are sent however many bytes of answers are under way.
+    AnswersUnbounded,
+    /// Reads that were asked of a member that is gone, or in an earlier view, are not asked again.
+    LostReadsForgotten,
+    /// A worker answers a beat before what it had logged by then is synced.
+    BeatUnsynced,
 }
 
 /// The rule that is left out of a machine, if one is.

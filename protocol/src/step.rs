@@ -5,8 +5,12 @@
 //! 1. Give it one input, then perform all outputs, in their order, before the next input (or as if it were so).
 //! 2. Append each [`Output::Persist`] to the log in order. When the first `n` records that have not been reported yet are
 //!    synced, say so with [`Input::Persisted`]. The machine itself holds back every message that depends on it.
-//! 3. Send each [`Output::Send`] over the connection to that node, in order. A message that can't be delivered may be
-//!    lost, but then the connection must be closed and [`Input::Disconnected`] given, to both ends.
+//! 3. Send each [`Output::Send`] over the connection to that node, in order, but that what is of [`Lane::Orders`] may overtake what
+//!    is of [`Lane::Bulk`], never the other way round. A message that can't be delivered may be lost, but then the connection must be
+//!    closed and [`Input::Disconnected`] given, to both ends. Being slow to take what is sent is no reason to close it: what the
+//!    machines have under way is bounded ([`crate::limits`]), so that a queue that holds it all never overflows.
+//!    [`Lane::Orders`]: crate::message::Lane::Orders
+//!    [`Lane::Bulk`]: crate::message::Lane::Bulk
 //! 4. When a timer is set, give [`Input::Timeout`] once after the time is up, unless it was set anew or cancelled before.
 //! 5. Perform [`Output::Swap`] one at a time and answer each with [`Input::Swapped`].
 //! 6. Answer the client with each [`Output::Reply`]; there is exactly one for each request.
@@ -355,7 +359,7 @@ pub enum AbortReason {
 pub enum Refusal {
     /// Too many requests are under way; try again in a moment.
     Overloaded,
-    /// No view is active, or the deadline passed before anything was sent.
+    /// No view is active, or the deadline passed before anything was sent or answered.
     Unavailable,
     /// The request breaks a bound of [`crate::limits`], or names a key twice.
     Invalid,
@@ -396,6 +400,8 @@ pub struct CoordinatorStatus {
     pub stalled: bool,
     /// Reads under way.
     pub reads: u64,
+    /// Bytes that are reserved for their answers.
+    pub read_bytes: u64,
     /// Copies under way, by which workers rejoin.
     pub copies: Vec<CopyProgress>,
     /// What comparing the replicas has found.

@@ -80,7 +80,7 @@ pub struct NodeMetrics {
     pub overflows: IntCounter,
     messages: [IntCounter; 2],
     bytes: [IntCounter; 2],
-    frames: [[IntCounter; 2]; 2],
+    frames: [[IntCounter; 4]; 2],
     faults: [IntCounter; Fault::ALL.len()],
     reconnects: IntCounterVec,
     violations: IntCounterVec,
@@ -193,7 +193,7 @@ impl RuntimeMetrics {
     pub fn node(&self, name: &str) -> NodeMetrics {
         let directions = [Direction::In, Direction::Out];
         let by_direction = |counter: &IntCounterVec| directions.map(|d| counter.with_label_values(&[name, d.label()]));
-        let kinds = [FrameKind::Messages, FrameKind::Heartbeat];
+        let kinds = [FrameKind::Messages, FrameKind::Heartbeat, FrameKind::Part, FrameKind::LastPart];
         NodeMetrics {
             queue_length: self.queue_length.with_label_values(&[name]),
             queue_rejected: self.queue_rejected.with_label_values(&[name]),

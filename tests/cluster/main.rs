@@ -20,6 +20,7 @@ mod memory;
 mod network;
 mod outcomes;
 mod pauses;
+mod readers;
 mod restarts;
 mod roster;
 mod rush;

@@ -392,6 +392,7 @@ mod tests {
             in_doubt: 0,
             stalled: false,
             reads: 0,
+            read_bytes: 0,
             copies: Vec::new(),
             comparison: ComparisonStatus { distrusted: vec![NodeId(2), NodeId(3), NodeId(4)], ..ComparisonStatus::default() },
         };

@@ -9,6 +9,7 @@ pub mod openapi;
 
 mod access;
 mod accounts;
+mod answers;
 mod assets;
 mod body;
 mod body_memory;
@@ -84,6 +85,7 @@ pub struct Shared {
     digests: cluster::DigestCache,
     under_way: Semaphore,
     body_memory: BodyMemory,
+    answers: answers::Answers,
     roster: Roster,
     members: Members,
     registry: Registry,
@@ -122,6 +124,7 @@ impl Shared {
             outcomes: Outcomes::new(cluster.clone()),
             under_way: Semaphore::new(limits.requests_max),
             body_memory: BodyMemory::new(limits.body_bytes_max, metrics.body_bytes.clone()),
+            answers: answers::Answers::new(limits.answers.clone(), metrics.answer_bytes(), metrics.answers_refused()),
             cluster,
             roster,
             members,

@@ -15,13 +15,14 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use skein_protocol::id::{TxnId, Version};
-use skein_protocol::limits::TRANSACTION_BYTES_MAX;
+use skein_protocol::limits::{TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX};
 use skein_protocol::message::Outcome;
 use skein_protocol::operation::Expect;
 use skein_protocol::step::KnownOutcome;
 use utoipa::ToSchema;
 
 use super::access::Access;
+use super::address::Client;
 use super::body::JsonBody;
 use super::code::Code;
 use super::data::{AnyJson, Expectation, refused};
@@ -214,19 +215,22 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
     ),
     security(("session" = []), ("token" = []))
 )]
-pub async fn run(State(app): State<App>, access: Access, request: Request) -> Result<Response, Problem> {
+pub async fn run(State(app): State<App>, access: Access, client: Client, request: Request) -> Result<Response, Problem> {
     let who = access.admit(&app, Scope::Read).await?;
     let running = async {
         let headers = request.headers().clone();
         let body = JsonBody::<TransactionForm>::of(body::collect(&app, request, BODY_BYTES_MAX).await?)?;
         let transaction = body.value.check()?;
         let claim = who.claim(&app, &headers, &[b"POST /api/transactions", &body.bytes])?;
-        if transaction.writes.is_empty() {
-            return answer(&transaction, app.data.transact(&transaction, None, &who.stands).await?);
+        let only_reads = transaction.writes.is_empty();
+        if !only_reads {
+            who.may(Scope::Write)?;
+            app.limits.write(&who.name)?;
         }
-        who.may(Scope::Write)?;
-        app.limits.write(&who.name)?;
-        answer(&transaction, app.data.transact(&transaction, claim.as_ref(), &who.stands).await?)
+        let room = app.answers.room(&who.name, &client.address, transaction.reads.len() * VALUE_BYTES_MAX).await?;
+        let claim = claim.as_ref().filter(|_| !only_reads);
+        let done = app.data.transact(&transaction, claim, &who.stands).await?;
+        Ok(room.hold(answer(&transaction, done)?).await)
     };
     match running.await {
         Ok(response) => Ok(response),

@@ -8,11 +8,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use skein_protocol::limits::ANSWER_BYTES_MAX;
 use skein_protocol::operation::Consistency;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::App;
+use super::address::Client;
 use super::body::{self, JsonBody};
 use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
@@ -26,6 +28,9 @@ use crate::tweets::{self, Done, PAGE_MAX, Written};
 
 /// Tweets of a page unless told.
 const PAGE_DEFAULT: u32 = 50;
+
+/// Bytes that a tweet in a list has beside its text, at the most.
+const TWEET_BYTES_BESIDE_TEXT: usize = 512;
 
 /// A tweet.
 #[derive(Serialize, ToSchema)]
@@ -139,9 +144,10 @@ impl From<tweets::Tweet> for Tweet {
 )]
 pub async fn list(
     State(app): State<App>,
-    _: LoggedIn,
+    LoggedIn(session): LoggedIn,
+    client: Client,
     Query(parameters): Query<ListParameters>,
-) -> Result<Json<TweetPage>, Problem> {
+) -> Result<Response, Problem> {
     let limit = match parameters.limit.as_deref() {
         None => PAGE_DEFAULT,
         Some(text) => text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit)).ok_or_else(|| {
@@ -163,8 +169,12 @@ pub async fn list(
             return Err(Problem::field(Code::MalformedParameter, "consistent", "arrival or strict", None));
         }
     };
+    let bytes_max = limit as usize * (TWEET_BYTES_BESIDE_TEXT + 4 * app.settings.limits.tweet_characters_max);
+    let name = session.username.to_ascii_lowercase();
+    let room = app.answers.room(&name, &client.address, bytes_max.min(ANSWER_BYTES_MAX)).await?;
     let page = app.tweets.list(limit, before, consistency).await?;
-    Ok(Json(TweetPage { tweets: page.tweets.into_iter().map(Tweet::from).collect(), next: page.next }))
+    let page = TweetPage { tweets: page.tweets.into_iter().map(Tweet::from).collect(), next: page.next };
+    Ok(room.hold(Json(page).into_response()).await)
 }
 
 /// Post a tweet

@@ -70,6 +70,8 @@ pub struct Transactions {
     learners: u32,
     /// Operations of all that are running.
     running_operations: usize,
+    /// Bytes of their keys and values.
+    running_bytes: usize,
     /// Whether new transactions are sent. Not while a view change is under way.
     open: bool,
     /// Whether all members have the outcomes of earlier views synced.
@@ -99,6 +101,8 @@ struct Transaction {
     view: ViewNumber,
     /// How many operations it has.
     operations: usize,
+    /// Bytes of its keys and values.
+    bytes: usize,
     participants: u32,
     /// Participants whose vote or acknowledgement is still to come.
     awaited: u32,
@@ -136,6 +140,7 @@ impl Transactions {
             nodes: Vec::new(),
             learners: 0,
             running_operations: 0,
+            running_bytes: 0,
             open: false,
             may_forget: false,
         }
@@ -202,7 +207,8 @@ impl Transactions {
     fn send_ready(&mut self, out: &mut Vec<Output>) {
         while self.open && self.running_operations < limits::OPERATIONS_IN_FLIGHT_MAX {
             let own = !self.own.is_empty();
-            if !self.window.admits(own) {
+            let is_heavy = self.running_bytes >= limits::TRANSACTION_BYTES_IN_FLIGHT_MAX;
+            if !self.window.admits(own) || is_heavy && !own {
                 return;
             }
             let next = if own { self.own.pop_front() } else { self.ready.pop_front() };
@@ -225,6 +231,7 @@ impl Transactions {
                 request: id,
                 view: view.number,
                 operations: submission.operations.len(),
+                bytes: bytes_of(&submission.operations),
                 participants,
                 awaited: participants,
                 versions: Vec::new(),
@@ -232,6 +239,7 @@ impl Transactions {
                 silent_sweeps: 0,
             };
             self.running_operations += transaction.operations;
+            self.running_bytes += transaction.bytes;
             self.running.insert(txn, transaction);
         }
     }
@@ -356,8 +364,10 @@ impl Transactions {
             if let Phase::Aborting(reason) = transaction.phase {
                 self.aborted(txn, reason, out);
             }
-            let ended = self.running.remove(&txn);
-            self.running_operations -= ended.map_or(0, |transaction| transaction.operations);
+            if let Some(ended) = self.running.remove(&txn) {
+                self.running_operations -= ended.operations;
+                self.running_bytes -= ended.bytes;
+            }
             if self.window.should_forget(self.low_water()) {
                 self.forget(out);
             }
@@ -396,7 +406,7 @@ impl Transactions {
             self.remember(*txn, *outcome);
         }
         self.open = false;
-        self.running_operations = 0;
+        (self.running_operations, self.running_bytes) = (0, 0);
         for (txn, transaction) in core::mem::take(&mut self.running) {
             if transaction.phase == Phase::Committing {
                 self.remember(txn, Outcome::Committed);
@@ -615,15 +625,17 @@ fn bit(nodes: &[NodeId], node: NodeId) -> Option<u32> {
     nodes.binary_search(&node).ok().map(|place| 1 << place)
 }
 
+/// Bytes of all keys and values.
+fn bytes_of(operations: &[Operation]) -> usize {
+    let value = |operation: &Operation| match &operation.action {
+        Action::Put(value) => value.len(),
+        Action::Delete | Action::Check => 0,
+    };
+    operations.iter().map(|operation| operation.key.bytes.len() + value(operation)).sum()
+}
+
 /// Whether a transaction keeps the bounds of [`limits`] and names each key once.
 fn is_valid(operations: &[Operation]) -> bool {
-    let size = |operation: &Operation| {
-        operation.key.bytes.len()
-            + match &operation.action {
-                Action::Put(value) => value.len(),
-                Action::Delete | Action::Check => 0,
-            }
-    };
     let sound = |operation: &Operation| {
         let value_fits = !matches!(&operation.action, Action::Put(value) if value.len() > limits::VALUE_BYTES_MAX);
         operation.key.bytes.len() <= limits::KEY_BYTES_MAX && value_fits
@@ -632,6 +644,6 @@ fn is_valid(operations: &[Operation]) -> bool {
     !operations.is_empty()
         && operations.len() <= limits::OPERATIONS_MAX
         && operations.iter().all(sound)
-        && operations.iter().map(size).sum::<usize>() <= limits::TRANSACTION_BYTES_MAX
+        && bytes_of(operations) <= limits::TRANSACTION_BYTES_MAX
         && !(1..operations.len()).any(repeats)
 }

@@ -133,7 +133,7 @@ impl Coordinator {
         Coordinator {
             leader: ViewChange::new(leader, config.record.take()),
             transactions: Transactions::new(config.incarnation, bounds, config.record_outcomes, config.omissions),
-            reads: Reads::default(),
+            reads: Reads::new(config.omissions),
             retry_set: false,
             comparing: None,
             comparisons: 0,
@@ -153,6 +153,12 @@ impl Coordinator {
         &self.transactions
     }
 
+    /// The reads.
+    #[must_use]
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
     /// How it stands.
     #[must_use]
     pub fn status(&self) -> CoordinatorStatus {
@@ -167,6 +173,7 @@ impl Coordinator {
             in_doubt: self.transactions.in_doubt() as u64,
             stalled: self.transactions.is_stalled(),
             reads: self.reads.len() as u64,
+            read_bytes: self.reads.bytes_under_way(),
             copies: self.leader.copies(),
             comparison: self.leader.comparison(),
         }
@@ -346,6 +353,7 @@ impl Machine for Coordinator {
                     self.transactions.acknowledged_by_loss(node, out);
                 }
                 self.leader.disconnected(node, out);
+                self.reads.disconnected(node, out);
                 self.follow_view(out);
             }
             Input::Swapped(swapped) => {

@@ -239,11 +239,12 @@ impl Worker {
                 self.journal.send_when_synced(from, Message::Activated { view }, out);
             }
             Message::Beat { beat } => {
-                self.journal.send_when_synced(
-                    from,
-                    Message::Beating { beat, view: self.view, full: self.participant.is_full() },
-                    out,
-                );
+                let message = Message::Beating { beat, view: self.view, full: self.participant.is_full() };
+                if self.config.omissions.has(Omission::BeatUnsynced) {
+                    out.push(Output::Send { to: from, message });
+                } else {
+                    self.journal.send_when_synced(from, message, out);
+                }
             }
             // Of another view than the worker's: R2.
             Message::Forget { .. } | Message::ForgetViews { .. } | Message::Activate { .. } => {}
@@ -453,7 +454,10 @@ impl Worker {
             return;
         }
         self.participant.discard_waiting();
-        self.reads.discard(&mut self.participant);
+        for (to, read) in self.reads.discard(&mut self.participant) {
+            // It is asked again in the new view; its coordinator keeps room for an answer until it has one.
+            self.answer(to, read, ReadResult::Stale, out);
+        }
         match standing {
             Standing::Member => {
                 self.participant.become_member();

@@ -140,13 +140,15 @@ impl ReplicaReads {
         done
     }
 
-    /// Drops all that wait: their coordinator asks again in the new view.
-    pub fn discard(&mut self, participant: &mut Participant) {
-        self.arrived.clear();
+    /// Drops all that wait, and says which they are: their coordinator asks again in the new view.
+    pub fn discard(&mut self, participant: &mut Participant) -> Vec<ReadKey> {
         self.awaited.clear();
+        let mut dropped: Vec<ReadKey> = core::mem::take(&mut self.arrived).into_keys().collect();
         for (from, read) in core::mem::take(&mut self.strict).into_keys() {
             participant.locks.release(Owner::Read(from, read), &mut Vec::new());
+            dropped.push((from, read));
         }
+        dropped
     }
 
     /// Drops what a coordinator waits for that is gone. Appends to `granted` whom that lets on.

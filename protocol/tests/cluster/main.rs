@@ -7,6 +7,7 @@ mod damage;
 mod edges;
 mod membership;
 mod outcomes;
+mod reads;
 mod salvage;
 mod transactions;
 mod window;

@@ -182,6 +182,19 @@ fn what_workers_may_have_to_report_at_once_is_bounded() {
 }
 
 #[test]
+fn the_bytes_of_prepares_that_wait_for_a_worker_are_bounded() {
+    let mut world = World::new(1);
+    let value = "x".repeat(64 * 1024);
+    world.hold = |message| matches!(message, Message::Acknowledged { .. });
+    let ids: Vec<u64> = (0..300).map(|number| world.begin(vec![put(&format!("{number:03}"), &value)])).collect();
+    let bytes = world.held.len() * (value.len() + 3);
+    let most = limits::TRANSACTION_BYTES_IN_FLIGHT_MAX;
+    assert!((most..most + value.len() + 3).contains(&bytes), "{} transactions were sent", world.held.len());
+    world.let_go();
+    assert!(ids.iter().all(|id| matches!(world.replies[id], Reply::Committed { .. })), "the rest is sent as they end");
+}
+
+#[test]
 fn one_key_written_by_many_is_written_in_order_without_a_refusal() {
     let mut world = World::new(3);
     let mut ids = Vec::new();

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::head::Fragment;
-use super::patient::Patient;
+use super::patient::{Pace, Patient};
 use super::peer::Peer;
 use super::places::{Bounds, Busy, Kind, Place, Places};
 use super::requests::{AtHand, Requests};
@@ -31,6 +31,12 @@ const HEAD_BUFFER_BYTES: usize = 32 * 1024;
 
 /// Header lines that hyper takes in, for the same reason more than are allowed.
 const HEAD_LINES_MAX: usize = 256;
+
+/// Bytes that the kernel may keep of what is sent to one client.
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
+
+/// Bytes that a client must take in a second while more waits for it.
+const WRITE_RATE_MIN: u64 = 16 * 1024;
 
 /// The pause after a failed accept, as when file handles have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -53,7 +59,7 @@ pub struct Limits {
     pub connections: Bounds,
     /// How long the head of a request may take to arrive, and how long a connection may be idle.
     pub header_time_max: Duration,
-    /// How long a client may not take what is sent to it.
+    /// How long a client may take nothing, or very little, of what is sent to it.
     pub write_time_max: Duration,
     /// How long requests under way may take once the process is asked to end.
     pub drain_time_max: Duration,
@@ -122,10 +128,14 @@ where
 {
     // Answers are written whole; waiting for more to send would only delay them.
     let _best_effort = stream.set_nodelay(true);
+    // What the kernel keeps for a client is memory, too, and nobody counts it.
+    let _best_effort = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
     let in_reserve = peer.place == Kind::Reserve;
     let header_time_max = if in_reserve { RESERVE_HEADER_TIME_MAX } else { limits.header_time_max };
+    let per = limits.write_time_max;
+    let pace = Pace { bytes: WRITE_RATE_MIN.saturating_mul(per.as_secs().max(1)), per };
     let at_hand = Arc::new(AtHand::new());
-    let requests = Requests::new(Patient::new(stream, limits.write_time_max), Arc::clone(&at_hand));
+    let requests = Requests::new(Patient::new(stream, pace), Arc::clone(&at_hand));
     let activity = place.activity();
     let service = service_fn(|mut request: Request<Incoming>| {
         let busy = place.busy();

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
+use rustix::net::sockopt;
 use skein_protocol::id::NodeId;
 use skein_protocol::step::{Peer, Role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,7 +21,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::frame::{Decoded, FrameKind, Frames, HEADER_BYTES, decode, frame_header, messages};
+use super::bulk::Parts;
+use super::frame::{Decoded, FrameKind, Frames, HEADER_BYTES, decode, frame_header};
 use super::handshake::{self, HandshakeError, Hello};
 use super::near::{self, Door};
 use super::peers::{ConnectionId, Inbound, Outbox, Way};
@@ -29,6 +31,9 @@ use crate::metrics::NodeMetrics;
 
 /// Bytes that one read asks for at the least.
 const READ_BYTES: usize = 64 * 1024;
+
+/// Bytes that the kernel may hold of what is sent, and of what has come.
+const SOCKET_BUFFER_BYTES: usize = 512 * 1024;
 
 /// So many silences long the other end may take nothing. A node whose disk is slow reads late, but is alive.
 const STALLS_MAX: u32 = 5;
@@ -279,6 +284,9 @@ impl Context {
 
     async fn shake_hands(&self, mut stream: TcpStream, dialed: bool) -> Result<(TcpStream, Hello), HandshakeError> {
         stream.set_nodelay(true).map_err(HandshakeError::Io)?;
+        // What the kernel holds already nothing can overtake.
+        let _best_effort = sockopt::set_socket_send_buffer_size(&stream, SOCKET_BUFFER_BYTES);
+        let _best_effort = sockopt::set_socket_recv_buffer_size(&stream, SOCKET_BUFFER_BYTES);
         let ours = Hello::new(self.role, self.node, self.bound.get())
             .with_durability(self.durability)
             .with_salvaged(self.bound.is_salvaged());
@@ -333,12 +341,13 @@ impl Context {
 
     async fn read(&self, mut socket: ReadHalf<'_>, connection: ConnectionId, from: NodeId) -> End {
         let mut buffer = BytesMut::with_capacity(READ_BYTES);
+        let mut parts = Parts::default();
         loop {
             let needed = loop {
                 let (kind, length, messages) = match decode(&buffer) {
                     Ok(Decoded::Incomplete(needed)) => break needed,
                     Err(fault) => return End::Fault(fault),
-                    Ok(Decoded::Frame { kind, body }) => match messages(body) {
+                    Ok(Decoded::Frame { kind, body }) => match parts.join(kind, body) {
                         Ok(messages) => (kind, HEADER_BYTES + body.len(), messages),
                         Err(fault) => return End::Fault(fault),
                     },
@@ -365,14 +374,16 @@ impl Context {
         }
     }
 
+    /// Writes what goes first, then one part of the rest, and so on.
     async fn write(&self, mut socket: WriteHalf<'_>, outbox: &Outbox) -> End {
-        let mut frames = Frames::default();
+        let (mut frames, mut part) = (Frames::default(), Vec::new());
         let heartbeat = frame_header(FrameKind::Heartbeat, &[]);
         loop {
-            if !outbox.take(&mut frames) {
+            let (wanted, left) = outbox.take(&mut frames, &mut part);
+            if !wanted {
                 return End::Dropped;
             }
-            if frames.is_empty() {
+            if frames.is_empty() && left.is_none() {
                 if timeout(self.limits.heartbeat, outbox.ready()).await.is_err() {
                     if let Err(end) = self.write_bytes(&mut socket, &heartbeat, outbox).await {
                         return end;
@@ -384,12 +395,18 @@ impl Context {
                 continue;
             }
             frames.seal();
-            if let Err(end) = self.write_bytes(&mut socket, frames.bytes(), outbox).await {
-                return end;
+            for bytes in [frames.bytes(), &part] {
+                if let Err(end) = self.write_bytes(&mut socket, bytes, outbox).await {
+                    return end;
+                }
             }
             self.metrics.frames(Direction::Out, frames.frames(), frames.bytes().len());
-            self.metrics.messages(Direction::Out, frames.messages());
+            if left.is_some() {
+                self.metrics.frame(Direction::Out, FrameKind::Part, part.len());
+            }
+            self.metrics.messages(Direction::Out, frames.messages() + left.unwrap_or(0));
             frames.clear();
+            part.clear();
         }
     }
 

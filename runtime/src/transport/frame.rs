@@ -12,10 +12,11 @@ use postcard::ser_flavors::Flavor;
 use skein_protocol::message::Message;
 
 use super::Fault;
+use super::bulk::Parts;
 use super::handshake::Hello;
 
 /// The version of the protocol between nodes: frames, handshake and messages together.
-pub const PROTOCOL_VERSION: u8 = 3;
+pub const PROTOCOL_VERSION: u8 = 4;
 
 /// Bytes of a frame's header.
 pub const HEADER_BYTES: usize = 10;
@@ -40,6 +41,10 @@ pub enum FrameKind {
     Messages = 0,
     /// Nothing; it shows that the connection is alive.
     Heartbeat = 1,
+    /// A part of long messages, and there are more.
+    Part = 2,
+    /// The last part, or the only one.
+    LastPart = 3,
 }
 
 /// The message is longer than a frame may be and can't be sent.
@@ -79,6 +84,7 @@ impl FrameKind {
         match self {
             FrameKind::Messages => "messages",
             FrameKind::Heartbeat => "heartbeat",
+            FrameKind::Part | FrameKind::LastPart => "part",
         }
     }
 }
@@ -91,7 +97,7 @@ impl Frames {
             _ => self.begin(),
         }
         let before = self.bytes.len();
-        self.encode(message);
+        encode(message, &mut self.bytes);
         let start = *self.starts.last().expect("a frame was begun above");
         if self.bytes.len() - start - HEADER_BYTES > FRAME_BYTES_MAX {
             let length = self.bytes.len() - before;
@@ -159,10 +165,11 @@ impl Frames {
         self.messages_under_way = 0;
         self.bytes.extend_from_slice(&[0; HEADER_BYTES]);
     }
+}
 
-    fn encode(&mut self, message: &Message) {
-        postcard::serialize_with_flavor(message, Growing(&mut self.bytes)).expect("messages are plain data and memory grows");
-    }
+/// Appends a message's encoding.
+pub(super) fn encode(message: &Message, bytes: &mut Vec<u8>) {
+    postcard::serialize_with_flavor(message, Growing(bytes)).expect("messages are plain data and memory grows");
 }
 
 /// Lets postcard write to the end of a buffer that is kept.
@@ -210,6 +217,8 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, Fault> {
     let kind = match kind {
         0 => FrameKind::Messages,
         1 => FrameKind::Heartbeat,
+        2 => FrameKind::Part,
+        3 => FrameKind::LastPart,
         _ => return Err(Fault::Undecodable),
     };
     let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
@@ -252,9 +261,12 @@ pub fn replay(bytes: &[u8]) {
     {
         assert_eq!(Hello::decode(&greeting.encode()), Ok(greeting));
     }
-    let mut rest = bytes;
-    while let Ok(Decoded::Frame { body, .. }) = decode(rest) {
+    let (mut rest, mut parts) = (bytes, Parts::default());
+    while let Ok(Decoded::Frame { kind, body }) = decode(rest) {
         reencode(body);
+        if parts.join(kind, body).is_err() {
+            break;
+        }
         rest = &rest[HEADER_BYTES + body.len()..];
     }
     reencode(bytes);

@@ -12,6 +12,7 @@ use skein_protocol::id::{ClusterId, NodeId};
 use skein_protocol::step::Role;
 use tokio::net::TcpListener;
 
+pub mod bulk;
 pub mod connection;
 pub mod frame;
 pub mod handshake;
@@ -87,7 +88,8 @@ pub struct Limits {
     pub heartbeat: Duration,
     /// A connection on which nothing came for so long is taken for dead.
     pub silence: Duration,
-    /// Bytes that may wait for one peer; beyond that its connection is closed.
+    /// Bytes that may wait for one peer in each lane; beyond that its connection is closed. What the nodes have under way is bounded
+    /// well below, so that only a fault comes to it.
     pub send_queue_bytes_max: usize,
     /// The shortest wait before a dead connection is made again.
     pub reconnect_min: Duration,

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use skein_protocol::id::NodeId;
-use skein_protocol::message::Message;
+use skein_protocol::message::{Lane, Message};
 use skein_protocol::step::Peer;
 use tokio::sync::Notify;
 
+use super::bulk::Bulk;
 use super::frame::Frames;
 use super::near::Queue;
 
@@ -53,7 +54,10 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct OutboxState {
+    /// What goes first.
     frames: Frames,
+    /// What goes a part at a time, behind it.
+    bulk: Bulk,
     closed: bool,
 }
 
@@ -81,10 +85,19 @@ impl Outbox {
 
     fn push(&self, message: &Message) -> Result<(), NotQueued> {
         let mut state = self.lock();
-        if state.frames.bytes().len() > self.bytes_max {
+        let lane = message.lane();
+        let waiting = match lane {
+            Lane::Orders => state.frames.bytes().len(),
+            Lane::Bulk => state.bulk.bytes(),
+        };
+        if waiting > self.bytes_max {
             return Err(NotQueued::Full);
         }
-        Ok(state.frames.push(message)?)
+        match lane {
+            Lane::Orders => state.frames.push(message)?,
+            Lane::Bulk => state.bulk.push(message)?,
+        }
+        Ok(())
     }
 
     fn close(&self) {
@@ -92,11 +105,13 @@ impl Outbox {
         self.ready.notify_one();
     }
 
-    /// Exchanges what waits for these empty frames; false if the connection is to close.
-    pub(crate) fn take(&self, empty: &mut Frames) -> bool {
+    /// Exchanges what goes first for these empty frames, and appends the next part of the rest to `part`; false if the connection is
+    /// to close. Gives the number of messages that have left with the part, if there is one.
+    pub(crate) fn take(&self, empty: &mut Frames, part: &mut Vec<u8>) -> (bool, Option<usize>) {
         let mut state = self.lock();
         std::mem::swap(&mut state.frames, empty);
-        !state.closed
+        let messages = state.bulk.take_part(part);
+        (!state.closed, messages)
     }
 
     /// Whether the connection is to close.
@@ -223,7 +238,12 @@ impl Peers {
 
 #[cfg(test)]
 mod tests {
-    use skein_protocol::id::ViewNumber;
+    use skein_protocol::id::{Incarnation, ReadId, TxnId, Version, ViewNumber};
+    use skein_protocol::message::ReadResult;
+    use skein_protocol::operation::{Answer, Key, Row, Shared, TableId};
+
+    use super::super::bulk::PART_BYTES_MAX;
+    use super::super::frame::HEADER_BYTES;
 
     use super::*;
 
@@ -241,9 +261,9 @@ mod tests {
         assert!(!peers.closed(first, NODE), "the old connection's end says nothing about the peer");
         peers.send(NODE, MESSAGE).unwrap();
         let mut taken = Frames::default();
-        assert!(!old.take(&mut taken), "the old connection is to close");
+        assert!(!old.take(&mut taken, &mut Vec::new()).0, "the old connection is to close");
         assert!(taken.is_empty());
-        assert!(new.take(&mut taken));
+        assert!(new.take(&mut taken, &mut Vec::new()).0);
         assert_eq!(taken.messages(), 1);
         assert!(peers.closed(second, NODE));
         assert_eq!(peers.len(), 0);
@@ -256,8 +276,33 @@ mod tests {
         peers.opened(ConnectionId::next(), NODE, Way::Far(outbox.clone()));
         let queued = (0..1_000).take_while(|_| peers.send(NODE, MESSAGE).is_ok()).count();
         assert!((10..1_000).contains(&queued), "{queued} messages were queued");
-        assert!(!outbox.take(&mut Frames::default()), "its connection is to close");
+        assert!(!outbox.take(&mut Frames::default(), &mut Vec::new()).0, "its connection is to close");
         assert_eq!(peers.send(NODE, MESSAGE), Ok(()), "nothing is sent to somebody who is gone");
         assert_eq!(peers.len(), 0);
+    }
+
+    #[test]
+    fn what_goes_first_waits_for_one_part_of_a_long_answer_and_takes_none_of_its_room() {
+        let mut peers = Peers::default();
+        let outbox = Outbox::new(1 << 20);
+        peers.opened(ConnectionId::next(), NODE, Way::Far(outbox.clone()));
+        let value: Shared = vec![7; 1 << 20].into();
+        let row = Row {
+            key: Key::new(TableId(1), "k"),
+            version: Version(1),
+            written_by: TxnId { incarnation: Incarnation(1), sequence: 1 },
+            value,
+        };
+        let found = ReadResult::Found(Answer::Rows { rows: vec![row], more: false });
+        let answer = Message::Answered { read: ReadId(1), result: found };
+        peers.send(NODE, answer.clone()).unwrap();
+        let (mut frames, mut part) = (Frames::default(), Vec::new());
+        assert_eq!(outbox.take(&mut frames, &mut part), (true, Some(0)));
+        assert!(frames.is_empty() && part.len() <= PART_BYTES_MAX + HEADER_BYTES);
+        peers.send(NODE, MESSAGE).unwrap();
+        outbox.take(&mut frames, &mut Vec::new());
+        assert_eq!(frames.messages(), 1, "it goes before the rest of the answer");
+        while peers.send(NODE, answer.clone()).is_ok() && peers.len() > 0 {}
+        assert_eq!(peers.len(), 0, "answers have a bound of their own");
     }
 }

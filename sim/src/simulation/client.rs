@@ -120,7 +120,7 @@ impl World {
 
     /// An answer has come.
     pub(crate) fn replied(&mut self, id: RequestId, reply: Reply) {
-        if self.recorder_heard(id, &reply) || self.inquiries.heard(id, &reply) {
+        if self.reader_heard(id, &reply) || self.recorder_heard(id, &reply) || self.inquiries.heard(id, &reply) {
             return;
         }
         self.moment += 1;

@@ -51,6 +51,8 @@ pub enum FaultKind {
     OldDisk,
     /// A person gives up a part of what a worker's disk holds: its end, some records, or nothing that was there.
     Salvage,
+    /// A connection takes only so many bytes a second.
+    SlowReceiver,
 }
 
 /// Faults that come about within others, counted for themselves.
@@ -156,6 +158,14 @@ pub enum Sight {
     HeldUpTogether,
     /// Two replicas differed, and one of them answered.
     OneAnswered,
+    /// A message overtook a long one.
+    Overtaken,
+    /// A list was answered to one of very many readers.
+    CrowdServed,
+    /// One of very many readers was told to come back.
+    CrowdRefused,
+    /// Lists that were under way when a member died were answered by another.
+    AskedAgain,
 }
 
 macro_rules! names {
@@ -181,6 +191,7 @@ names!(FaultKind,
     SlowNode => "slow node", SlowSync => "slow sync", HungDisk => "hung disk", SlowLink => "slow link",
     TimerDrift => "timer drift", ClockJump => "clock jump", SwapError => "swap error", Stranger => "stranger",
     OldDisk => "old disk", Salvage => "salvage",
+    SlowReceiver => "slow receiver",
 );
 
 names!(Sight,
@@ -203,6 +214,7 @@ names!(Sight,
     LogSetAside => "log set aside",
     Renamed => "renamed", AllStartedAgain => "all started again", IntactKept => "intact kept",
     HeldUpTogether => "held up together", OneAnswered => "one answered",
+    Overtaken => "overtaken", CrowdServed => "crowd served", CrowdRefused => "crowd refused", AskedAgain => "asked again",
 );
 
 impl FaultKind {

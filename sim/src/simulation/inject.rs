@@ -99,6 +99,13 @@ impl World {
                 self.queue.push(self.now + brief, Event::LinkUsual(coordinator, worker));
                 true
             }
+            FaultKind::SlowReceiver => {
+                let rate = self.random.magnitude(1 << 17, 1 << 24);
+                self.network.link(coordinator, worker).rate = Some(rate);
+                self.say(coordinator, "slow", worker, || format!("{rate} bytes a second"));
+                self.queue.push(self.now + brief, Event::LinkUsual(coordinator, worker));
+                true
+            }
             FaultKind::TimerDrift => {
                 self.nodes[node].timer_percent = self.random.between(50, 200);
                 self.usual_after(node, kind)
@@ -313,7 +320,8 @@ impl World {
         let (coordinators, workers) = (self.plan.logged.len()..self.nodes.len(), self.workers());
         for coordinator in coordinators {
             for worker in workers.clone() {
-                self.network.link(coordinator, worker).percent = 100;
+                let link = self.network.link(coordinator, worker);
+                (link.percent, link.rate) = (100, None);
                 self.unblock(coordinator, worker);
             }
         }

@@ -29,7 +29,11 @@ impl World {
             Role::Worker => {
                 let (snapshot, progress) = self.recovered(slot, fresh);
                 let (memory_bytes_max, chunk_records_max) = (self.plan.memory_bytes_max, self.plan.chunk_records_max);
-                let config = WorkerConfig { memory_bytes_max, chunk_records_max, omissions, ..WorkerConfig::default() };
+                let mut config = WorkerConfig { memory_bytes_max, chunk_records_max, omissions, ..WorkerConfig::default() };
+                if self.plan.trial == Some(Trial::HungDisk) {
+                    // Only beats are to show whose disk hangs.
+                    config.doubt_sweeps = PATIENT_SWEEPS;
+                }
                 (snapshot.node, Machine::Worker(Worker::recover(config, snapshot)), progress)
             }
             Role::Coordinator if slot == self.leader() => {
@@ -52,8 +56,8 @@ impl World {
                     // Then doubts alone must show who is gone.
                     config.misses_max = 0;
                 }
-                if self.plan.trial == Some(Trial::PutBack) {
-                    // Only beats are to show who is not what it was, not that it never acknowledges an abort.
+                if matches!(self.plan.trial, Some(Trial::PutBack | Trial::HungDisk)) {
+                    // Only beats are to show who is not what it was, or syncs nothing, not that it never acknowledges an abort.
                     config.doubt_sweeps = PATIENT_SWEEPS;
                 }
                 config.omissions = omissions;

@@ -14,6 +14,8 @@ pub enum Mistake {
     SalvageUnsaid,
     /// R6: a log that is synced at an interval is taken up again after a crash.
     LogTakenUp,
+    /// A transport sends everything in one order: a vote waits behind the answers to reads.
+    OneLane,
 }
 
 /// What is done wrong in a run.
@@ -99,6 +101,10 @@ pub const ALL: &[Seeded] = &[
     omission("-", "DoubtRestarts", Omission::DoubtRestarts),
     omission("-", "DigestPassesWaiting", Omission::DigestPassesWaiting),
     omission("-", "AgeBeforeView", Omission::AgeBeforeView),
+    omission("-", "AnswersUnbounded", Omission::AnswersUnbounded),
+    omission("-", "LostReadsForgotten", Omission::LostReadsForgotten),
+    omission("-", "BeatUnsynced", Omission::BeatUnsynced),
+    of_process("-", "OneLane", Mistake::OneLane),
     of_process("-", "StampForgotten", Mistake::StampForgotten),
     of_process("R12", "IdentityKept", Mistake::IdentityKept),
     of_process("R5", "SalvageUnsaid", Mistake::SalvageUnsaid),

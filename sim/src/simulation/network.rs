@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use skein_protocol::id::NodeId;
-use skein_protocol::message::Message;
+use skein_protocol::message::{Lane, Message};
 use skein_protocol::node::worker::Worker;
 use skein_protocol::step::{Peer, Role};
 
 use super::faults::Sight;
 use super::mistake::Mistake;
 use super::node::{Pending, Slot};
+use super::outbox::Outbox;
 use super::queue::{MS, SECOND, Time};
 use super::world::{Event, World};
 
@@ -31,8 +32,11 @@ pub(crate) const ENDS: [usize; 2] = [0, 1];
 /// A connection; `[0]` is the coordinator's end or what goes to the worker, `[1]` the worker's or what goes back.
 pub(crate) struct Connection {
     pub(crate) ends: [End; 2],
-    /// When the last message to arrive at each end arrives.
+    /// When the last message to arrive at each end arrives, and when the last long one does if that is later.
     last: [Time; 2],
+    last_long: [Time; 2],
+    /// What waits to be sent to each end, if the connection is slow.
+    pub(crate) outboxes: [Outbox; 2],
     /// What would arrive at an end after this is lost.
     cutoff: [Time; 2],
     /// What waits at each direction for a partition to end.
@@ -58,6 +62,8 @@ pub(crate) struct Link {
     pub(crate) epoch: u64,
     /// What a message takes, in hundredths of the usual.
     pub(crate) percent: u64,
+    /// Bytes that it takes in a second, if that is bounded.
+    pub(crate) rate: Option<u64>,
     /// How long the coordinator waits before it dials again.
     back_off: Time,
     /// The connection that was made last.
@@ -105,6 +111,8 @@ impl World {
         self.network.connections.push(Connection {
             ends: [end(coordinator, &self.nodes), end(worker, &self.nodes)],
             last: [at[0], at[1]],
+            last_long: [at[0], at[1]],
+            outboxes: Default::default(),
             cutoff: [Time::MAX; 2],
             held: [VecDeque::new(), VecDeque::new()],
             severed: false,
@@ -152,20 +160,42 @@ impl World {
     /// A process sends a message.
     pub(crate) fn transmit(&mut self, slot: Slot, to: NodeId, message: Message) {
         let Some(connection) = self.nodes[slot].peers.get(&to).copied() else { return };
-        let Connection { ends, severed, .. } = &self.network.connections[connection];
-        let (coordinator, worker) = (ends[0].slot, ends[1].slot);
-        let end = usize::from(slot == coordinator);
+        let Connection { ends, severed, outboxes, .. } = &self.network.connections[connection];
+        let end = usize::from(slot == ends[0].slot);
         if *severed {
             return;
         }
+        if !outboxes[end].is_empty() || self.rate(connection).is_some() {
+            self.enqueue(connection, end, message);
+        } else {
+            self.carry(connection, end, message, 0);
+        }
+    }
+
+    /// A message leaves after so long.
+    pub(crate) fn carry(&mut self, connection: ConnectionId, end: usize, message: Message, left: Time) {
+        let ends = &self.network.connections[connection].ends;
+        let (coordinator, worker) = (ends[0].slot, ends[1].slot);
         if self.network.link(coordinator, worker).blocked[1 - end] {
             self.network.connections[connection].held[end].push_back(message);
             return;
         }
-        let latency = self.latency(coordinator, worker);
-        let now = self.now;
-        let last = &mut self.network.connections[connection].last[end];
-        let at = (now + latency).max(*last);
+        let mut latency = self.latency(coordinator, worker);
+        let long = message.lane() == Lane::Bulk && self.plan.lanes;
+        if long {
+            latency *= self.random.between(1, 8);
+        }
+        let now = self.now + left;
+        let there = &mut self.network.connections[connection];
+        let at = if long {
+            (now + latency).max(there.last[end]).max(there.last_long[end])
+        } else {
+            (now + latency).max(there.last[end])
+        };
+        if at < there.last_long[end] {
+            self.coverage.saw(Sight::Overtaken);
+        }
+        let last = if long { &mut there.last_long[end] } else { &mut there.last[end] };
         *last = at;
         self.queue.push(at, Event::Arrive(connection, end, Pending::Message(connection, message)));
     }
@@ -177,7 +207,9 @@ impl World {
             return;
         }
         for end in ENDS {
-            let last = self.network.connections[connection].last[end];
+            let there = &mut self.network.connections[connection];
+            there.outboxes[end].clear();
+            let last = there.last[end].max(there.last_long[end]);
             let cutoff = match self.random.below(3) {
                 0 => self.now,
                 1 => last,

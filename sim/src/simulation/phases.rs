@@ -1,6 +1,7 @@
 //! One run from its beginning to its end. In danger: faults happen while clients make their calls. Then all faults end, and
 //! within a bound the cluster must serve again. In calm: further calls, each of which must be answered soon, without any
-//! view change. In trial: one thing goes wrong, see [`super::trial`]. At rest: nothing is asked, and nothing may be left. Some runs go
+//! view change. In trial: one thing goes wrong, see [`super::trial`]. In a crowd: very many read, see
+//! [`super::crowd`]. At rest: nothing is asked, and nothing may be left. Some runs go
 //! on with what an operator may do then, see [`super::afterwards`], and some end with an operator's mistake, the loss of
 //! the control store, which a coordinator must refuse to go on from.
 
@@ -43,8 +44,8 @@ pub(super) const ANSWER_MAX: Time = 3 * SECOND;
 const REST: Time = 4 * SECOND;
 
 /// The phases of a run, in order.
-const PHASES: [Phase; 7] =
-    [World::danger, World::healing, World::calm, World::trial, World::rest, World::afterwards, World::epilogue];
+const PHASES: [Phase; 8] =
+    [World::danger, World::healing, World::calm, World::trial, World::crowd, World::rest, World::afterwards, World::epilogue];
 
 type Phase = fn(&mut World) -> Result<(), Violation>;
 

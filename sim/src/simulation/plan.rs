@@ -6,6 +6,7 @@
 use skein_protocol::limits;
 
 use super::afterwards::Afterwards;
+use super::crowd::Crowd;
 use super::faults::FaultKind;
 use super::queue::{MS, SECOND, Time};
 use super::random::Random;
@@ -18,6 +19,10 @@ const UNBOUNDED: u64 = 1 << 30;
 /// A run's settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    /// Whether short messages overtake long ones on every connection, and not only on slow ones.
+    pub(crate) lanes: bool,
+    /// Very many readers, once the faults have ended.
+    pub(crate) crowd: Option<Crowd>,
     /// For each worker, whether it has a log.
     pub(crate) logged: Vec<bool>,
     pub(crate) clients: usize,
@@ -120,6 +125,8 @@ impl Plan {
             request_sweeps: 20,
             renames: random.sub("renames").chance(150),
             afterwards: Afterwards::draw(&mut random.sub("what happens afterwards")),
+            lanes: random.sub("lanes").chance(500),
+            crowd: Crowd::draw(random),
             faults,
             logged,
         };

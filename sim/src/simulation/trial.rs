@@ -50,10 +50,10 @@ pub(crate) struct Image {
 /// way of it all.
 const SILENT_MAX: Time = 6 * SECOND;
 
-/// The same for one that was put back: it answers, so only its beats show it.
-const PUT_BACK_MAX: Time = 4 * SECOND;
+/// The same for one that was put back, or whose disk hangs: only its beats show it.
+const ODD_BEATS_MAX: Time = 4 * SECOND;
 
-/// Rounds after which a doubt ends the view in runs where one is put back: later than that.
+/// Rounds after which a doubt ends the view in runs where only beats are to show it: later than that.
 pub(crate) const PATIENT_SWEEPS: u8 = 20;
 
 /// Within this a damaged record is repaired: it is looked at four times a second, and copied at once.
@@ -140,7 +140,7 @@ impl World {
                 }
             }
         }
-        let most = if trial == Trial::PutBack { PUT_BACK_MAX } else { SILENT_MAX };
+        let most = if matches!(trial, Trial::PutBack | Trial::HungDisk) { ODD_BEATS_MAX } else { SILENT_MAX };
         let node = self.nodes[slot].id;
         self.until(begun + most, |world| world.is_without(node));
         let left_out = self.is_without(node);

@@ -11,6 +11,7 @@ use super::checks::Violation;
 use super::checks::waits::Waits;
 use super::client::Client;
 use super::control::Control;
+use super::crowd::Readers;
 use super::disk::Disk;
 use super::faults::{Coverage, FaultKind};
 use super::ledger::Ledger;
@@ -52,6 +53,8 @@ pub(crate) enum Event {
     Unblock(Slot, Slot, u64),
     Usual(Slot, FaultKind),
     LinkUsual(Slot, Slot),
+    /// The next part of what waits leaves on a slow connection.
+    Drain(ConnectionId, usize),
 }
 
 /// The cluster and everything around it.
@@ -109,6 +112,7 @@ pub(crate) struct World {
     pub(crate) lost_vote: Option<(Slot, Disk)>,
     /// Whether clients only write.
     pub(crate) writes_only: bool,
+    pub(crate) readers: Readers,
     /// Calls that may be made at the most.
     pub(crate) calls_max: u32,
     pub(crate) outputs: Vec<Output>,
@@ -160,6 +164,7 @@ impl World {
             images: BTreeMap::new(),
             lost_vote: None,
             writes_only: false,
+            readers: Readers::default(),
             calls_max: 0,
             outputs: Vec::new(),
             chance_afterwards: random.sub("afterwards"),
@@ -220,7 +225,11 @@ impl World {
                 }
             }
             Event::Usual(slot, kind) => self.usual(slot, kind),
-            Event::LinkUsual(coordinator, worker) => self.network.link(coordinator, worker).percent = 100,
+            Event::LinkUsual(coordinator, worker) => {
+                let link = self.network.link(coordinator, worker);
+                (link.percent, link.rate) = (100, None);
+            }
+            Event::Drain(connection, end) => self.drain(connection, end),
             Event::Within(..)
             | Event::Synced(..)
             | Event::SyncDue(..)

@@ -78,6 +78,16 @@ impl Client {
         self.cookie.clone_from(&other.cookie);
     }
 
+    /// Where the server is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The cookie of its session, if it is logged in.
+    pub fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
+    }
+
     /// Logs in by name.
     pub async fn log_in(&mut self, name: &str) {
         let answer = self.post("/api/login", &json!({ "username": name })).await;

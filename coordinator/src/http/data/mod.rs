@@ -15,10 +15,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use skein_protocol::id::Version;
+use skein_protocol::limits::{ANSWER_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use skein_protocol::operation::Consistency;
 use utoipa::IntoParams;
 
 use super::access::Access;
+use super::address::Client;
 use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::parameter::{self, Parameters, Query};
@@ -30,6 +32,9 @@ use document::{DataEntry, DataPage, DataWritten};
 
 /// Values of a page unless told.
 const PAGE_DEFAULT: u32 = 100;
+
+/// Bytes of values that are made into an answer before whatever else is to be done has its turn.
+const BYTES_AT_A_TIME: usize = 64 * 1024;
 
 /// Which values to list.
 #[derive(Deserialize, IntoParams)]
@@ -71,8 +76,9 @@ impl Parameters for DataParameters {
 pub async fn list(
     State(app): State<App>,
     access: Access,
+    client: Client,
     query: Result<Query<DataParameters>, Problem>,
-) -> Result<Json<DataPage>, Problem> {
+) -> Result<Response, Problem> {
     let who = access.admit(&app, Scope::Read).await?;
     let listing = async {
         let Query(parameters) = query?;
@@ -104,15 +110,24 @@ pub async fn list(
             Some("strict") => Consistency::Strict,
             Some(_) => return Err(malformed("consistent", "arrival or strict".to_owned(), None)),
         };
+        let room = app.answers.room(&who.name, &client.address, page_bytes_max(limit)).await?;
         let page = app.data.list((&prefix, after.as_ref()), limit, consistency, &who.stands).await?;
-        let entries = page.entries.into_iter().map(|entry| {
+        let mut data = Vec::with_capacity(page.entries.len());
+        let mut looked_at = 0;
+        for entry in page.entries {
+            looked_at += entry.value.len();
+            if looked_at > BYTES_AT_A_TIME {
+                looked_at = 0;
+                tokio::task::yield_now().await;
+            }
             let value = AnyJson::stored(&entry.value)?;
-            Ok(DataEntry { key: entry.key, value, version: entry.version.0.to_string() })
-        });
-        Ok(DataPage { data: entries.collect::<Result<_, Problem>>()?, next: page.next })
+            data.push(DataEntry { key: entry.key, value, version: entry.version.0.to_string() });
+        }
+        let page = DataPage { data, next: page.next };
+        Ok(room.hold(Json(page).into_response()).await)
     };
     match listing.await {
-        Ok(page) => Ok(Json(page)),
+        Ok(response) => Ok(response),
         Err(problem) => Err(access.excuse(&app, problem).await),
     }
 }
@@ -141,6 +156,7 @@ pub async fn list(
 pub async fn get(
     State(app): State<App>,
     access: Access,
+    client: Client,
     key: Result<PathKey, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -163,8 +179,9 @@ pub async fn get(
     if !condition.holds(Some(entry.version)) {
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
     }
+    let room = app.answers.room(&who.name, &client.address, entry.value.len()).await?;
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    Ok((tag, json, entry.value.to_vec()).into_response())
+    Ok(room.hold((tag, json, entry.value.to_vec()).into_response()).await)
 }
 
 /// Write a value
@@ -265,6 +282,11 @@ pub async fn delete(
         Ok(response) => Ok(response),
         Err(problem) => Err(access.excuse(&app, problem).await),
     }
+}
+
+/// Bytes that a page of so many values may have.
+fn page_bytes_max(limit: u32) -> usize {
+    (limit as usize).saturating_mul(KEY_BYTES_MAX + VALUE_BYTES_MAX).min(ANSWER_BYTES_MAX)
 }
 
 /// The key from the path, decoded.

@@ -5,6 +5,7 @@ use skein_protocol::id::{Incarnation, TxnId, ViewNumber};
 use skein_protocol::message::{Outcome, Prepare};
 use skein_protocol::operation::{Action, Expect, Key, Operation, TableId};
 
+use super::super::bulk::{Bulk, PART_BYTES_MAX};
 use super::*;
 
 fn decide(sequence: u64) -> Message {
@@ -122,6 +123,10 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     garbled[20] ^= 0xff;
     let mut too_long = heartbeat.clone();
     too_long[3] = 0xff;
+    let mut bulk = Bulk::default();
+    bulk.push(&prepare(3 * PART_BYTES_MAX / 2)).unwrap();
+    let mut parts = Vec::new();
+    while bulk.take_part(&mut parts).is_some() {}
     let worker = Hello::new(skein_protocol::step::Role::Worker, skein_protocol::id::NodeId(5), None);
     let worker = Hello { nonce: [9; 32], ..worker }.encode().to_vec();
     vec![
@@ -134,6 +139,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("newer-version", newer),
         ("garbled", garbled),
         ("too-long", too_long),
+        ("two-parts", parts),
         ("hello", worker),
         ("http", b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec()),
     ]

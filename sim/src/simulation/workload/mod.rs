@@ -28,7 +28,7 @@ pub(crate) const TWEETS: TableId = TableId(5);
 pub(crate) const CLAIMS: TableId = TableId(6);
 
 /// All tables that are read as ranges.
-const TABLES: [TableId; 6] = [REGISTERS, ACCOUNTS, LISTS, SETS, TWEETS, CLAIMS];
+pub(crate) const TABLES: [TableId; 6] = [REGISTERS, ACCOUNTS, LISTS, SETS, TWEETS, CLAIMS];
 
 /// How much of each workload a run has, and how narrow it is.
 #[derive(Clone, Debug)]

@@ -1,0 +1,95 @@
+//! The room that answers to reads have on their way: what does not fit waits its turn within its deadline, and whatever becomes of
+//! a read, what was reserved for its answer is free again.
+
+use skein_protocol::limits::{ANSWER_BYTES_MAX, READ_BYTES_UNDER_WAY_MAX};
+
+use super::world::*;
+
+/// Lists for which there is room at one member.
+const LISTS_MAX: usize = READ_BYTES_UNDER_WAY_MAX as usize / 4 * 3 / ANSWER_BYTES_MAX;
+
+fn ask_for(world: &mut World, query: Query) -> u64 {
+    world.ask(Request::Read { query, consistency: Consistency::Arrival, clock: 0, trace: None })
+}
+
+fn is_answer(message: &Message) -> bool {
+    matches!(message, Message::Answered { .. })
+}
+
+#[test]
+fn lists_that_do_not_fit_wait_their_turn_and_leave_room_for_single_records() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1")]);
+    world.hold = is_answer;
+    let lists: Vec<u64> = (0..100).map(|_| ask_for(&mut world, all(1_000, false))).collect();
+    assert_eq!(world.held.len(), 2 * LISTS_MAX, "as many as there is room for at two members");
+    assert_eq!(world.coordinator.reads().in_line(), 100 - 2 * LISTS_MAX);
+    let single = ask_for(&mut world, Query::Keys(vec![key("a")]));
+    assert_eq!(world.held.len(), 2 * LISTS_MAX + 1, "a single record does not wait behind lists");
+    world.let_go();
+    for id in lists.into_iter().chain([single]) {
+        assert_eq!(rows(world.replies.remove(&id).expect("answered")), pairs(&[("a", "1")]));
+    }
+    assert_eq!(world.coordinator.status().read_bytes, 0);
+}
+
+#[test]
+fn a_list_without_room_is_refused_at_its_deadline() {
+    let mut world = World::new(1);
+    world.hold = is_answer;
+    let lists: Vec<u64> = (0..LISTS_MAX + 5).map(|_| ask_for(&mut world, all(1_000, false))).collect();
+    for _ in 0..8 {
+        world.timeout(Timer::Sweep);
+    }
+    let replies: Vec<&Reply> = lists.iter().map(|id| &world.replies[id]).collect();
+    assert!(replies[..LISTS_MAX].iter().all(|reply| **reply == Reply::Refused(Refusal::Unavailable)), "{replies:?}");
+    assert!(replies[LISTS_MAX..].iter().all(|reply| **reply == Reply::Refused(Refusal::Overloaded)), "{replies:?}");
+    assert_eq!(world.coordinator.reads().in_line(), 0);
+    // The answers are on their way still.
+    assert_eq!(world.coordinator.status().read_bytes, (LISTS_MAX * ANSWER_BYTES_MAX) as u64);
+    world.let_go();
+    assert_eq!(world.coordinator.status().read_bytes, 0);
+}
+
+#[test]
+fn a_member_that_is_gone_gives_its_room_back_and_its_reads_are_asked_of_another() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1")]);
+    world.hold = is_answer;
+    let lists: Vec<u64> = (0..10).map(|_| ask_for(&mut world, all(1_000, false))).collect();
+    world.hold = |_| false;
+    world.stop(NodeId(1));
+    world.held.clear();
+    world.run();
+    world.timeout(Timer::ViewChange);
+    // Those of the one that stayed were asked in an earlier view.
+    for id in lists {
+        assert_eq!(rows(world.replies.remove(&id).expect("answered")), pairs(&[("a", "1")]));
+    }
+    world.stop(NodeId(2));
+    world.run();
+    assert_eq!(world.coordinator.status().read_bytes, 0);
+}
+
+#[test]
+fn a_read_that_a_view_change_drops_gives_its_room_back() {
+    let mut world = World::new(2);
+    world.hold = |message| matches!(message, Message::Vote { .. });
+    world.begin(vec![put("a", "1")]);
+    let waiting: Vec<u64> = (0..4).map(|_| ask_for(&mut world, all(1_000, false))).collect();
+    assert!(waiting.iter().all(|id| !world.replies.contains_key(id)), "they wait for what is prepared");
+    world.hold = |_| false;
+    world.held.clear();
+    world.input(
+        COORDINATOR,
+        Input::Message {
+            from: NodeId(2),
+            message: Message::InDoubt { view: world.coordinator.status().record.unwrap().number() },
+        },
+    );
+    world.run();
+    for id in waiting {
+        assert_eq!(rows(world.replies.remove(&id).expect("answered")), pairs(&[("a", "1")]));
+    }
+    assert_eq!(world.coordinator.status().read_bytes, 0);
+}

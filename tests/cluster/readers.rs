@@ -1,0 +1,184 @@
+//! Many readers of long lists, some of whom take what they are sent very slowly. What they do to the cluster must be nothing: the
+//! view and its members stay, each write is taken, and the coordinator's memory stays within a bound. Readers themselves may be told
+//! to come back later, but some must get what they ask for.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use hyper::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use crate::harness::client::Client;
+use crate::harness::cluster::{Cluster, Plan};
+
+/// Records of the list, and the bytes of each: together as long as an answer may be.
+const RECORDS: usize = 1_000;
+const RECORD_BYTES: usize = 1_000;
+
+/// Records that one transaction writes.
+const BATCH: usize = 25;
+
+const LIST: &str = "/api/data?prefix=L&limit=1000";
+
+/// How long each kind of readers reads.
+const LASTS: Duration = Duration::from_secs(30);
+
+const FAST_READERS: usize = 600;
+const SLOW_READERS: usize = 300;
+
+/// What a slow reader takes at once, and how often: 10 kB/s.
+const SIP_BYTES: usize = 1_000;
+const SIP_EVERY: Duration = Duration::from_millis(100);
+
+/// Bytes that the kernel keeps for a slow reader: few, so that the server feels how slow it is.
+const SLOW_BUFFER_BYTES: u32 = 8 * 1024;
+
+/// Memory that the coordinator may take at the most.
+const MEMORY_MIB_MAX: u64 = 700;
+
+/// What readers were answered.
+#[derive(Default)]
+struct Heard {
+    lists: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_of_long_lists_end_no_view_and_refuse_no_write() {
+    // What beats have to wait for next to readers the simulation bounds; here it would be the machine that holds them up.
+    let mut cluster = Cluster::start(Plan::logged().patient());
+    let mut writer = Client::logged_in(&cluster.url(), "ada").await;
+    fill(&mut writer).await;
+    let reader = Client::logged_in(&cluster.url(), "reader").await;
+    let before = cluster.agreed(3).await;
+
+    let heard = Arc::new(Heard::default());
+    let mut readers = JoinSet::new();
+    let stop = Arc::new(AtomicBool::new(false));
+    for _ in 0..FAST_READERS {
+        let mut client = Client::new(&cluster.url());
+        client.share_session(&reader);
+        readers.spawn(read_fast(client, Arc::clone(&heard), Arc::clone(&stop)));
+    }
+    let writes = write_meanwhile(&mut writer).await;
+    stop.store(true, Ordering::Relaxed);
+    readers.join_all().await;
+    let (lists, refused) = (heard.lists.load(Ordering::Relaxed), heard.refused.load(Ordering::Relaxed));
+    println!("next to {FAST_READERS} readers: {}; {lists} lists were answered and {refused} refused", describe(&writes));
+    assert!(lists > 20, "only {lists} lists were answered, {refused} refused");
+    unharmed(&mut cluster, &before).await;
+
+    let cookie = reader.cookie().expect("logged in").to_owned();
+    let mut readers = JoinSet::new();
+    for _ in 0..SLOW_READERS {
+        readers.spawn(read_slowly(writer.address(), cookie.clone()));
+    }
+    let writes = write_meanwhile(&mut writer).await;
+    readers.shutdown().await;
+    println!("next to {SLOW_READERS} slow readers: {}", describe(&writes));
+    unharmed(&mut cluster, &before).await;
+}
+
+/// Writes the records of the list.
+async fn fill(writer: &mut Client) {
+    let value = "x".repeat(RECORD_BYTES);
+    for batch in 0..RECORDS / BATCH {
+        let put = |number| json!({ "key": format!("L{:04}", batch * BATCH + number), "value": value });
+        let writes: Vec<Value> = (0..BATCH).map(put).collect();
+        let answer = writer.post("/api/transactions", &json!({ "writes": writes })).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
+
+/// Posts one tweet after the other, each of which must be taken; how long each took.
+async fn write_meanwhile(writer: &mut Client) -> Vec<Duration> {
+    let (begun, mut took) = (Instant::now(), Vec::new());
+    while begun.elapsed() < LASTS {
+        let sent = Instant::now();
+        writer.tweet("next to many readers").await;
+        took.push(sent.elapsed());
+    }
+    took.sort_unstable();
+    took
+}
+
+fn describe(took: &[Duration]) -> String {
+    let at = |percent: usize| took[(took.len() - 1) * percent / 100];
+    format!("{} writes, half of them within {:?}, p99 {:?}, the slowest {:?}", took.len(), at(50), at(99), at(100))
+}
+
+async fn read_fast(mut client: Client, heard: Arc<Heard>, stop: Arc<AtomicBool>) {
+    // As `Retry-After` says.
+    let mut pause = tokio::time::interval(Duration::from_secs(1));
+    pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !stop.load(Ordering::Relaxed) {
+        match client.send(Method::GET, LIST, &[], None).await {
+            Ok(answer) if answer.status == 200 => {
+                assert!(answer.body.len() > RECORDS * RECORD_BYTES, "a list of {} bytes", answer.body.len());
+                heard.lists.fetch_add(1, Ordering::Relaxed);
+            }
+            // On a machine that has no time for it a list may come too late.
+            Ok(answer) if answer.status == 504 => {}
+            Ok(answer) => {
+                assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{answer:?}");
+                heard.refused.fetch_add(1, Ordering::Relaxed);
+                pause.tick().await;
+            }
+            Err(failure) => panic!("a list was not answered: {failure:?}"),
+        }
+    }
+}
+
+/// Asks for the list on one connection after the other, and takes 10 kB/s of it.
+async fn read_slowly(server: SocketAddr, cookie: String) {
+    let request = format!("GET {LIST} HTTP/1.1\r\nHost: {server}\r\nCookie: {cookie}\r\n\r\n");
+    let mut sips = tokio::time::interval(SIP_EVERY);
+    sips.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(SLOW_BUFFER_BYTES).expect("a size that the kernel takes");
+        let mut stream = socket.connect(server).await.expect("the coordinator listens");
+        stream.write_all(request.as_bytes()).await.expect("a request is taken");
+        let mut sip = [0; SIP_BYTES];
+        // It is cut off at last, or keeps its connection and has got all; either way it asks again.
+        let mut taken = 0;
+        while taken < RECORDS * RECORD_BYTES {
+            sips.tick().await;
+            match stream.read(&mut sip).await {
+                Ok(0) | Err(_) => break,
+                Ok(bytes) => taken += bytes,
+            }
+        }
+    }
+}
+
+/// The view and its members are as before, no connection was closed for what was sent over it, and memory kept its bound.
+async fn unharmed(cluster: &mut Cluster, before: &Value) {
+    let after = cluster.agreed(3).await;
+    let ids = |standing: &Value| -> Vec<String> {
+        standing["members"].as_array().expect("members").iter().map(|member| member["node"].to_string()).collect()
+    };
+    assert_eq!((&after["view"], ids(&after)), (&before["view"], ids(before)), "the view has changed: {after}");
+    for index in 0..3 {
+        let url = cluster.worker(index).url().to_owned();
+        let metrics = Client::new(&url).get("/metrics").await.text();
+        let overflows = metrics.lines().find(|line| line.starts_with("skein_transport_overflows_total")).expect("the metric");
+        assert!(overflows.ends_with(" 0"), "{overflows}");
+    }
+    let peak = memory_peak_mib(cluster.coordinator().id());
+    println!("the coordinator took {peak} MiB at the most");
+    assert!(peak < MEMORY_MIB_MAX, "the coordinator took {peak} MiB");
+}
+
+/// The most that a process has held in memory so far.
+fn memory_peak_mib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process runs");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux says so");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("kB") / 1024
+}
