@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test check audit model sim chaos fuzz bench flames setup-build setup-test app
+.PHONY: help run build test contract check audit model sim chaos fuzz bench flames setup-build setup-test app
 
 # What `make run` passes on: make run ARGS="--data data --workers 5"
 ARGS ?= --demo
@@ -18,6 +18,8 @@ SIM_ARGS ?=
 # How long `make chaos` runs, and from which seed; without one it takes any and says which.
 SECONDS ?= 60
 SEED ?=
+# How many requests `make contract` makes up for each operation and phase; its seed is SEED, 1 without one.
+EXAMPLES ?= 5
 # What `make load` runs, from ops/k6; how many arrivals a second, and for how long.
 SCRIPT ?= load.js
 RATE ?=
@@ -40,6 +42,7 @@ test: setup-test app ## set everything up and run every test
 	@cd web && npm test
 	@cargo test --workspace --locked --no-run
 	@cd web && SKEIN_BIN="$(CURDIR)/target/debug/skein" npm run e2e
+	@EXAMPLES=$(EXAMPLES) SEED=$(SEED) tests/contract/run
 	@cargo test --workspace --locked
 
 check: app ## the quick part: format, lints, types, unit tests
@@ -53,6 +56,11 @@ check: app ## the quick part: format, lints, types, unit tests
 audit: ## check the dependencies: licences, sources, duplicates, known vulnerabilities (needs the network for the last)
 	@ops/setup audit
 	@ops/audit
+
+contract: app ## hold the API against its OpenAPI document (EXAMPLES=n SEED=n; see tests/contract)
+	@ops/setup contract
+	@cargo build --locked --package skein
+	@EXAMPLES=$(EXAMPLES) SEED=$(SEED) tests/contract/run
 
 model: ## explore every world of the protocol's model and leave out each of its rules (ten minutes and a few GB)
 	@cargo run --release --locked --package skein-sim --bin skein-model

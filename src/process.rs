@@ -52,6 +52,9 @@ where
             return settings::refuse(&errors);
         }
     };
+    if let Some(said) = settings::readable_secret() {
+        warn!("{said}");
+    }
     let outcome = tokio.block_on(async {
         let counters = counters().context("the metrics")?;
         let (trigger, _) = shutdown::channel();

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
+use skein_runtime::disk::access;
 use skein_runtime::transport::Secret;
 
 /// Names the variable with the secret itself.
@@ -45,15 +46,23 @@ pub fn secret_from_environment() -> Result<Option<Secret>, String> {
 ///
 /// # Errors
 ///
-/// When the file can't be read, or is too long or too short. What it holds is never said.
+/// When the file can't be read, others may write to it, or it is too long or too short. What it holds is never said.
 pub fn secret_from_file(path: &Path) -> Result<Secret, String> {
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let length = std::fs::metadata(path).map_err(|error| named(&error))?.len();
     if length > SECRET_FILE_BYTES_MAX {
         return Err(named(&format!("longer than {SECRET_FILE_BYTES_MAX} bytes")));
     }
+    access::check_secret(path)?;
     let text = std::fs::read_to_string(path).map_err(|error| named(&error))?;
     Secret::parse(&text).map_err(|error| named(&error))
+}
+
+/// What is to be said of the secret's file, if one is named: that others may read it. It may well be meant so, where secrets are mounted.
+pub fn readable_secret() -> Option<String> {
+    let path = PathBuf::from(std::env::var_os(SECRET_FILE)?);
+    let said = || format!("others on this machine can read the secret in {0}: chmod go-r {0} keeps them out", path.display());
+    access::is_readable_by_others(&path).then(said)
 }
 
 /// Where traces go, by the standard variables; nowhere if none is set.

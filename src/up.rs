@@ -13,10 +13,11 @@ use skein_coordinator::config::{Auth, CoordinatorConfig, SurfaceArgs, SurfaceCon
 use skein_protocol::limits::MEMBERS_MAX;
 use skein_protocol::membership::view::Standing;
 use skein_runtime::disk::DiskError;
+use skein_runtime::disk::access::check_directory;
 use skein_runtime::shutdown::{self, Trigger};
 use skein_runtime::transport::{Neighbours, Secret};
 use skein_runtime::wal::{self, Salvage};
-use skein_worker::config::{SalvageArgs, StoreArgs, StoreConfig, WorkerConfig, check_directory, parse_address};
+use skein_worker::config::{SalvageArgs, StoreArgs, StoreConfig, WorkerConfig, parse_address};
 use skein_worker::metrics::WorkerMetrics;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;

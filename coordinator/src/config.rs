@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use skein_protocol::limits::{MEMBERS_MAX, REQUESTS_MAX};
+use skein_runtime::disk::access::check_directory;
 use skein_runtime::http::places::Bounds;
 use skein_runtime::http::server;
 use skein_runtime::transport::{Neighbours, Secret};
@@ -327,12 +328,8 @@ impl CoordinatorArgs {
         if secret.is_none() && workers.iter().any(|worker| !worker_address::is_loopback(worker)) {
             wrong.push(SECRET_MISSING.to_owned());
         }
-        if let Some(data) = &self.data {
-            if data.as_os_str().is_empty() {
-                wrong.push("--data must name a directory, not nothing".to_owned());
-            } else if data.exists() && !data.is_dir() {
-                wrong.push(format!("--data must be a directory, but {} is something else", data.display()));
-            }
+        if let Some(error) = self.data.as_deref().and_then(|data| check_directory(data).err()) {
+            wrong.push(error);
         }
         let membership = self.membership.check().map_err(|more| wrong.extend(more)).ok();
         let surface = self.surface.check(Auth::Password).map_err(|more| wrong.extend(more)).ok();

@@ -28,6 +28,7 @@ pub mod tweets;
 mod demo;
 mod expiry;
 mod turns;
+mod visible;
 
 use std::sync::Arc;
 use std::time::Duration;

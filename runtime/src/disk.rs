@@ -11,6 +11,8 @@
 //! of all entries; when the database is opened the sum must be right, and the number not below the last synced one, which is noted
 //! in a file beside.
 
+pub mod access;
+
 mod hashes;
 mod room;
 
@@ -18,7 +20,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -67,6 +69,9 @@ pub enum DiskError {
         /// What is wrong.
         what: String,
     },
+    /// Others may write to it.
+    #[error("{}", access::exposed(.0))]
+    Exposed(PathBuf),
     /// The disk is nearly full; nothing was written.
     #[error(
         "{path}: {free} bytes are free on its disk and {needed} must be, or what it holds is at risk: make room, then start again"
@@ -150,10 +155,12 @@ impl Database {
                 }
             }
         } else {
-            // What is kept is nobody's business but its owner's: records hold hashes of passwords.
             DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
         }
-        if is_open_to_others(path).map_err(io)? {
+        if access::is_writable_by_others(path).map_err(io)? {
+            return Err(DiskError::Exposed(path.into()));
+        }
+        if access::is_readable_within(path).map_err(io)? {
             warn!(path = %path.display(), "others on this machine can read {}: chmod 700 keeps them out", path.display());
         }
         room::look(path)?;
@@ -361,16 +368,6 @@ fn failed(path: &Path, error: sled::Error) -> DiskError {
 /// Syncs a file or directory, its size and name included.
 pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
-}
-
-/// Whether anybody but the owner gets at what is in this directory, as far as it and the one above it say.
-fn is_open_to_others(path: &Path) -> io::Result<bool> {
-    for directory in [Some(path), path.parent().filter(|above| !above.as_os_str().is_empty())].into_iter().flatten() {
-        if fs::metadata(directory)?.permissions().mode() & 0o077 == 0 {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The command line as a person meets it: every bad setting is said at once with exit code 2 and before anything is bound,
 //! the help shows defaults, bounds and variables, and the cluster's secret shows nowhere.
 
+use std::fs::{self, Permissions};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 
 use crate::harness::cluster::{SECRET, free_port};
 use crate::harness::process::{Process, run};
@@ -121,12 +123,45 @@ fn a_bad_secret_is_said_beside_the_rest_and_never_shown() {
 }
 
 #[test]
+fn what_others_may_write_to_is_refused_with_what_to_do_and_a_secret_that_they_may_read_is_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("ours");
+    let (secret, data) = (folder.path().join("secret"), folder.path().join("data"));
+    fs::write(&secret, SECRET).expect("a file");
+    fs::create_dir(&data).expect("a folder");
+    let (secret_path, data_path) = (secret.to_str().expect("text"), data.to_str().expect("text"));
+    let known = [("SKEIN_CLUSTER_SECRET_FILE", secret_path)];
+    for path in [&secret, &data] {
+        fs::set_permissions(path, Permissions::from_mode(0o777)).expect("ours");
+    }
+    for line in [
+        &["worker", "0", "--data", data_path][..],
+        &["coordinator", "0", "7001", "--data", data_path],
+        &["up", "--http", "0", "--data", data_path],
+    ] {
+        let ended = run(line, &known);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        for path in [secret_path, data_path] {
+            assert!(ended.log.contains(&format!("chmod go-w {path}")), "{path} is not named in {}", ended.log);
+        }
+    }
+    fs::set_permissions(&data, Permissions::from_mode(0o755)).expect("ours");
+    for (mode, warned) in [(0o644, true), (0o400, false)] {
+        fs::set_permissions(&secret, Permissions::from_mode(mode)).expect("ours");
+        let mut worker = Process::start("worker", &["worker", "0", "--http", "0", "--data", data_path], &known);
+        worker.signal("TERM");
+        assert_eq!(worker.wait().code(), Some(0));
+        assert_eq!(worker.log_text().contains(&format!("chmod go-r {secret_path}")), warned, "{}", worker.log_text());
+    }
+}
+
+#[test]
 fn the_secret_shows_in_no_help_log_or_process_list() {
     let help = run(&["worker", "--help"], &[("SKEIN_CLUSTER_SECRET", SECRET)]);
     assert_eq!(help.code, Some(0));
     assert!(!help.output.contains(SECRET) && help.output.contains("SKEIN_CLUSTER_SECRET"), "{}", help.output);
     let mut worker = Process::start("worker", &["worker", "0", "--log", "trace"], &[("SKEIN_CLUSTER_SECRET", SECRET)]);
-    let command_line = std::fs::read(format!("/proc/{}/cmdline", worker.id())).expect("the process runs");
+    let command_line = fs::read(format!("/proc/{}/cmdline", worker.id())).expect("the process runs");
     assert!(!String::from_utf8_lossy(&command_line).contains(SECRET));
     worker.signal("TERM");
     assert_eq!(worker.wait().code(), Some(0));

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use skein_runtime::disk::access::check_directory;
 use skein_runtime::transport::{Neighbours, Secret};
 use skein_runtime::wal::{Salvage, SyncPolicy};
 
@@ -201,21 +202,6 @@ pub fn parse_address(name: &str, text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("{name} must be a port from 0 to 65535 or an IP address and a port, not {text:?}"))
 }
 
-/// Says why a directory can't be one to write to, as far as that shows without touching it.
-///
-/// # Errors
-///
-/// When something else is in its place.
-pub fn check_directory(path: &Path) -> Result<(), String> {
-    if path.as_os_str().is_empty() {
-        return Err("--data must name a directory, not nothing".to_owned());
-    }
-    if path.exists() && !path.is_dir() {
-        return Err(format!("--data must be a directory, but {} is something else", path.display()));
-    }
-    Ok(())
-}
-
 fn parse_scrub(text: &str) -> Result<u64, String> {
     let seconds = text.parse::<u64>().ok().filter(|seconds| (1..=86_400).contains(seconds));
     let shown: String = text.chars().take(64).collect();
@@ -303,7 +289,7 @@ mod tests {
         let said = WorkerArgs { salvage, ..args() }.check(None).unwrap_err();
         assert_eq!(said.len(), 2, "{said:?}");
         assert!(said[0].starts_with("--accept-incomplete-log") && said[1].starts_with("--discard-damaged"), "{said:?}");
-        let checked = WorkerArgs { salvage, data: Some(std::env::temp_dir()), ..args() }.check(None).unwrap();
+        let checked = WorkerArgs { salvage, data: Some("not/there/yet".into()), ..args() }.check(None).unwrap();
         assert_eq!(checked.salvage, Salvage { accept_incomplete: true, discard_damaged: true });
     }
 

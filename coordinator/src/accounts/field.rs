@@ -3,15 +3,17 @@
 
 use std::borrow::Cow;
 
+use crate::visible::is_visible;
+
 /// Characters of a username.
 pub const USERNAME_MAX: usize = 32;
 /// Unicode scalar values of a name.
 pub const NAME_MAX: usize = 64;
 /// Bytes of an email address (RFC 5321, section 4.5.3.1.3).
 pub const EMAIL_MAX: usize = 254;
-/// Bytes of a password at the least.
+/// Unicode scalar values of a password at the least.
 pub const PASSWORD_MIN: usize = 8;
-/// Bytes of a password at the most: hashing time must not grow with what a stranger sends.
+/// Unicode scalar values of a password at the most: hashing time must not grow with what a stranger sends.
 pub const PASSWORD_MAX: usize = 256;
 
 /// A field that is empty or malformed.
@@ -40,10 +42,10 @@ pub fn username(text: &str) -> Option<FieldError> {
 /// Checks a name as shown to others.
 #[must_use]
 pub fn name(text: &str) -> Option<FieldError> {
-    let fits = !text.trim().is_empty() && text.chars().count() <= NAME_MAX && !text.chars().any(char::is_control);
+    let fits = is_visible(text) && text.chars().count() <= NAME_MAX && !text.chars().any(char::is_control);
     (!fits).then(|| FieldError {
         field: "name".into(),
-        detail: format!("a name has 1 to {NAME_MAX} characters, not all white space and none of them a control character"),
+        detail: format!("a name has 1 to {NAME_MAX} characters, of which one at least is visible and none a control character"),
         bound: Some(NAME_MAX as u64),
     })
 }
@@ -65,10 +67,11 @@ pub fn email(text: &str) -> Option<FieldError> {
 /// Checks a new password.
 #[must_use]
 pub fn password(text: &str) -> Option<FieldError> {
-    let (detail, bound) = if text.len() < PASSWORD_MIN {
-        (format!("a password has at least {PASSWORD_MIN} bytes"), PASSWORD_MIN)
-    } else if text.len() > PASSWORD_MAX {
-        (format!("a password has at most {PASSWORD_MAX} bytes"), PASSWORD_MAX)
+    let characters = text.chars().count();
+    let (detail, bound) = if characters < PASSWORD_MIN {
+        (format!("a password has at least {PASSWORD_MIN} characters"), PASSWORD_MIN)
+    } else if characters > PASSWORD_MAX {
+        (format!("a password has at most {PASSWORD_MAX} characters"), PASSWORD_MAX)
     } else {
         return None;
     };
@@ -100,8 +103,9 @@ mod tests {
     #[test]
     fn names_and_passwords_keep_their_bounds() {
         assert_eq!(name(&"n".repeat(NAME_MAX)), None);
-        assert!(name(" ").is_some() && name("a\nb").is_some() && name(&"n".repeat(NAME_MAX + 1)).is_some());
+        assert!(name(" \u{200b}\u{202e}").is_some() && name("a\nb").is_some() && name(&"n".repeat(NAME_MAX + 1)).is_some());
         assert_eq!(password("12345678"), None);
-        assert!(password("1234567").is_some() && password(&"p".repeat(PASSWORD_MAX + 1)).is_some());
+        assert_eq!(password(&"\u{1f9f6}".repeat(PASSWORD_MAX)), None);
+        assert!(password("123456\u{1f9f6}").is_some() && password(&"p".repeat(PASSWORD_MAX + 1)).is_some());
     }
 }

@@ -21,13 +21,13 @@ pub struct NewAccount {
     /// 1 to 32 of the characters a-z A-Z 0-9 _ . -, unique without regard to case.
     #[schema(example = "ann", min_length = 1, max_length = 32, pattern = "^[a-zA-Z0-9_.-]+$")]
     username: String,
-    /// The name as shown: 1 to 64 characters.
+    /// The name as shown: 1 to 64 characters, of which one at least is visible and none a control character.
     #[schema(example = "Ann Example", min_length = 1, max_length = 64)]
     name: String,
     /// An address of the form local@domain, at most 254 bytes.
     #[schema(example = "ann@example.org", format = Email, max_length = 254)]
     email: String,
-    /// 8 to 256 bytes.
+    /// 8 to 256 characters.
     #[schema(format = Password, min_length = 8, max_length = 256)]
     password: String,
 }

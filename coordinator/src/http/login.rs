@@ -23,9 +23,9 @@ use crate::sessions::Session;
 #[derive(Deserialize, ToSchema)]
 pub struct Credentials {
     /// The username, in any case.
-    #[schema(example = "ann", min_length = 1, max_length = 32)]
+    #[schema(example = "ann", min_length = 1, max_length = 32, pattern = "^[a-zA-Z0-9_.-]+$")]
     username: String,
-    /// The password; not needed, and ignored, where people log in by name alone.
+    /// The password; required where people log in by password. Not needed, and ignored, where people log in by name alone.
     password: Option<String>,
 }
 

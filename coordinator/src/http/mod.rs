@@ -18,6 +18,7 @@ mod data;
 mod gate;
 mod health;
 mod login;
+mod number;
 mod observed;
 mod operator;
 mod parameter;

@@ -2,9 +2,11 @@
 //! it at `/api/docs`. The document in the repository (`coordinator/openapi.json`) is a snapshot that a test compares, so that
 //! no change of the contract goes unseen.
 
+mod refinement;
+
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse, Response};
@@ -19,6 +21,7 @@ use utoipa_swagger_ui::Config;
 use super::code::Code;
 use super::error::Problem;
 use super::{App, session, text_header};
+use crate::config::Auth;
 
 /// The header of writes, as the handlers' documentation spells it.
 const TRANSACTION: &str = "Skein-Transaction";
@@ -69,6 +72,7 @@ pub fn complete(document: &mut utoipa::openapi::OpenApi) {
     let operator = ApiKeyValue::with_description("Authorization", signature);
     components.add_security_scheme("operator", SecurityScheme::ApiKey(ApiKey::Header(operator)));
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    refinement::refine(components);
     for item in document.paths.paths.values_mut() {
         let operations: [&mut Option<Operation>; 5] =
             [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
@@ -93,6 +97,7 @@ fn present_or_absent(operation: &mut Operation) {
             && let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema
         {
             schema.schema_type = Type::String.into();
+            schema.pattern = refinement::of_header(&parameter.name).map(str::to_owned);
         }
     }
 }
@@ -125,21 +130,30 @@ fn told(kind: Type, description: &str) -> RefOr<Header> {
     HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build().into()
 }
 
-/// The document as served: made once.
-pub fn json() -> &'static str {
-    static JSON: LazyLock<String> = LazyLock::new(|| {
-        let (_, document) = super::routes();
-        let text = document.to_pretty_json().expect("a document of plain data becomes JSON");
-        // The rest of a path is a parameter like any other to clients.
-        text.replace("{*", "{")
-    });
-    &JSON
+/// The document as served, made once: where people log in by password, a log-in requires one.
+pub fn json(auth: Auth) -> &'static str {
+    static BY_NAME: LazyLock<String> = LazyLock::new(|| written(Auth::Name));
+    static BY_PASSWORD: LazyLock<String> = LazyLock::new(|| written(Auth::Password));
+    match auth {
+        Auth::Name => &BY_NAME,
+        Auth::Password => &BY_PASSWORD,
+    }
+}
+
+fn written(auth: Auth) -> String {
+    let (_, mut document) = super::routes();
+    if auth == Auth::Password {
+        refinement::require_password(document.components.get_or_insert_default());
+    }
+    let text = document.to_pretty_json().expect("a document of plain data becomes JSON");
+    // The rest of a path is a parameter like any other to clients.
+    text.replace("{*", "{")
 }
 
 /// Serves the document.
-pub async fn document() -> Response {
+pub async fn document(State(app): State<App>) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
-    (headers, json()).into_response()
+    (headers, json(app.settings.auth)).into_response()
 }
 
 /// The page that shows the document. The viewer's own page names its files relative to itself, which would only work behind
@@ -194,12 +208,24 @@ pub async fn docs(DocsFile(path): DocsFile) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use super::Auth;
+
+    #[test]
+    fn a_log_in_requires_a_password_only_where_people_have_one() {
+        let required = |auth| {
+            let document: serde_json::Value = serde_json::from_str(super::json(auth)).unwrap();
+            document["components"]["schemas"]["Credentials"]["required"].clone()
+        };
+        assert_eq!(required(Auth::Name), serde_json::json!(["username"]));
+        assert_eq!(required(Auth::Password), serde_json::json!(["username", "password"]));
+    }
+
     /// The snapshot is what the app's client is generated from. To accept a change: `SKEIN_ACCEPT=1 cargo test -p
     /// skein-coordinator openapi`, then read the difference before committing it.
     #[test]
     fn the_openapi_document_is_the_one_in_the_repository() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
-        let now = format!("{}\n", super::json());
+        let now = format!("{}\n", super::json(Auth::Name));
         if option_env!("SKEIN_ACCEPT").is_some() {
             std::fs::write(path, &now).unwrap();
         }
@@ -209,7 +235,8 @@ mod tests {
 
     #[test]
     fn every_operation_says_what_a_problem_looks_like() {
-        let document: serde_json::Value = serde_json::from_str(super::json()).unwrap();
+        let text = super::json(Auth::Name);
+        let document: serde_json::Value = serde_json::from_str(text).unwrap();
         assert_eq!(document["openapi"], "3.1.0");
         let mut operations = 0;
         for (path, item) in document["paths"].as_object().unwrap() {
@@ -221,7 +248,7 @@ mod tests {
         }
         assert!(operations >= 12, "only {operations} operations");
         let schemas = &document["components"]["schemas"];
-        for reference in super::json().split("#/components/schemas/").skip(1) {
+        for reference in text.split("#/components/schemas/").skip(1) {
             let name = reference.split('"').next().unwrap();
             assert!(schemas[name].is_object(), "{name} is referred to and not there");
         }

@@ -59,11 +59,15 @@ fn malformed(header: &'static str) -> Problem {
 }
 
 /// Whether `If-None-Match` names this version, so that nothing needs to be sent.
-pub fn is_current(headers: &HeaderMap, current: u64) -> bool {
-    tags(headers, &header::IF_NONE_MATCH).unwrap_or_default().iter().any(|tag| match tag {
+pub fn is_current(headers: &HeaderMap, current: u64) -> Result<bool, Problem> {
+    if !headers.contains_key(header::IF_NONE_MATCH) {
+        return Ok(false);
+    }
+    let tags = tags(headers, &header::IF_NONE_MATCH).ok_or_else(|| malformed("If-None-Match"))?;
+    Ok(tags.iter().any(|tag| match tag {
         Tag::Any => true,
         Tag::Strong(text) | Tag::Weak(text) => version(text) == Some(current),
-    })
+    }))
 }
 
 /// Reads `Idempotency-Key`.
@@ -92,6 +96,10 @@ pub fn version(text: &str) -> Option<u64> {
 /// All tags of all lines of a header; `None` if one is malformed.
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<Tag>> {
     let mut tags = Vec::new();
+    let mut lines = headers.get_all(name).iter();
+    if lines.next().is_some_and(|line| line == "*") && lines.next().is_none() {
+        return Some(vec![Tag::Any]);
+    }
     for value in headers.get_all(name) {
         let mut rest = value.to_str().ok()?.trim();
         loop {
@@ -108,11 +116,11 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<Tag>> {
 }
 
 fn one_tag(text: &str) -> Option<(Tag, &str)> {
-    if let Some(rest) = text.strip_prefix('*') {
-        return Some((Tag::Any, rest));
-    }
     let (weak, quoted) = text.strip_prefix("W/").map_or((false, text), |rest| (true, rest));
     let (tag, rest) = quoted.strip_prefix('"')?.split_once('"')?;
+    if !tag.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
     Some((if weak { Tag::Weak(tag.to_owned()) } else { Tag::Strong(tag.to_owned()) }, rest))
 }
 
@@ -134,7 +142,7 @@ mod tests {
         assert_eq!(if_match("\"3\" , \"4\""), Ok(Condition::OneOf(vec![3, 4])));
         assert_eq!(if_match("W/\"3\""), Ok(Condition::OneOf(vec![])));
         assert_eq!(if_match("\"x\", \"03\""), Ok(Condition::OneOf(vec![])));
-        for wrong in ["3", "\"3", "\"3\" \"4\"", "", "\"3\","] {
+        for wrong in ["3", "\"3", "\"3\" \"4\"", "", "\"3\",", "*, \"3\"", "\"3\", *", "\"a b\""] {
             assert_eq!(if_match(wrong), Err(Code::MalformedParameter), "{wrong:?} was taken");
         }
     }
@@ -143,8 +151,11 @@ mod tests {
     fn if_none_match_compares_weakly() {
         let mut headers = HeaderMap::new();
         headers.insert(header::IF_NONE_MATCH, "\"1\", W/\"2\"".parse().unwrap());
-        assert!(is_current(&headers, 1) && is_current(&headers, 2) && !is_current(&headers, 3));
-        assert!(!is_current(&HeaderMap::new(), 1));
+        let named = |headers: &HeaderMap, version| is_current(headers, version).map_err(|problem| problem.code());
+        assert_eq!([1, 2, 3].map(|version| named(&headers, version)), [Ok(true), Ok(true), Ok(false)]);
+        assert_eq!(named(&HeaderMap::new(), 1), Ok(false));
+        headers.insert(header::IF_NONE_MATCH, "1".parse().unwrap());
+        assert_eq!(named(&headers, 1), Err(Code::MalformedParameter));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::body::{self, JsonBody};
 use super::error::{Problem, ProblemDocument, TRANSACTION};
-use super::{App, operator, text_header};
+use super::{App, number, operator, text_header};
 use crate::clock::Timestamp;
 use crate::tokens::{self, Grant, Scope, TokenId};
 
@@ -21,12 +21,13 @@ use crate::tokens::{self, Grant, Scope, TokenId};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenForm {
-    /// What it is called: 1 to 64 characters, none of them a control character.
+    /// What it is called: 1 to 64 characters, of which one at least is visible and none a control character.
     #[schema(example = "billing", min_length = 1, max_length = 64)]
     name: String,
     /// What it is good for; to write includes to read.
     scope: Scope,
     /// Days after which it ends; without it, it ends when it is revoked.
+    #[serde(default, deserialize_with = "number::whole")]
     #[schema(minimum = 1, maximum = 3660)]
     days: Option<u32>,
 }

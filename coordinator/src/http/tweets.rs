@@ -67,7 +67,7 @@ pub struct TweetPage {
 /// The text of a tweet.
 #[derive(Deserialize, ToSchema)]
 pub struct TweetText {
-    /// 1 to 100 Unicode scalar values, not all white space, no control characters but line feed and tab; the upper bound is a setting that `/api/settings` tells.
+    /// 1 to 100 Unicode scalar values, of which one at least is visible, no control characters but line feed and tab; the upper bound is a setting that `/api/settings` tells.
     #[schema(example = "Hello", min_length = 1)]
     text: String,
 }
@@ -93,6 +93,7 @@ pub struct ListParameters {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
     /// Where to go on: `next` of the page before. Opaque.
+    #[param(pattern = "^[A-Za-z0-9_-]{21}[AQgw]$")]
     cursor: Option<String>,
     /// `strict` reads all as of one instant; the default reads each tweet as of the request's arrival.
     #[param(value_type = Option<ConsistencyParameter>)]
@@ -244,7 +245,7 @@ pub async fn get(
     };
     let (_, row) = app.sessions.find_beside(&token, tweets::key(id)).await?.ok_or_else(nobody)?;
     let tweet = tweets::Tweet::read(row.as_ref())?;
-    if precondition::is_current(request.headers(), tweet.version) {
+    if precondition::is_current(request.headers(), tweet.version)? {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(tweet.version))]).into_response());
     }
     Ok(([(header::ETAG, etag(tweet.version))], Json(Tweet::from(tweet))).into_response())

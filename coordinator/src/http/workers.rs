@@ -19,7 +19,11 @@ use crate::roster::Workers;
 #[serde(deny_unknown_fields)]
 pub struct WorkerForm {
     /// Where the coordinator reaches it: HOST:PORT, or a port for the coordinator's own machine.
-    #[schema(example = "10.0.0.14:7000", min_length = 1, max_length = 259)]
+    #[schema(
+        example = "10.0.0.14:7000",
+        max_length = 259,
+        pattern = r"^(([A-Za-z0-9._-]{1,253}|\[::1\]):)?([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3})$"
+    )]
     address: String,
 }
 

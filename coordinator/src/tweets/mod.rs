@@ -21,7 +21,8 @@ use crate::idempotency::{Claim, Past};
 use crate::tables::TWEETS;
 use crate::turns::Turns;
 pub use cursor::{read as read_cursor, write as write_cursor};
-use tweet::{Found, check_text};
+use tweet::Found;
+pub(crate) use tweet::check_text;
 pub use tweet::{Tweet, key};
 
 /// Times that an edit without `If-Match` is tried before it gives up. Within one coordinator edits take turns, so that only
@@ -80,7 +81,7 @@ pub struct Timeline {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Nothing was written in it.
-    #[error("a tweet has at least one character that is no white space, and at most {max} characters")]
+    #[error("a tweet has at least one visible character, and at most {max} characters")]
     EmptyText {
         /// The bound.
         max: usize,

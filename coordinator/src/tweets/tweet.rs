@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::Error;
 use crate::clock::Timestamp;
 use crate::tables::TWEETS;
+use crate::visible::is_visible;
 
 /// A tweet as the domain knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,10 +104,10 @@ pub fn key(id: Uuid) -> Key {
 /// Checks a text: its bound, and that it is text.
 ///
 /// # Errors
-/// Empty, too long, or with a control character.
+/// Nothing to see, too long, or with a control character.
 pub fn check_text(text: &str, characters_max: usize) -> Result<(), Error> {
     let characters = text.chars().count();
-    if text.trim().is_empty() {
+    if !is_visible(text) {
         Err(Error::EmptyText { max: characters_max })
     } else if characters > characters_max {
         Err(Error::TooLong { characters, max: characters_max })
@@ -125,7 +126,7 @@ mod tests {
         assert!(check_text(&"\u{1f9f6}".repeat(100), 100).is_ok());
         assert!(matches!(check_text(&"x".repeat(101), 100), Err(Error::TooLong { characters: 101, max: 100 })));
         assert!(matches!(check_text("", 100), Err(Error::EmptyText { .. })));
-        assert!(matches!(check_text(" \n", 100), Err(Error::EmptyText { .. })));
+        assert!(matches!(check_text(" \n\u{200b}\u{202e}", 100), Err(Error::EmptyText { .. })));
     }
 
     #[test]

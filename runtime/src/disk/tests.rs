@@ -1,6 +1,8 @@
 //! What a database promises to whoever keeps things in it: all of it is there again, whatever strangers choose for keys, and
 //! what is missing is noticed.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 const FORMAT: u32 = 7;
@@ -81,9 +83,13 @@ fn a_directory_made_here_is_its_owners_alone() {
     for made in [&above, &path] {
         assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700, "{}", made.display());
     }
-    assert!(!is_open_to_others(&path).unwrap());
+    assert!(!access::is_readable_within(&path).unwrap());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    assert!(!is_open_to_others(&path).unwrap(), "the directory above it keeps others out");
+    assert!(!access::is_readable_within(&path).unwrap(), "the directory above it keeps others out");
     fs::set_permissions(&above, fs::Permissions::from_mode(0o750)).unwrap();
-    assert!(is_open_to_others(&path).unwrap());
+    assert!(access::is_readable_within(&path).unwrap());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(&above, fs::Permissions::from_mode(0o755)).unwrap();
+    let refused = Database::open(&path, 1, |_, _| Ok(()));
+    assert!(matches!(refused, Err(DiskError::Exposed(_))), "others may write to it");
 }

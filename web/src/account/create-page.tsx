@@ -7,6 +7,8 @@ import { Button } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";
 import { Heading } from "../ui/heading.tsx";
 import { useStore } from "../ui/use-store.ts";
+import { isVisible } from "../ui/visible.ts";
+import { characterCount } from "../tweets/characters.ts";
 import { SignUp, type Details, type SignUpState } from "./sign-up.ts";
 import { usernameFault } from "./username.ts";
 
@@ -96,8 +98,8 @@ function faultsOf({ username, name, email, password }: Details): Partial<Details
   const faults: Partial<Details> = {};
   const fault = usernameFault(username);
   if (fault !== undefined) faults.username = fault;
-  if (name.trim() === "") faults.name = "Enter a name.";
+  if (!isVisible(name)) faults.name = "Enter a name.";
   if (!/^[^\s@]+@[^\s@]+$/.test(email)) faults.email = "Enter an email address, like ada@example.org.";
-  if (new TextEncoder().encode(password).length < 8) faults.password = "A password has at least 8 characters.";
+  if (characterCount(password) < 8) faults.password = "A password has at least 8 characters.";
   return faults;
 }

@@ -518,7 +518,7 @@ export interface components {
         ConsistencyParameter: "arrival" | "strict";
         /** @description Who wants to log in. */
         Credentials: {
-            /** @description The password; not needed, and ignored, where people log in by name alone. */
+            /** @description The password; required where people log in by password. Not needed, and ignored, where people log in by name alone. */
             password?: string | null;
             /**
              * @description The username, in any case.
@@ -631,13 +631,13 @@ export interface components {
              */
             email: string;
             /**
-             * @description The name as shown: 1 to 64 characters.
+             * @description The name as shown: 1 to 64 characters, of which one at least is visible and none a control character.
              * @example Ann Example
              */
             name: string;
             /**
              * Format: password
-             * @description 8 to 256 bytes.
+             * @description 8 to 256 characters.
              */
             password: string;
             /**
@@ -800,7 +800,7 @@ export interface components {
              */
             days?: number | null;
             /**
-             * @description What it is called: 1 to 64 characters, none of them a control character.
+             * @description What it is called: 1 to 64 characters, of which one at least is visible and none a control character.
              * @example billing
              */
             name: string;
@@ -902,7 +902,7 @@ export interface components {
         /** @description The text of a tweet. */
         TweetText: {
             /**
-             * @description 1 to 100 Unicode scalar values, not all white space, no control characters but line feed and tab; the upper bound is a setting that `/api/settings` tells.
+             * @description 1 to 100 Unicode scalar values, of which one at least is visible, no control characters but line feed and tab; the upper bound is a setting that `/api/settings` tells.
              * @example Hello
              */
             text: string;
@@ -954,8 +954,11 @@ export interface components {
         };
         /** @description One write of a transaction: a value, or `"delete": true`. */
         WriteForm: {
-            /** @description Takes the value away; that there is none is no error. */
-            delete?: boolean;
+            /**
+             * @description Takes the value away; that there is none is no error.
+             * @enum {boolean}
+             */
+            delete?: false;
             /** @description What must hold of the key, else nothing is written. */
             expect?: components["schemas"]["Expectation"];
             /**
@@ -964,7 +967,20 @@ export interface components {
              */
             key: string;
             /** @description The new value: any JSON, null as well. */
-            value?: components["schemas"]["AnyJson"];
+            value: components["schemas"]["AnyJson"];
+        } | {
+            /**
+             * @description Takes the value away; that there is none is no error.
+             * @enum {boolean}
+             */
+            delete: true;
+            /** @description What must hold of the key, else nothing is written. */
+            expect?: components["schemas"]["Expectation"];
+            /**
+             * @description Of what.
+             * @example accounts/1
+             */
+            key: string;
         };
     };
     responses: never;

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { Label, Text, TextArea, TextField } from "react-aria-components";
 import { announce } from "../ui/announcer.ts";
+import { isVisible } from "../ui/visible.ts";
 import { characterCount, roomFor, type Room } from "./characters.ts";
 
 export interface TextBoxProps {
@@ -81,7 +82,7 @@ function useRoomAnnounced(room: Room, left: number) {
 
 /** Why a text cannot be sent, or null when it can. */
 export function textFault(text: string, max: number): string | null {
-  if (text.trim() === "") return "Write something first.";
+  if (!isVisible(text)) return "Write something first.";
   const over = characterCount(text) - max;
   if (over > 0) return `${over} ${over === 1 ? "character" : "characters"} too many.`;
   return null;

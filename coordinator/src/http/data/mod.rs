@@ -47,6 +47,7 @@ pub struct DataParameters {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
     /// Where to go on: `next` of the page before, with the same prefix. Opaque.
+    #[param(pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
     /// `strict` reads all as of one instant; the default reads each value as of the request's arrival.
     #[param(value_type = Option<super::tweets::ConsistencyParameter>)]
