@@ -107,6 +107,14 @@ pub enum Omission {
     LostReadsForgotten,
     /// A worker answers a beat before what it had logged by then is synced.
     BeatUnsynced,
+    /// The seal of a learner that was lost with its connection is not sent again.
+    SealNotRepeated,
+    /// R5: when nothing else is left, all workers of which a part was given up are members together.
+    SalvagedTogether,
+    /// Whoever an attempt to begin anew has sealed belongs to the cluster that is gone, and is not taken again.
+    BegunForgotten,
+    /// A coordinator that hears of a later view than its control store holds goes on.
+    GoesOnBehind,
 }
 
 /// The rule that is left out of a machine, if one is.

@@ -125,6 +125,10 @@ impl Situation<'_> {
         if members.is_empty() {
             members = self.salvaged(shard).and_then(|node| self.here(node)).into_iter().collect();
         }
+        if self.omissions.has(Omission::SalvagedTogether) && members.iter().all(|member| self.is_salvaged(member.node)) {
+            let salvaged = self.connected.values().filter(|peer| peer.salvaged && !self.silent.contains(&peer.node));
+            members = salvaged.filter_map(|peer| self.here(peer.node)).collect();
+        }
         if self.omissions.has(Omission::AnyWorker) {
             members = self.connected.keys().filter_map(|node| self.here(*node)).collect();
         }
@@ -217,7 +221,8 @@ impl Situation<'_> {
     /// The cluster begins anew, with all that are there and belong nowhere.
     fn anew(&self) -> Choice {
         // An attempt to begin anew that was not completed has bound those that it sealed, who have nothing all the same.
-        let begun = self.record.filter(|record| record.pending.as_ref().is_some_and(|it| record.emptied == Some(it.number)));
+        let begun = self.record.filter(|_| !self.omissions.has(Omission::BegunForgotten));
+        let begun = begun.filter(|record| record.pending.as_ref().is_some_and(|it| record.emptied == Some(it.number)));
         let begun = begun.and_then(|record| record.pending.as_ref()).map(View::members).unwrap_or_default();
         let empty = |peer: &&Peer| peer.cluster.is_none() || begun.contains(&peer.node);
         let fresh =

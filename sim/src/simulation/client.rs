@@ -35,6 +35,12 @@ impl Client {
         Client { at_guest, ..Client::default() }
     }
 
+    /// What it knew is not so any more.
+    pub(crate) fn forget(&mut self) {
+        self.seen.clear();
+        (self.claim, self.doubt) = (None, None);
+    }
+
     /// Takes in what an answer says of the records.
     fn learn(&mut self, ask: &Ask, reply: &Reply) {
         match (ask, reply) {

@@ -6,11 +6,15 @@ use skein_protocol::id::Incarnation;
 use skein_protocol::membership::view::ViewRecord;
 use skein_protocol::step::Swapped;
 
+use super::random::Random;
+
 /// The store.
 #[derive(Default)]
 pub(crate) struct Control {
     pub(crate) record: Option<ViewRecord>,
     incarnations: u64,
+    /// What it held before, with the runs that it had numbered by then.
+    past: Vec<(ViewRecord, u64)>,
     /// The swap that has not taken effect yet.
     pub(crate) swap: Option<Swap>,
 }
@@ -38,12 +42,21 @@ impl Control {
         Incarnation(self.incarnations)
     }
 
+    /// The store as it once was, when the cluster had a view: what a copy of it holds.
+    pub(crate) fn an_earlier_one(&self, random: &mut Random) -> Option<Control> {
+        let number = self.record.as_ref()?.number();
+        let fits = |record: &ViewRecord| record.active.is_some() && record.number().next() < number;
+        let formed: Vec<&(ViewRecord, u64)> = self.past.iter().filter(|(record, _)| fits(record)).collect();
+        let (record, incarnations) = formed.get(random.index(formed.len()))?;
+        Some(Control { record: Some(record.clone()), incarnations: *incarnations, ..Control::default() })
+    }
+
     /// The moment in which the swap takes effect, if it does.
     pub(crate) fn take_effect(&mut self) -> Option<Swapped> {
         let Swap { expected, record, fate } = self.swap.take()?;
         let matches = expected == self.record;
         if matches && fate != Fate::FailsBefore {
-            self.record = Some(record);
+            self.past.extend(self.record.replace(record).map(|before| (before, self.incarnations)));
         }
         Some(if matches && fate == Fate::Done { Swapped::Done } else { Swapped::Current(self.record.clone()) })
     }

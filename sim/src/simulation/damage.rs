@@ -10,6 +10,7 @@ use skein_protocol::record::Record;
 use skein_protocol::step::{Output, Reply};
 
 use super::disk::Disk;
+use super::epilogue::Epilogue;
 use super::faults::{FaultKind, Sight};
 use super::mistake::Mistake;
 use super::node::Slot;
@@ -44,7 +45,7 @@ impl World {
     /// Keeps a disk as it is, to be put back to that later.
     pub(super) fn keep_disk(&mut self) {
         let wanted = [FaultKind::OldDisk, FaultKind::Salvage].iter().any(|kind| self.plan.faults[*kind as usize] > 0);
-        if wanted {
+        if wanted || self.plan.epilogue == Some(Epilogue::LoseAll) {
             let slot = self.random.index(self.plan.logged.len());
             self.kept_disks.extend(self.nodes[slot].disk.as_ref().map(|disk| (slot, disk.image())));
         }
@@ -69,9 +70,7 @@ impl World {
     /// records, or nothing at all.
     pub(super) fn salvage(&mut self, worker: Slot) -> bool {
         let id = self.nodes[worker].id;
-        if self.nodes[worker].disk.as_ref().is_none_or(|disk| disk.snapshot().standing != Some(Standing::Member))
-            || !self.gives_up(worker)
-        {
+        if self.nodes[worker].disk.as_ref().is_none_or(|disk| !disk.holds_all()) || !self.gives_up(worker) {
             return false;
         }
         let older = self.kept_disks.get(&worker).filter(|disk| disk.snapshot().node == id).cloned();
@@ -162,6 +161,8 @@ impl World {
     pub(super) fn set_log_aside(&mut self, slot: Slot) {
         if self.plan.sync_every.is_some() && self.nodes[slot].disk.is_some() && !self.mistakes.has(Mistake::LogTakenUp) {
             self.coverage.saw(Sight::LogSetAside);
+            let log = self.nodes[slot].disk.take().filter(Disk::holds_all);
+            self.set_aside.extend(log.map(|log| (slot, log)));
             self.forget_disk(slot);
         }
     }

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use skein_protocol::id::{NodeId, TxnId};
+use skein_protocol::membership::view::Standing;
 use skein_protocol::operation::Key;
 use skein_protocol::record::{Record, Snapshot};
 
@@ -134,6 +135,16 @@ impl Disk {
         Disk { synced: self.synced.clone(), progress: self.progress.clone(), ..Disk::new(self.synced.node) }
     }
 
+    /// Whether it was written by a member.
+    pub(crate) fn holds_all(&self) -> bool {
+        self.synced.standing == Some(Standing::Member)
+    }
+
+    /// An era begins with what is left: all that was written before counts as written with it.
+    pub(crate) fn enter_era(&mut self) {
+        self.progress = Progress::holding(&self.synced.records);
+    }
+
     /// A person gives up a part of what it held.
     pub(crate) fn salvage(&mut self) {
         self.synced.salvaged = true;
@@ -164,7 +175,6 @@ impl Disk {
 mod tests {
     use super::*;
     use skein_protocol::id::{Incarnation, ViewNumber};
-    use skein_protocol::membership::view::Standing;
 
     fn sealed(view: u64) -> Record {
         Record::Sealed { view: ViewNumber(view), standing: Standing::Member }

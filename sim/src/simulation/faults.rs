@@ -146,6 +146,16 @@ pub enum Sight {
     OldDiskRefused,
     /// A worker of which a part was given up began anew.
     SalvagedBegan,
+    /// The seal of a learner was lost with its connection, which was back before the view was active.
+    LearnerSealLost,
+    /// A coordinator with a control store as it once was has ended.
+    OldControlEnded,
+    /// The cluster began anew, empty, since all memory was lost.
+    BegunEmpty,
+    /// The cluster went on with a worker of which a part was given up, since nothing else was left.
+    WentOnWithLess,
+    /// The coordinator died before that view was active.
+    BeginningInterrupted,
     /// A worker that syncs at an interval crashed, and its log was set aside.
     LogSetAside,
     /// A coordinator named its workers otherwise than the one before.
@@ -215,6 +225,8 @@ names!(Sight,
     Renamed => "renamed", AllStartedAgain => "all started again", IntactKept => "intact kept",
     HeldUpTogether => "held up together", OneAnswered => "one answered",
     Overtaken => "overtaken", CrowdServed => "crowd served", CrowdRefused => "crowd refused", AskedAgain => "asked again",
+    LearnerSealLost => "learner's seal lost", OldControlEnded => "old control store ended", BegunEmpty => "begun empty", WentOnWithLess => "went on with less",
+    BeginningInterrupted => "beginning interrupted",
 );
 
 impl FaultKind {

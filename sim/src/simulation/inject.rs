@@ -304,6 +304,22 @@ impl World {
         }
     }
 
+    /// The first seal of a learner after all faults is lost with its connection. The control store takes its time meanwhile, so the
+    /// learner is connected again before the view is active.
+    pub(crate) fn lose_seal(&mut self, slot: Slot, to: NodeId, message: &Message) {
+        let learns = matches!(message, Message::Seal(seal) if seal.standing == Standing::Learner);
+        if !learns || self.danger || slot != self.leader() || !self.plan.lose_seal {
+            return;
+        }
+        if let Some(connection) = self.nodes[slot].peers.get(&to).copied() {
+            self.plan.lose_seal = false;
+            self.coverage.saw(Sight::LearnerSealLost);
+            self.say(slot, "cut", "", || "with a learner's seal".into());
+            self.sever(connection, None);
+            self.plan.swap = (300 * MS, 400 * MS);
+        }
+    }
+
     /// A worker dies for long enough to be left out.
     pub(crate) fn leave(&mut self, worker: Slot) {
         if self.danger && self.nodes[worker].is_up() && self.may_crash(worker) {

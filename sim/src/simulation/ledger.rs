@@ -73,6 +73,12 @@ pub(crate) struct Ledger {
 }
 
 impl Progress {
+    /// That of a replica with which an era begins: it holds these, and nothing was before.
+    pub(crate) fn holding(records: &BTreeMap<Key, Stored>) -> Self {
+        let last = records.iter().map(|(key, stored)| (key.clone(), stored.written_by)).collect();
+        Progress { last, ..Progress::default() }
+    }
+
     /// Takes a record of the log in.
     pub(crate) fn fold(&mut self, record: &Record) {
         match record {
@@ -105,6 +111,18 @@ impl Ledger {
     /// A coordinator has sent a prepare.
     pub(crate) fn sent(&mut self, txn: TxnId, call: CallId) {
         self.attempts.insert(txn, call);
+    }
+
+    /// An era begins with what is left of this transaction.
+    pub(crate) fn found(&mut self, txn: TxnId, call: CallId, left: Vec<(Key, Stored)>) {
+        self.attempts.insert(txn, call);
+        self.versions.insert(txn, left.iter().map(|(_, stored)| stored.version).collect());
+        let mut writes = Vec::new();
+        for (key, stored) in left {
+            self.chains.insert(key.clone(), vec![Applied { txn, stored: Some(stored.clone()) }]);
+            writes.push(Write { key, stored: Some(stored) });
+        }
+        self.ended.insert(txn, Ended { outcome: Outcome::Committed, writes });
     }
 
     /// A replica has handed this record to its log.
@@ -272,6 +290,15 @@ impl Ledger {
         }
         self.views.push(active.clone());
         Ok(true)
+    }
+
+    /// A control store that was put back holds this now: a coordinator that starts from it may announce views, and makes none active.
+    pub(crate) fn announced(&self, record: &ViewRecord) -> Result<(), Violation> {
+        let known = |active: &ActiveView| self.views.iter().any(|view| view == active);
+        if record.active.as_ref().is_none_or(known) {
+            return Ok(());
+        }
+        Err(Violation::new("views", "a coordinator with an old control store made a view active"))
     }
 
     /// The attempt of each call that committed.

@@ -52,7 +52,7 @@ impl World {
                 config.answer_ms = self.plan.answer_ms;
                 config.compare_ms = self.plan.compare_ms;
                 config.compare_first_ms = self.plan.compare_ms.max(config.compare_first_ms);
-                if self.plan.hang_disk && self.plan.trial.is_none() {
+                if (self.plan.hang_disk || self.plan.lose_seal) && self.plan.trial.is_none() {
                     // Then doubts alone must show who is gone.
                     config.misses_max = 0;
                 }

@@ -15,6 +15,7 @@ mod control;
 mod crowd;
 mod damage;
 mod disk;
+mod epilogue;
 pub mod faults;
 mod guest;
 mod inbox;

@@ -1,9 +1,9 @@
 //! What clients asked and what they were promised. A call without an answer, or with the answer *unknown*, promises nothing:
 //! its transaction may have happened or not, and the checks take both for right, as long as all of it or nothing did.
 
-use skein_protocol::id::TxnId;
+use skein_protocol::id::{TxnId, Version};
 use skein_protocol::operation::{Consistency, Operation, Query, Row};
-use skein_protocol::step::Reply;
+use skein_protocol::step::{Refusal, Reply};
 
 use super::checks::Violation;
 use super::ledger::CallId;
@@ -49,6 +49,26 @@ impl Oracle {
         self.calls.push(Call { client, slot, ask, begun, begun_at, ended: None, ended_at: 0, reply: None });
     }
 
+    /// What was promised so far holds no more. Calls keep their numbers, which are in the values that they wrote.
+    pub(crate) fn forget(&mut self) {
+        for call in self.calls.iter_mut().filter(|call| call.reply.is_some()) {
+            (call.ask, call.ended) = (Ask::Digests, None);
+            call.reply = Some(Reply::Refused(Refusal::Unavailable));
+        }
+    }
+
+    /// What an era begins with, as if a client had asked for it before: acknowledged if it is a transaction's whose versions
+    /// are known, else without an answer.
+    pub(crate) fn found(&mut self, operations: Vec<Operation>, acknowledged: Option<(TxnId, Vec<Version>)>) -> CallId {
+        let call = self.next();
+        self.begin(usize::MAX, Slot::MAX, Ask::Commit(operations), 0, 0);
+        if let (Some((txn, versions)), Some(found)) = (acknowledged, self.calls.last_mut()) {
+            found.reply = Some(Reply::Committed { txn, versions });
+            found.ended = Some(0);
+        }
+        call
+    }
+
     /// An answer; there is exactly one for each call.
     pub(crate) fn end(&mut self, call: u64, reply: Reply, ended: u64, ended_at: Time) -> Result<&Call, Violation> {
         let place = usize::try_from(call).expect("a call's number");
@@ -89,7 +109,6 @@ impl Call {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skein_protocol::step::Refusal;
 
     #[test]
     fn a_second_answer_is_found() {

@@ -2,12 +2,12 @@
 //! within a bound the cluster must serve again. In calm: further calls, each of which must be answered soon, without any
 //! view change. In trial: one thing goes wrong, see [`super::trial`]. In a crowd: very many read, see
 //! [`super::crowd`]. At rest: nothing is asked, and nothing may be left. Some runs go
-//! on with what an operator may do then, see [`super::afterwards`], and some end with an operator's mistake, the loss of
-//! the control store, which a coordinator must refuse to go on from.
+//! on with what an operator may do then, see [`super::afterwards`], and some end with an epilogue, in which an operator has made a
+//! mistake or has one to mend, see [`super::epilogue`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use skein_protocol::step::{Halt, Reply};
+use skein_protocol::step::Reply;
 
 use super::checks::convergence::{self, Replica};
 use super::checks::healing::{self, Left};
@@ -117,7 +117,7 @@ impl World {
     /// Goes on until then, or until something is broken.
     pub(super) fn until(&mut self, end: Time, done: impl Fn(&World) -> bool) {
         while self.violation.is_none() && self.halted.is_none() && !done(self) && self.advance(end) {}
-        if let Some(halt) = self.halted.as_ref().filter(|_| self.control.record.is_some()) {
+        if let Some(halt) = self.halted.as_ref().filter(|_| !self.expects_halt) {
             let violation = Violation::new("halted", format!("{halt:?}"));
             self.violate(violation);
         }
@@ -240,26 +240,6 @@ impl World {
         Ok(())
     }
 
-    /// The control store is empty, the workers are not: a coordinator must not make a new cluster of them.
-    fn epilogue(&mut self) -> Result<(), Violation> {
-        // With a worker gone for good it would wait for that one, and never get to see what the others belong to.
-        if !self.plan.lose_control || !self.hung_for_good.is_empty() {
-            return Ok(());
-        }
-        let leader = self.leader();
-        self.crash(leader);
-        self.control.record = None;
-        self.control.swap = None;
-        self.say(leader, "fault", "", || "the control store is lost".into());
-        self.start(leader);
-        self.until(self.now + 20 * SECOND, |_| false);
-        if !matches!(self.halted, Some(Halt::WorkerHoldsView { .. })) {
-            return Err(Violation::new("identity", "a coordinator without a view took workers that belong to one"));
-        }
-        self.coverage.saw(Sight::ControlLost);
-        views::check(&self.standings(), &self.ledger)
-    }
-
     pub(super) fn view_number(&self) -> u64 {
         self.control.record.as_ref().map_or(0, |record| record.number().0)
     }
@@ -274,7 +254,7 @@ impl World {
         self.workers().filter(|slot| active.contains(&self.nodes[*slot].id)).collect()
     }
 
-    fn standings(&self) -> Vec<Standing> {
+    pub(super) fn standings(&self) -> Vec<Standing> {
         let standing = |slot: Slot| {
             let worker = self.nodes[slot].worker()?;
             let ours = worker.cluster().is_none_or(|cluster| cluster == CLUSTER);

@@ -7,6 +7,7 @@ use skein_protocol::limits;
 
 use super::afterwards::Afterwards;
 use super::crowd::Crowd;
+use super::epilogue::Epilogue;
 use super::faults::FaultKind;
 use super::queue::{MS, SECOND, Time};
 use super::random::Random;
@@ -53,8 +54,8 @@ pub(crate) struct Plan {
     pub(crate) aim: u64,
     /// Whether a disk hangs for good when all other faults end.
     pub(crate) hang_disk: bool,
-    /// Whether the control store is lost at the very end, by mistake of an operator.
-    pub(crate) lose_control: bool,
+    /// What an operator does, or has to mend, at the very end.
+    pub(crate) epilogue: Option<Epilogue>,
     /// Whether it is recorded how transactions ended that somebody may still ask for. Not with a second coordinator, which only the
     /// simulation has: its clients can't ask anybody later.
     pub(crate) records: bool,
@@ -68,6 +69,8 @@ pub(crate) struct Plan {
     pub(crate) request_sweeps: u8,
     /// What goes wrong in calm.
     pub(crate) trial: Option<Trial>,
+    /// Whether the first seal of a learner after all faults is lost with its connection, where beats don't show it.
+    pub(crate) lose_seal: bool,
     /// When all logs are synced at an interval, and votes leave before that: the interval.
     pub(crate) sync_every: Option<Time>,
     /// Whether a coordinator that starts may name its workers otherwise than the one before.
@@ -94,6 +97,8 @@ impl Plan {
         let mut interval = random.sub("sync interval");
         let all_logged = logged.iter().all(|logged| *logged);
         let sync_every = (all_logged && interval.chance(100)).then(|| interval.magnitude(MS, SECOND));
+        let mut end = random.sub("epilogue");
+        let later_epilogue = end.chance(150).then(|| Epilogue::draw(&mut end, &logged));
         let memory_bytes_max = if random.chance(100) { random.between(4_000, 12_000) } else { UNBOUNDED };
         let mut plan = Plan {
             clients: usize::try_from(random.magnitude(2, 24)).expect("a few"),
@@ -114,13 +119,14 @@ impl Plan {
             point_interval: (!quiet && random.chance(600)).then(|| random.magnitude(60, 8_000)),
             aim: if !quiet && random.chance(400) { random.magnitude(5, 200) } else { 0 },
             hang_disk: random.chance(120),
-            lose_control: random.chance(60),
+            epilogue: if random.chance(60) { Some(Epilogue::LoseControl) } else { later_epilogue },
             records: !guest,
             record_every: random.pick(&[250 * MS, SECOND, 4 * SECOND]),
             // Transactions of two coordinators have no one order in which replicas could be compared.
             compare_ms: if guest { 1 << 40 } else { random.pick(&[400, 1_500, 5_000]) },
             trial: random.chance(500).then(|| random.pick(&Trial::ALL)),
             sync_every,
+            lose_seal: false,
             window: limits::IN_FLIGHT_MAX,
             request_sweeps: 20,
             renames: random.sub("renames").chance(150),
@@ -130,6 +136,11 @@ impl Plan {
             faults,
             logged,
         };
+        if plan.afterwards.is_some() || plan.renames {
+            // That another process answers in the place of a member is seen by its name.
+            plan.epilogue = plan.epilogue.filter(|epilogue| *epilogue == Epilogue::LoseControl);
+        }
+        plan.lose_seal = plan.trial.is_none() && !plan.guest && random.sub("lost seal").chance(120);
         plan.draw_window(&mut random.sub("window"));
         if plan.trial.is_none() && random.sub("vote lost").chance(150) {
             plan.trial = Some(Trial::VoteLost);

@@ -138,7 +138,10 @@ impl World {
                 self.note_learning(slot, &record);
                 self.note_repair(slot, &record);
                 let node = &mut self.nodes[slot];
-                if let Err(violation) = self.ledger.recorded(&record, &mut node.progress) {
+                if self.awaits_era {
+                    // What is given up is not held against what was.
+                    node.progress.fold(&record);
+                } else if let Err(violation) = self.ledger.recorded(&record, &mut node.progress) {
                     self.violate(violation);
                 }
                 match (&mut self.nodes[slot].disk, record) {
@@ -154,6 +157,7 @@ impl World {
                 }
                 self.note_sent(slot, &message);
                 self.aim_at(slot, to, &message);
+                self.lose_seal(slot, to, &message);
                 self.transmit(slot, to, message);
             }
             Output::Reply { id, reply } => self.replied(id, reply),
@@ -258,6 +262,9 @@ impl World {
     /// These aborts are durable here.
     pub(super) fn aborted(&mut self, slot: Slot, aborted: Vec<TxnId>) {
         let node = self.nodes[slot].id;
+        if self.awaits_era {
+            return;
+        }
         for txn in aborted {
             if let Err(violation) = self.ledger.aborted(node, txn) {
                 self.violate(violation);
@@ -291,7 +298,10 @@ impl World {
     pub(super) fn swap_takes_effect(&mut self) -> Option<Swapped> {
         let swapped = self.control.take_effect()?;
         if let Some(record) = self.control.record.clone() {
-            match self.ledger.swapped(&record) {
+            self.enter_era(&record);
+            let news =
+                if self.expects_halt { self.ledger.announced(&record).map(|()| false) } else { self.ledger.swapped(&record) };
+            match news {
                 Ok(true) => self.tell_guest(record),
                 Ok(false) => {}
                 Err(violation) => self.violate(violation),

@@ -106,6 +106,12 @@ pub(crate) struct World {
     pub(crate) inquiries: Inquiries,
     /// How often the workers were given other names.
     pub(crate) renamed: u32,
+    /// Logs that were set aside, by slot.
+    pub(crate) set_aside: BTreeMap<Slot, Disk>,
+    /// Whether a coordinator is to end.
+    pub(crate) expects_halt: bool,
+    /// Whether the next active view goes on with less than was acknowledged.
+    pub(crate) awaits_era: bool,
     /// Workers as they once were, by slot.
     pub(crate) images: BTreeMap<Slot, Image>,
     /// A worker whose next vote is lost when a client has heard of what it voted for, and its disk before that.
@@ -161,6 +167,9 @@ impl World {
             may_differ: false,
             inquiries: Inquiries::default(),
             renamed: 0,
+            set_aside: BTreeMap::new(),
+            expects_halt: false,
+            awaits_era: false,
             images: BTreeMap::new(),
             lost_vote: None,
             writes_only: false,

@@ -67,7 +67,9 @@ impl ViewChange {
     fn is_led_by_another(&self, from: NodeId, view: ViewNumber) -> bool {
         let (Some(record), Some(peer)) = (self.record(), self.connected.get(&from)) else { return false };
         let is_active = record.active.as_ref().is_some_and(|active| active.view.number == view);
-        peer.cluster == Some(record.cluster) && (view > record.number() || is_active && !self.takes_part(from))
+        !self.config.omissions.has(Omission::GoesOnBehind)
+            && peer.cluster == Some(record.cluster)
+            && (view > record.number() || is_active && !self.takes_part(from))
     }
 
     /// A worker is there.
@@ -89,7 +91,7 @@ impl ViewChange {
         let learns = self.pending().is_some_and(|view| view.learners().contains(&node));
         if learns && matches!(self.stage, Stage::Sealing { .. } | Stage::Deciding { .. }) {
             // What it was sealed with may have been lost with the connection before.
-            self.unsealed = true;
+            self.unsealed |= !self.config.omissions.has(Omission::SealNotRepeated);
         }
         match &self.stage {
             // It was lost in between, and what was sent to it last may be lost too.
