@@ -130,7 +130,7 @@ async fn three_thousand_writers_outlive_a_coordinator_that_is_killed_under_them_
     let ready = async || (watcher.get("/readyz").await.status == 200).then_some(());
     until("writes are served when nobody asks any more", READY_WITHIN, ready).await;
     let there = keys(&cluster.url()).await;
-    let acknowledged = rush.acknowledged.lock().expect("nobody panics with it");
+    let acknowledged = std::mem::take(&mut *rush.acknowledged.lock().expect("nobody panics with it"));
     let lost: Vec<&String> = acknowledged.iter().map(|(key, _)| key).filter(|key| !there.contains(*key)).collect();
     assert!(lost.is_empty(), "{} of {} acknowledged records are lost: {:?}", lost.len(), acknowledged.len(), lost.first());
     cluster.agreed(3).await;

@@ -150,7 +150,7 @@ impl Window {
             let txn = TxnId { incarnation: self.incarnation, sequence: *sequence };
             settlement.outcomes.binary_search_by_key(&txn, |(txn, _)| *txn).is_ok()
         };
-        self.held.retain(|sequence| !stands(sequence));
+        self.held.retain(|sequence| !stands(sequence) || self.omissions.has(Omission::WindowBlocks));
         self.first_of_view = self.next_sequence;
         self.full_sweeps = 0;
     }

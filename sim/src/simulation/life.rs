@@ -47,6 +47,7 @@ impl World {
                 config.record_outcomes = self.plan.records;
                 config.window = self.plan.window;
                 config.request_sweeps = self.plan.request_sweeps;
+                config.misses_max = self.plan.misses_max;
                 config.grace_ms = self.plan.grace_ms;
                 config.start_grace_ms = self.plan.start_grace_ms;
                 config.answer_ms = self.plan.answer_ms;

@@ -67,6 +67,8 @@ pub(crate) struct Plan {
     pub(crate) window: usize,
     /// Rounds of housekeeping that clients wait.
     pub(crate) request_sweeps: u8,
+    /// Beats in a row that a worker may leave unanswered.
+    pub(crate) misses_max: u8,
     /// What goes wrong in calm.
     pub(crate) trial: Option<Trial>,
     /// Whether the first seal of a learner after all faults is lost with its connection, where beats don't show it.
@@ -129,6 +131,7 @@ impl Plan {
             lose_seal: false,
             window: limits::IN_FLIGHT_MAX,
             request_sweeps: 20,
+            misses_max: 4,
             renames: random.sub("renames").chance(150),
             afterwards: Afterwards::draw(&mut random.sub("what happens afterwards")),
             lanes: random.sub("lanes").chance(500),
@@ -164,6 +167,11 @@ impl Plan {
             self.think = self.think.max(200 * MS);
         } else if small {
             self.window = usize::try_from(random.magnitude(4, 64)).expect("a window");
+        }
+        if random.chance(150) && self.trial.is_none() {
+            // A comparison gives up a member before the leader does.
+            self.misses_max = 20;
+            self.request_sweeps = u8::try_from(random.between(4, 6)).expect("a few");
         }
     }
 }
