@@ -93,7 +93,7 @@ pub async fn add(State(app): State<App>, request: Request) -> Result<Json<Worker
 /// holds all records.
 #[utoipa::path(
     delete, path = "/api/cluster/workers/{address}", tag = "operators", operation_id = "removeWorker",
-    params(("address" = String, Path, description = "Where the coordinator reaches it", example = "10.0.0.13:7000")),
+    params(("address" = String, Path, description = "Where the coordinator reaches it", pattern = r"^(([A-Za-z0-9._-]{1,253}|\[::1\]):)?([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3})$", example = "10.0.0.13:7000")),
     responses(
         (status = 200, description = "Removed; the workers now", body = WorkerRoster),
         (status = 400, description = "606: the address is malformed", body = ProblemDocument, content_type = "application/problem+json"),
