@@ -137,10 +137,11 @@ impl World {
             _ => None,
         });
         let knows = |disk: &Disk, txn| disk.snapshot().prepared.contains_key(&txn) || disk.snapshot().decided.contains_key(&txn);
-        let voted = |txn: &TxnId| self.nodes[*worker].disk.as_ref().is_some_and(|now| knows(now, *txn)) && !knows(before, *txn);
-        if leader != self.leader() || !told.as_ref().is_some_and(voted) {
-            return false;
-        }
+        let now = self.nodes[*worker].disk.as_ref();
+        let voted = |txn: &TxnId| now.is_some_and(|now| knows(now, *txn)) && !knows(before, *txn);
+        let (Some(txn), Some(now)) = (told.filter(voted).filter(|_| leader == self.leader()), now) else { return false };
+        // Only that vote is lost, not what was decided before it.
+        self.lost_vote = Some((*worker, now.without_vote(txn)));
         out.retain(|output| !matches!(output, Output::Send { message: Message::Decide { .. }, .. }));
         true
     }

@@ -59,6 +59,9 @@ pub(crate) const PATIENT_SWEEPS: u8 = 20;
 /// Within this a damaged record is repaired: it is looked at four times a second, and copied at once.
 const REPAIR_MAX: Time = 8 * SECOND;
 
+/// After so long the leader has forgiven what members were lost for.
+const FORGIVEN_AFTER: Time = 60 * SECOND;
+
 /// Calls that clients make meanwhile, at the most.
 const CALLS: u32 = 200;
 
@@ -173,6 +176,11 @@ impl World {
     /// It votes, the decision is lost that a client has heard of, and its vote is lost, too: what the client heard must stay so, which
     /// the checks at the end of the run look at.
     fn loses_a_vote(&mut self, slot: Slot) -> Result<(), Violation> {
+        // A member that was lost again and again is not waited for, and one without the vote would count alone.
+        let calls_max = std::mem::take(&mut self.calls_max);
+        self.until(self.now + FORGIVEN_AFTER, |_| false);
+        self.calls_max = calls_max;
+        self.wake_clients();
         self.lost_vote = self.nodes[slot].disk.as_ref().map(|disk| (slot, disk.image()));
         self.until(self.now + ANSWER_MAX, |world| world.lost_vote.is_none());
         if self.lost_vote.take().is_none() {
