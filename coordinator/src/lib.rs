@@ -229,6 +229,12 @@ fn advice(halt: &Halt) -> String {
              start it with the --data directory that the cluster's coordinator had; or, to begin anew and give up what the \
              workers hold, start them with empty --data directories"
         ),
+        Halt::SharedRun { run } => format!(
+            "another coordinator has run {} of this cluster too, so one of the two was started from a copy of the other's --data \
+             directory, and both have ended: start the one whose directory is the newest, see that the other is never started \
+             again, and delete its directory once the cluster serves",
+            run.0
+        ),
         Halt::Superseded => "another coordinator has taken over the workers or the control store since this one started, or its \
                              --data directory was put back to an older state: only one may run; start the one with the newest \
                              directory, and no other"
@@ -287,11 +293,14 @@ fn log_settings(config: &CoordinatorConfig) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use skein_protocol::id::Incarnation;
 
     #[test]
     fn a_halt_says_what_to_do() {
         let halt = Halt::WorkerHoldsView { address: "127.0.0.1:7001".to_owned(), cluster: ClusterId(7) };
         assert!(advice(&halt).contains("127.0.0.1:7001") && advice(&halt).contains("--data"));
         assert!(advice(&Halt::Superseded).contains("only one may run"));
+        let shared = advice(&Halt::SharedRun { run: Incarnation(12) });
+        assert!(shared.contains("run 12") && shared.contains("copy of the other's --data"), "{shared}");
     }
 }

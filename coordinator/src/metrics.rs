@@ -308,7 +308,7 @@ pub async fn poll(cluster: Cluster, metrics: NodeMetrics, mut shutdown: Shutdown
 
 #[cfg(test)]
 mod tests {
-    use skein_protocol::id::{ClusterId, Incarnation, NodeId, ViewNumber};
+    use skein_protocol::id::{ClusterId, NodeId, ViewNumber, Writer};
     use skein_protocol::membership::roster::Changes;
     use skein_protocol::membership::view::{ActiveView, Member, Shard, View, ViewRecord};
     use skein_protocol::step::{ComparisonStatus, CopyProgress};
@@ -336,10 +336,10 @@ mod tests {
         }
         let member = |node| Member { node: NodeId(node), address: node.to_string(), logged: false };
         let shard = Shard { members: vec![member(1), member(2)], learners: vec![member(3)] };
-        let view = View { number: ViewNumber(7), shards: vec![shard] };
+        let view = View { number: ViewNumber(7), writer: Writer::UNKNOWN, shards: vec![shard] };
         let record = ViewRecord {
             cluster: ClusterId(1),
-            writer: Incarnation(1),
+            writer: Writer::UNKNOWN,
             active: Some(ActiveView { view, outcomes: Vec::new(), ended: Vec::new() }),
             pending: None,
             roster: Changes::default(),

@@ -20,6 +20,25 @@ pub struct ClusterId(pub u128);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Incarnation(pub u64);
 
+/// A coordinator in one of its runs, as it leads. A control store gives each run's number out once, so two writers with one number
+/// work from copies of one store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Writer {
+    /// Its run.
+    pub run: Incarnation,
+    /// Its identity in that run.
+    pub node: NodeId,
+}
+
+/// A view by its number and by who announced it: two leaders that don't know of each other may use one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ViewId {
+    /// Its number.
+    pub number: ViewNumber,
+    /// Who announced it.
+    pub writer: Writer,
+}
+
 /// A transaction's name: the run of the coordinator that made it, and its place in that run. Written `3-1042`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TxnId {
@@ -69,6 +88,11 @@ pub struct TraceContext {
     pub span: u64,
     /// The trace flags; bit 0 says that the trace is sampled.
     pub flags: u8,
+}
+
+impl Writer {
+    /// Stands where nobody noted who wrote: in what is left of a Skein that did not.
+    pub const UNKNOWN: Writer = Writer { run: Incarnation(0), node: NodeId(0) };
 }
 
 impl ViewNumber {

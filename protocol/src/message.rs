@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Age, ClusterId, Incarnation, NodeId, ReadId, ShardId, TraceContext, TxnId, Version, ViewNumber};
+use crate::id::{Age, ClusterId, Incarnation, NodeId, ReadId, ShardId, TraceContext, TxnId, Version, ViewId, ViewNumber, Writer};
 use crate::membership::view::{Outcomes, Standing};
 use crate::operation::{Answer, Consistency, Key, Operation, Query};
 use crate::record::Stored;
@@ -84,13 +84,14 @@ pub enum Message {
     Seal(Seal),
     /// Member to leader: sealed, synced, and this is what it holds.
     Sealed(Report),
-    /// Worker to leader: not sealed, since it belongs to another cluster (R12), or should be a member and lacks records: its copy
-    /// is not complete (R9), or it has not even been sealed for the last active view.
+    /// Worker to leader: not sealed.
     SealRefused {
         /// The view that it should have been sealed for.
         view: ViewNumber,
-        /// The cluster that it belongs to.
-        bound: ClusterId,
+        /// Why not.
+        reason: SealReason,
+        /// Whom it follows instead.
+        follows: Follows,
     },
     /// Leader to each member, after the swap: the view is active, and these are the outcomes of all views before it (R3).
     Activate {
@@ -128,13 +129,19 @@ pub enum Message {
     Beat {
         /// Counts the beats of this coordinator.
         beat: u64,
+        /// The cluster that it leads; `None` before the first view.
+        cluster: Option<ClusterId>,
+        /// Who it is.
+        writer: Writer,
+        /// The last active view that it knows.
+        active: Option<ViewId>,
     },
     /// Worker to coordinator: yes, and all that it had logged when the beat came is synced.
     Beating {
         /// The beat.
         beat: u64,
-        /// The view that it was sealed for last.
-        view: ViewNumber,
+        /// Whom it follows.
+        follows: Follows,
         /// Whether its memory is full.
         full: bool,
     },
@@ -295,12 +302,39 @@ pub enum ReadResult {
 pub struct Seal {
     /// The cluster; a worker binds itself to the first that seals it.
     pub cluster: ClusterId,
-    /// The view to come.
-    pub view: ViewNumber,
+    /// The view to come, and who announces it.
+    pub view: ViewId,
     /// What the worker will be in it.
     pub standing: Standing,
-    /// The last active view before it, if there was one, whose outcomes come along (R4).
-    pub last_active: Option<(ViewNumber, Outcomes)>,
+    /// The last active view before it, if there was one.
+    pub last_active: Option<ViewId>,
+    /// For a member: the outcomes of that view (R4).
+    pub outcomes: Outcomes,
+}
+
+/// Why a worker was not sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SealReason {
+    /// It belongs to another cluster (R12).
+    Foreign,
+    /// Another coordinator leads it, or has led it further than this one knows (R14).
+    Led,
+    /// It should be a member and lacks records: its copy is not complete (R9), or it has not even been sealed for the last active
+    /// view.
+    Lacks,
+}
+
+/// Whom a worker follows, as it tells every coordinator that asks: two that don't know of each other hear of it here (R14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Follows {
+    /// The cluster that it belongs to; `None` before the first.
+    pub cluster: Option<ClusterId>,
+    /// The view that it was sealed for last; 0 before the first.
+    pub view: ViewNumber,
+    /// Who sealed it; `None` before the first, and where nobody noted it.
+    pub writer: Option<Writer>,
+    /// Another coordinator that leads this cluster, of the same run or a later one, if it has heard of any.
+    pub rival: Option<Writer>,
 }
 
 /// Some records of a member, for a learner.

@@ -77,6 +77,20 @@ pub enum Omission {
     DigestPassesWaiting,
     /// What is asked for before the first view keeps the age that it got then.
     AgeBeforeView,
+    /// R9: a copy of which a chunk is missing counts as complete.
+    GapInCopy,
+    /// R9: a replica that was copied from another has a vote of its own.
+    CopyVotes,
+    /// R5: a worker whose log was put back to an older state may be a member.
+    PutBackCounts,
+    /// R9: a member does not pass on the greatest age stamp that it has seen.
+    StampNotGiven,
+    /// R14: a worker says nothing to a seal of a number that it has already.
+    SealUnanswered,
+    /// R14: a worker takes a seal whose last active view is before one that it knows.
+    OlderViewSeals,
+    /// R14: nobody looks at which coordinator it is that writes.
+    WriterIgnored,
     /// R7: a view change does not carry the outcomes of earlier views that somebody may still ask for and that are not recorded.
     ForgetUnrecorded,
     /// R7: what workers are told to forget passes outcomes whose clients heard *unknown* and that are not recorded.

@@ -3,11 +3,12 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::mem;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::id::{Age, ClusterId, Incarnation, NodeId, TxnId, Version, ViewNumber};
+use crate::id::{Age, ClusterId, Incarnation, NodeId, TxnId, Version, ViewId, ViewNumber, Writer};
 use crate::membership::view::Standing;
 use crate::message::Outcome;
 use crate::operation::{Key, Operation, Shared};
@@ -22,10 +23,17 @@ pub enum Record {
     },
     /// The worker takes nothing of older views (R2).
     Sealed {
-        /// The view that it was sealed for.
-        view: ViewNumber,
+        /// The view that it was sealed for, and who announced it.
+        view: ViewId,
         /// What it is in it. A learner starts over from nothing (R9).
         standing: Standing,
+        /// The last active view before it, as the leader said.
+        last_active: Option<ViewId>,
+    },
+    /// The view that it was sealed for has become active: it follows nobody who does not know of it (R14).
+    Activated {
+        /// The view.
+        view: ViewId,
     },
     /// A learner has taken records in from a member.
     Copied {
@@ -138,6 +146,22 @@ pub struct Decided {
     pub outcome: Outcome,
 }
 
+/// The last copy of which a worker was a member, kept while it makes a new one (R9): until that is complete it may be the only one that
+/// holds some record, and a person can go back to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Kept {
+    /// The view that the worker was a member of.
+    pub view: ViewNumber,
+    /// The store.
+    pub records: BTreeMap<Key, Stored>,
+    /// Transactions in doubt.
+    pub prepared: BTreeMap<TxnId, Prepared>,
+    /// Decisions remembered.
+    pub decided: BTreeMap<TxnId, Decided>,
+    /// Low-water marks.
+    pub forgotten: BTreeMap<Incarnation, u64>,
+}
+
 /// What the records of a log add up to: a worker starts from it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Snapshot {
@@ -147,8 +171,12 @@ pub struct Snapshot {
     pub cluster: Option<ClusterId>,
     /// The view that it was last sealed for; 0 before the first.
     pub view: ViewNumber,
+    /// Who sealed it for that view; `None` before the first, and where nobody noted it.
+    pub writer: Option<Writer>,
     /// What it is in that view.
     pub standing: Option<Standing>,
+    /// The last view that it knows to have become active.
+    pub last_active: Option<ViewId>,
     /// The store.
     pub records: BTreeMap<Key, Stored>,
     /// Transactions in doubt.
@@ -163,6 +191,8 @@ pub struct Snapshot {
     /// Whether a person has given up a part of it: records that were not what was written, or an end that may be missing. It stays so
     /// until the worker has begun anew.
     pub salvaged: bool,
+    /// At a learner: what it held when it was a member last. Nothing starts from it unless a person has said so.
+    pub kept: Option<Kept>,
 }
 
 impl Snapshot {
@@ -173,31 +203,57 @@ impl Snapshot {
             node,
             cluster: None,
             view: ViewNumber(0),
+            writer: None,
             standing: None,
+            last_active: None,
             records: BTreeMap::new(),
             prepared: BTreeMap::new(),
             decided: BTreeMap::new(),
             forgotten: BTreeMap::new(),
             stamp: 0,
             salvaged: false,
+            kept: None,
         }
+    }
+
+    /// Goes back to the copy that a learner keeps, because a person has said so: the worker is a member of that copy's view again, of
+    /// whose records a part was given up. What it has promised since still holds: whom it follows, and the greatest stamp. Gives
+    /// the copy's view; nothing changes where none is kept.
+    pub fn go_back(&mut self) -> Option<ViewNumber> {
+        let Kept { view, records, prepared, decided, forgotten } = self.kept.take()?;
+        (self.records, self.prepared, self.decided, self.forgotten) = (records, prepared, decided, forgotten);
+        (self.view, self.standing, self.salvaged) = (view, Some(Standing::Member), true);
+        Some(view)
     }
 
     /// Takes one more record in.
     pub fn fold(&mut self, record: &Record) {
         match record {
             Record::Bound { cluster } => self.cluster = Some(*cluster),
-            Record::Sealed { view, standing } => {
-                self.view = *view;
-                self.standing = Some(*standing);
-                if *standing == Standing::Learner {
-                    self.records.clear();
-                    self.prepared.clear();
-                    self.decided.clear();
-                    self.forgotten.clear();
-                    self.salvaged = false;
+            Record::Sealed { view, standing, last_active } => {
+                match standing {
+                    Standing::Member => self.kept = None,
+                    Standing::Learner => {
+                        let left = Kept {
+                            view: self.view,
+                            records: mem::take(&mut self.records),
+                            prepared: mem::take(&mut self.prepared),
+                            decided: mem::take(&mut self.decided),
+                            forgotten: mem::take(&mut self.forgotten),
+                        };
+                        // A copy that was interrupted is no copy to go back to.
+                        if self.standing == Some(Standing::Member) {
+                            self.kept = Some(left);
+                        }
+                        self.salvaged = false;
+                    }
                 }
+                self.view = view.number;
+                self.writer = Some(view.writer);
+                self.standing = Some(*standing);
+                self.last_active = last_active.or(self.last_active);
             }
+            Record::Activated { view } => self.last_active = Some(*view),
             Record::Copied { records, stamp } => {
                 self.records.extend(records.iter().cloned());
                 self.stamp = self.stamp.max(*stamp);

@@ -603,7 +603,12 @@ pub enum Halt {
         /// Its cluster.
         cluster: ClusterId,
     },
-    /// Another coordinator has written the control store, or leads the workers by a control store of its own that knows later views;
-    /// this one must not go on beside it.
+    /// Another coordinator has written the control store, or leads the workers by a control store of its own that knows other or
+    /// later views; this one must not go on beside it.
     Superseded,
+    /// Another coordinator has the same run, so it works from a copy of this one's control store: neither may go on (R14).
+    SharedRun {
+        /// The run of both.
+        run: Incarnation,
+    },
 }

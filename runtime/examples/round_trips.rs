@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use skein_protocol::id::{Age, Incarnation, NodeId, RequestId, TxnId, ViewNumber};
-use skein_protocol::membership::view::Standing;
 use skein_protocol::message::{Message, Outcome, Prepare, Vote};
 use skein_protocol::operation::{Action, Expect, Key, Operation, TableId};
 use skein_protocol::record::Record;
@@ -71,12 +70,12 @@ impl Machine for Agreeing {
         match input {
             Input::Message { from, message: Message::Prepare(prepare) } => {
                 let Prepare { txn, view, .. } = prepare;
-                out.push(Output::Persist(Record::Sealed { view, standing: Standing::Member }));
+                out.push(Output::Persist(Record::ForgotViews { before: view }));
                 let vote = Vote::Yes { versions: Vec::new() };
                 out.push(Output::Send { to: from, message: Message::Vote { txn, view, vote } });
             }
             Input::Message { from, message: Message::Decide { txn, view, .. } } => {
-                out.push(Output::Persist(Record::Sealed { view, standing: Standing::Member }));
+                out.push(Output::Persist(Record::ForgotViews { before: view }));
                 out.push(Output::Send { to: from, message: Message::Acknowledged { txn, view } });
             }
             _ => {}

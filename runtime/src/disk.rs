@@ -20,6 +20,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -107,8 +108,10 @@ pub(crate) struct Database {
     path: PathBuf,
     /// Files in `blobs/` that are synced; a blob never changes once it is written.
     blobs: HashSet<OsString>,
-    /// The format that is written.
-    format: u32,
+    /// The formats that are read, of which the last is written.
+    formats: RangeInclusive<u32>,
+    /// The format that was found.
+    found: u32,
     /// The number of the last group.
     group: u64,
     /// The changes of the next.
@@ -130,18 +133,18 @@ struct State {
 
 impl Database {
     /// Opens the database in this directory, shows each of its entries, in the order of their keys, and checks that none is
-    /// missing; or makes an empty one of this format. Another format is refused.
+    /// missing; or makes an empty one of the last of these formats. Another format than these is refused.
     pub(crate) fn open(
         path: &Path,
-        format: u32,
+        formats: RangeInclusive<u32>,
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), String>,
     ) -> Result<Self, DiskError> {
         // On some damages sled panics instead of returning an error.
-        catch_unwind(AssertUnwindSafe(|| Database::open_or_panic(path, format, &mut visit)))
+        catch_unwind(AssertUnwindSafe(|| Database::open_or_panic(path, formats, &mut visit)))
             .unwrap_or_else(|_| Err(DiskError::Damaged { path: path.into(), what: "sled can't read it".into() }))
     }
 
-    fn open_or_panic(path: &Path, format: u32, visit: &mut Visit<'_>) -> Result<Self, DiskError> {
+    fn open_or_panic(path: &Path, formats: RangeInclusive<u32>, visit: &mut Visit<'_>) -> Result<Self, DiskError> {
         let io = |error| DiskError::Io { path: path.into(), error };
         let file = path.join("db");
         let existed = file.exists();
@@ -181,7 +184,9 @@ impl Database {
         let noted = File::options().read(true).write(true).create(true).truncate(false).open(path.join("synced")).map_err(io)?;
         let (batch, hashes, room) = (Batch::default(), Hashes::new(rand::random()), Room::new(path.into()));
         let path = path.to_owned();
-        let mut database = Database { tree, file, noted, path, blobs: HashSet::new(), format, group: 0, batch, hashes, room };
+        let found = *formats.end();
+        let mut database =
+            Database { tree, file, noted, path, blobs: HashSet::new(), formats, found, group: 0, batch, hashes, room };
         database.check(visit)?;
         database.sync()?;
         if !existed {
@@ -198,9 +203,10 @@ impl Database {
         let (mut group, mut sum) = (0, 0);
         if let Some(bytes) = self.get(STATE_KEY)? {
             let found = State::format(&bytes).ok_or_else(|| self.damaged("its format can't be decoded"))?;
-            if found != self.format {
-                return Err(DiskError::Format { path: self.path.clone(), found, known: self.format });
+            if !self.formats.contains(&found) {
+                return Err(DiskError::Format { path: self.path.clone(), found, known: *self.formats.end() });
             }
+            self.found = found;
             let state = State::decode(&bytes).ok_or_else(|| self.damaged("its state can't be decoded"))?;
             (group, sum) = (state.group, state.sum);
             self.hashes = Hashes::new(state.secret);
@@ -228,10 +234,20 @@ impl Database {
         self.group == 0
     }
 
+    /// The format that it had when it was opened.
+    pub(crate) fn found_format(&self) -> u32 {
+        self.found
+    }
+
     /// An error if the disk is nearly full. To be asked before the changes of a group are made: then all is as it was, there is
     /// still room to end in order, and none to go on.
     pub(crate) fn require_room(&mut self) -> Result<(), DiskError> {
         self.room.look()
+    }
+
+    /// An error if the disk has no room for all that is here once more.
+    pub(crate) fn require_room_for_another(&mut self) -> Result<(), DiskError> {
+        room::look_for_another(&self.path)
     }
 
     /// With the next group: this key has this value.
@@ -254,7 +270,7 @@ impl Database {
     pub(crate) fn apply(&mut self) -> Result<(), DiskError> {
         self.group += 1;
         let (sum, secret) = (self.hashes.sum(), self.hashes.secret());
-        let state = State { format: self.format, group: self.group, sum, secret };
+        let state = State { format: *self.formats.end(), group: self.group, sum, secret };
         self.batch.insert(STATE_KEY, &state.encode()[..]);
         let batch = std::mem::take(&mut self.batch);
         self.tree.apply_batch(batch).map_err(|error| self.broken(error))

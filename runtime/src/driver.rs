@@ -159,6 +159,9 @@ fn explain(halt: &Halt) -> String {
         Halt::WorkerHoldsView { address, cluster } => {
             format!("the worker at {address} belongs to cluster {cluster} already, and the control store knows of none")
         }
+        Halt::SharedRun { run } => {
+            format!("another coordinator has run {} too: one of them works from a copy of the other's control store", run.0)
+        }
         Halt::Superseded => {
             "another coordinator has taken over since, or this one's control store was put back to an older state".to_owned()
         }

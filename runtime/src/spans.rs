@@ -70,7 +70,11 @@ impl Spans {
             Record::Committed { txn, .. } | Record::Aborted { txn, .. } => *txn,
             // A view change settles what was under way.
             Record::Sealed { .. } => return self.followed.clear(),
-            Record::Bound { .. } | Record::Copied { .. } | Record::Forgot { .. } | Record::ForgotViews { .. } => return,
+            Record::Bound { .. }
+            | Record::Activated { .. }
+            | Record::Copied { .. }
+            | Record::Forgot { .. }
+            | Record::ForgotViews { .. } => return,
         };
         if let Some(current) = self.followed.get(&txn).and_then(|followed| followed.current.clone()) {
             let span = self.start("wal.sync", SpanKind::Internal, txn, &current);
@@ -130,7 +134,7 @@ mod tests {
     use opentelemetry::trace::{SpanId, TraceId};
     use opentelemetry_sdk::error::OTelSdkResult;
     use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
-    use skein_protocol::id::{Age, Incarnation, ViewNumber};
+    use skein_protocol::id::{Age, Incarnation, ViewId, ViewNumber, Writer};
     use skein_protocol::membership::view::Standing;
     use skein_protocol::message::Prepare;
     use skein_protocol::record::Prepared;
@@ -204,7 +208,8 @@ mod tests {
             spans.received(&prepare(78, sequence, 1).1);
         }
         assert_eq!(spans.followed.len(), FOLLOWED_MAX);
-        spans.persisting(&Record::Sealed { view: VIEW, standing: Standing::Member }, 1);
+        let view = ViewId { number: VIEW, writer: Writer::UNKNOWN };
+        spans.persisting(&Record::Sealed { view, standing: Standing::Member, last_active: None }, 1);
         assert!(spans.followed.is_empty());
     }
 }

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use skein_protocol::id::{ClusterId, NodeId, ViewNumber};
+use skein_protocol::id::{ClusterId, Incarnation, NodeId, ViewId, ViewNumber, Writer};
 use skein_protocol::membership::view::Standing;
-use skein_protocol::message::{Message, Seal};
+use skein_protocol::message::{Message, Seal, SealReason};
 use skein_protocol::step::Role;
 use skein_runtime::transport::Secret;
 use skein_runtime::transport::frame::{Decoded, Frames, HEADER_BYTES, decode, messages};
@@ -98,11 +98,13 @@ async fn a_worker_is_not_sealed_by_another_cluster_that_knows_the_secret() {
     let mut stream = TcpStream::connect(cluster.worker_address(0)).await.unwrap();
     let hello = Hello::new(Role::Coordinator, NodeId(rand::random()), None);
     handshake::dial(&mut stream, &hello, Some(&Secret::parse(SECRET).unwrap())).await.unwrap();
-    let view = ViewNumber(1_000);
-    let seal = Message::Seal(Seal { cluster: ClusterId(rand::random()), view, standing: Standing::Member, last_active: None });
+    let view = ViewId { number: ViewNumber(1_000), writer: Writer { run: Incarnation(1), node: hello.node } };
+    let (cluster_id, outcomes) = (ClusterId(rand::random()), Vec::new());
+    let seal = Message::Seal(Seal { cluster: cluster_id, view, standing: Standing::Member, last_active: None, outcomes });
     let answer = tokio::time::timeout(Duration::from_secs(5), exchange(&mut stream, &seal)).await.expect("it answers");
-    let Message::SealRefused { view: refused, bound } = answer else { panic!("{answer:?}") };
-    assert_eq!((refused, bound.to_string().as_str()), (view, before["cluster"].as_str().unwrap()));
+    let Message::SealRefused { view: refused, reason, follows } = answer else { panic!("{answer:?}") };
+    assert_eq!((refused, reason), (view.number, SealReason::Foreign));
+    assert_eq!(follows.cluster.unwrap().to_string(), before["cluster"].as_str().unwrap());
     Client::logged_in(&cluster.url(), "ada").await.tweet("nothing has happened").await;
     assert_eq!(cluster.agreed(3).await["view"], before["view"]);
 }

@@ -16,6 +16,7 @@ mod harness;
 mod history;
 mod hostile;
 mod identity;
+mod leaders;
 mod memory;
 mod network;
 mod outcomes;

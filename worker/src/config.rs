@@ -64,9 +64,10 @@ pub struct StoreArgs {
 /// still be set at the next start, and decide about what is not known yet. For the same reason the first counts once.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct SalvageArgs {
-    /// Go on with the newest log that is there, though it may lack what was acknowledged last. It counts only when no member that
-    /// holds all can come back, and until this worker has begun anew; see the runbooks. It has an effect at one start: at those that
-    /// follow it is ignored, until there was one without it
+    /// Go on with the newest copy of a member that is there, though it may lack what was acknowledged last: the log, or the copy that
+    /// was kept in it while a new one was made, or a log that was set aside. It counts only when no member that holds all can come
+    /// back, and until this worker has begun anew; see the runbooks. It has an effect at one start: at those that follow it is
+    /// ignored, until there was one without it
     #[arg(long)]
     pub accept_incomplete_log: bool,
 

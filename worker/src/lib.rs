@@ -178,6 +178,14 @@ fn log_salvage(recovery: &Recovery, salvage: Salvage) {
             "it was not synced always and not closed in order, so its end may be missing: this worker starts empty and copies all"
         );
     }
+    if let Some(view) = recovery.gone_back {
+        warn!(view.number = view.0, "the copy of view {view} is taken up again, which was kept while this worker made a new one");
+    } else if let Some(view) = recovery.keeps {
+        info!(
+            view.number = view.0,
+            "the copy of view {view} is kept until this worker is a member again; --accept-incomplete-log goes back to it"
+        );
+    }
     if recovery.accepted {
         warn!(
             "the log is taken up as was asked for, though it may lack what was acknowledged last; it counts only if no member that \

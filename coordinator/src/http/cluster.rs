@@ -374,7 +374,7 @@ mod tests {
         let none = BTreeMap::new();
         let record = skein_protocol::membership::view::ViewRecord {
             cluster: ClusterId(1),
-            writer: skein_protocol::id::Incarnation(1),
+            writer: skein_protocol::id::Writer::UNKNOWN,
             active: None,
             pending: None,
             roster: skein_protocol::membership::roster::Changes::default(),

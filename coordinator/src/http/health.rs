@@ -152,7 +152,7 @@ fn replicas(comparison: &ComparisonStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skein_protocol::id::{ClusterId, Incarnation, NodeId, ViewNumber};
+    use skein_protocol::id::{ClusterId, NodeId, ViewNumber, Writer};
     use skein_protocol::membership::roster::Changes;
     use skein_protocol::membership::view::{ActiveView, View};
     use skein_protocol::step::{CopyProgress, Peer, Role};
@@ -161,10 +161,10 @@ mod tests {
     fn a_member_that_is_gone_shows_as_degraded() {
         let member = |node| Member { node: NodeId(node), address: format!("127.0.0.1:{node}"), logged: true };
         let shard = Shard { members: vec![member(1), member(2)], learners: Vec::new() };
-        let view = View { number: ViewNumber(2), shards: vec![shard] };
+        let view = View { number: ViewNumber(2), writer: Writer::UNKNOWN, shards: vec![shard] };
         let record = ViewRecord {
             cluster: ClusterId(1),
-            writer: Incarnation(1),
+            writer: Writer::UNKNOWN,
             active: Some(ActiveView { view, outcomes: Vec::new(), ended: Vec::new() }),
             pending: None,
             roster: Changes::default(),

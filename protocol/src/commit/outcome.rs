@@ -107,7 +107,11 @@ mod tests {
 
     fn view(members: u128) -> View {
         let member = |node| Member { node: NodeId(node), address: String::new(), logged: true };
-        View { number: ViewNumber(2), shards: vec![Shard { members: (1..=members).map(member).collect(), learners: vec![] }] }
+        View {
+            number: ViewNumber(2),
+            writer: crate::id::Writer::UNKNOWN,
+            shards: vec![Shard { members: (1..=members).map(member).collect(), learners: vec![] }],
+        }
     }
 
     fn report(prepared: &[u64], decided: &[(u64, Outcome)]) -> Report {

@@ -149,7 +149,8 @@ impl Participant {
     /// Whether a chunk that begins behind this key is the next: one before it may have been lost with a connection.
     #[must_use]
     pub fn continues(&self, after: Option<&Key>) -> bool {
-        self.learning.as_ref().is_some_and(|learning| !learning.complete && learning.after.as_ref() == after)
+        let gap_taken = self.omissions.has(Omission::GapInCopy);
+        self.learning.as_ref().is_some_and(|learning| !learning.complete && (learning.after.as_ref() == after || gap_taken))
     }
 
     /// Takes in what a chunk brings and this replica does not have: neither what it has written nor what it has deleted

@@ -181,7 +181,11 @@ mod tests {
         let of = |nodes: &[u128]| {
             nodes.iter().map(|node| Member { node: NodeId(*node), address: String::new(), logged: true }).collect()
         };
-        View { number: ViewNumber(2), shards: vec![Shard { members: of(members), learners: of(learners) }] }
+        View {
+            number: ViewNumber(2),
+            writer: crate::id::Writer::UNKNOWN,
+            shards: vec![Shard { members: of(members), learners: of(learners) }],
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Who belongs to the cluster, and how that changes: views, and the view change that settles what was in doubt.
 
+pub mod allegiance;
 mod choice;
 pub mod comparison;
 pub mod copy;

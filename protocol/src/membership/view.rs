@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ClusterId, Incarnation, NodeId, ShardId, TxnId, ViewNumber};
+use crate::id::{ClusterId, Incarnation, NodeId, ShardId, TxnId, ViewId, ViewNumber, Writer};
 use crate::membership::roster::Changes;
 use crate::message::Outcome;
 
@@ -18,6 +18,8 @@ pub type Outcomes = Vec<(TxnId, Outcome)>;
 pub struct View {
     /// Its number.
     pub number: ViewNumber,
+    /// Who announced it.
+    pub writer: Writer,
     /// Who holds each shard. Indexed by [`ShardId`].
     pub shards: Vec<Shard>,
 }
@@ -68,8 +70,8 @@ pub struct ActiveView {
 pub struct ViewRecord {
     /// The cluster.
     pub cluster: ClusterId,
-    /// The run of the coordinator that wrote it.
-    pub writer: Incarnation,
+    /// Who wrote it.
+    pub writer: Writer,
     /// The last active view, whole; `None` before the first.
     pub active: Option<ActiveView>,
     /// The view that is being changed to, if one is.
@@ -83,6 +85,12 @@ pub struct ViewRecord {
 }
 
 impl View {
+    /// Its number, and who announced it.
+    #[must_use]
+    pub fn id(&self) -> ViewId {
+        ViewId { number: self.number, writer: self.writer }
+    }
+
     /// One shard.
     #[must_use]
     pub fn shard(&self, shard: ShardId) -> Option<&Shard> {

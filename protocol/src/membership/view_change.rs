@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 
 use crate::commit::coordinator::Transactions;
 use crate::commit::outcome::{self, Settlement};
-use crate::id::{ClusterId, Incarnation, NodeId, RequestId, ViewNumber};
+use crate::id::{ClusterId, NodeId, RequestId, ViewId, ViewNumber, Writer};
 use crate::membership::choice::{Choice, Situation};
 use crate::membership::comparison::Comparison;
 use crate::membership::copy::Copies;
@@ -31,6 +31,7 @@ use crate::omission::{Omission, Omissions};
 use crate::step::{Event, Halt, Output, Peer, Reply, RosterRefusal, Swapped, Timer};
 
 mod joining;
+mod refusal;
 mod repair;
 mod roster;
 mod watch;
@@ -38,8 +39,8 @@ mod watch;
 /// A leader's settings; see [`crate::node::coordinator::CoordinatorConfig`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaderConfig {
-    /// Its run.
-    pub incarnation: Incarnation,
+    /// Who it is, and in which run.
+    pub writer: Writer,
     /// The identity of a cluster that begins here.
     pub new_cluster: ClusterId,
     /// The addresses of the workers named in the settings; the first view must have them all.
@@ -66,6 +67,8 @@ pub struct ViewChange {
     config: LeaderConfig,
     /// What the control store holds, as last read or written.
     record: Option<ViewRecord>,
+    /// The greatest view number that had been used when this run began: it has used all later ones itself.
+    begun: ViewNumber,
     stage: Stage,
     /// Workers with a connection.
     connected: BTreeMap<NodeId, Peer>,
@@ -142,6 +145,7 @@ impl ViewChange {
     #[must_use]
     pub fn new(config: LeaderConfig, record: Option<ViewRecord>) -> Self {
         ViewChange {
+            begun: record.as_ref().map(ViewRecord::number).unwrap_or_default(),
             record,
             stage: Stage::Gathering { over: false },
             connected: BTreeMap::new(),
@@ -259,9 +263,9 @@ impl ViewChange {
         let emptied = if empty { Some(number) } else { self.record.as_ref().and_then(|record| record.emptied) };
         let next = ViewRecord {
             cluster: self.record.as_ref().map_or(self.config.new_cluster, |record| record.cluster),
-            writer: self.config.incarnation,
+            writer: self.config.writer,
             active: self.active().cloned(),
-            pending: Some(View { number, shards }),
+            pending: Some(View { number, writer: self.config.writer, shards }),
             // What people want holds from the swap that makes the view active: until then whoever may be needed is connected to.
             roster: self.record.as_ref().map(|record| record.roster.clone()).unwrap_or_default(),
             emptied,
@@ -313,19 +317,22 @@ impl ViewChange {
 
     fn seal(&mut self, record: ViewRecord, out: &mut Vec<Output>) {
         let Some(view) = record.pending else { return };
-        let last_active: Option<(ViewNumber, Outcomes)> = match record.active {
-            Some(_) if self.config.omissions.has(Omission::ForgetOutcomes) => None,
+        let last_active: Option<(ViewId, Outcomes)> = match record.active {
             // Nothing of what was before is left, nor are those who knew of it.
             Some(_) if record.emptied == Some(view.number) => None,
-            active => active.map(|active| (active.view.number, active.outcomes)),
+            active => active.map(|active| (active.view.id(), active.outcomes)),
         };
         self.unsealed = false;
         let members = view.members();
         for to in view.participants() {
             let standing = if members.contains(&to) { Standing::Member } else { Standing::Learner };
-            // A learner begins with nothing, so nothing of earlier views concerns it.
-            let last_active = last_active.clone().filter(|_| standing == Standing::Member);
-            let seal = Seal { cluster: record.cluster, view: view.number, standing, last_active };
+            let (last_active, outcomes) = match &last_active {
+                // A learner begins with nothing, so no outcome of earlier views concerns it.
+                Some((last, outcomes)) if standing == Standing::Member => (Some(*last), outcomes.clone()),
+                Some((last, _)) => (Some(*last), Outcomes::new()),
+                None => (None, Outcomes::new()),
+            };
+            let seal = Seal { cluster: record.cluster, view: view.id(), standing, last_active, outcomes };
             // What it said when it connected is no longer so.
             if let Some(peer) = self.connected.get_mut(&to) {
                 peer.cluster = Some(record.cluster);
@@ -386,28 +393,6 @@ impl ViewChange {
         self.stage = Stage::Deciding { next, settlement };
     }
 
-    /// A worker can't be a member of this view: the next attempt goes without it. If the cluster is only being founded, another
-    /// one has taken the worker meanwhile, and this one can't be.
-    pub fn seal_refused(&mut self, from: NodeId, view: ViewNumber, bound: ClusterId, out: &mut Vec<Output>) {
-        self.learner_refused(from, view, bound, out);
-        let Stage::Sealing { view: pending, .. } = &self.stage else { return };
-        if pending.number != view || !pending.members().contains(&from) {
-            return;
-        }
-        let address = self.connected.get(&from).map(|peer| peer.address.clone()).unwrap_or_default();
-        if self.record.as_ref().is_some_and(|record| record.cluster == bound) {
-            self.put_back(from, out);
-        } else if self.active().is_none() {
-            out.push(Output::Halt(Halt::WorkerHoldsView { address, cluster: bound }));
-            return;
-        } else {
-            out.push(Output::Publish(Event::NotTaken { node: from, address, bound: Some(bound), foreign: true }));
-        }
-        self.silent.insert(from);
-        self.stage = Stage::Gathering { over: true };
-        self.advance(out);
-    }
-
     /// This one's log was put back to an older state: the next attempt goes without it.
     fn put_back(&mut self, node: NodeId, out: &mut Vec<Output>) {
         let address = self.connected.get(&node).map(|peer| peer.address.clone()).unwrap_or_default();
@@ -440,7 +425,8 @@ impl ViewChange {
         self.silent.clear();
         self.asked_again = 0;
         self.suspected.clear();
-        for (learner, donor) in self.copies.complete() {
+        let own_vote = self.config.omissions.has(Omission::CopyVotes);
+        for (learner, donor) in self.copies.complete().filter(|_| !own_vote) {
             self.comparison.copied(learner, donor);
         }
         self.comparison.activated(&view, |node| self.connected.contains_key(&node));
@@ -504,6 +490,12 @@ impl ViewChange {
     #[must_use]
     pub fn active(&self) -> Option<&ActiveView> {
         self.record.as_ref().and_then(|record| record.active.as_ref())
+    }
+
+    /// Who this leader is, and in which run.
+    #[must_use]
+    pub fn writer(&self) -> Writer {
+        self.config.writer
     }
 
     /// What the control store holds, as last read or written.

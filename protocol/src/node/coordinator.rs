@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::commit::coordinator::{Bounds, Transactions};
-use crate::id::{ClusterId, Incarnation, NodeId, RequestId};
+use crate::id::{ClusterId, Incarnation, NodeId, RequestId, Writer};
 use crate::invariant;
 use crate::limits;
 use crate::membership::view::ViewRecord;
@@ -117,7 +117,7 @@ impl Coordinator {
     #[must_use]
     pub fn new(mut config: CoordinatorConfig) -> Self {
         let leader = LeaderConfig {
-            incarnation: config.incarnation,
+            writer: Writer { run: config.incarnation, node: config.node },
             new_cluster: config.new_cluster,
             workers: core::mem::take(&mut config.workers),
             grace_ms: config.grace_ms,
@@ -223,7 +223,7 @@ impl Coordinator {
                 self.transactions.saw_stamp(report.stamp);
                 self.leader.sealed(from, report, &self.transactions, out);
             }
-            Message::SealRefused { view, bound } => self.leader.seal_refused(from, view, bound, out),
+            Message::SealRefused { view, reason, follows } => self.leader.seal_refused(from, view, reason, follows, out),
             Message::Activated { view } => {
                 if self.leader.activated(from, view) && self.leader.is_steady() {
                     self.leader.forget_views(out);
@@ -233,7 +233,7 @@ impl Coordinator {
             }
             Message::Chunk(chunk) => self.leader.given(from, chunk, self.transactions.in_flight() > 0, out),
             Message::Damaged { view, .. } => self.leader.damaged(from, view, out),
-            Message::Beating { view, full, .. } => self.leader.beating(from, view, full, out),
+            Message::Beating { follows, full, .. } => self.leader.beating(from, follows, full, out),
             Message::Stored { copy, last } => self.leader.stored(from, copy, last, self.transactions.in_flight() > 0, out),
             Message::InDoubt { view } => {
                 // A view change that is under way ends the doubt; begun anew each time somebody doubts, it might never end.

@@ -18,8 +18,9 @@ use crate::id::{ClusterId, NodeId, ReadId, TxnId, Version, ViewNumber};
 use crate::invariant;
 use crate::journal::Journal;
 use crate::limits;
+use crate::membership::allegiance::Allegiance;
 use crate::membership::view::{Outcomes, Standing};
-use crate::message::{Chunk, Message, NoReason, Outcome, Prepare, Read, ReadResult, Report, Seal, Vote};
+use crate::message::{Chunk, Message, NoReason, Outcome, Prepare, Read, ReadResult, Report, Seal, SealReason, Vote};
 use crate::omission::{Omission, Omissions};
 use crate::operation::Key;
 use crate::read::replica::ReplicaReads;
@@ -58,6 +59,7 @@ pub struct Worker {
     standing: Option<Standing>,
     /// Whether the leader has said that this view is active.
     active: bool,
+    allegiance: Allegiance,
     /// The greatest age stamp seen.
     stamp: u64,
     participant: Participant,
@@ -95,6 +97,7 @@ impl Worker {
             view: snapshot.view,
             standing: snapshot.standing,
             active: config.omissions.has(Omission::ActiveAfterRestart),
+            allegiance: Allegiance::new(snapshot.writer, snapshot.last_active, config.omissions),
             stamp: snapshot.stamp,
             participant: Participant::recover(snapshot, Room::new(config.memory_bytes_max), config.omissions),
             reads: ReplicaReads::default(),
@@ -146,6 +149,12 @@ impl Worker {
     #[must_use]
     pub fn is_salvaged(&self) -> bool {
         self.salvaged
+    }
+
+    /// Whom it follows.
+    #[must_use]
+    pub fn allegiance(&self) -> &Allegiance {
+        &self.allegiance
     }
 
     /// The records of its replica.
@@ -212,6 +221,21 @@ impl Worker {
 
     fn message(&mut self, from: NodeId, message: Message, out: &mut Vec<Output>) {
         match message {
+            Message::Seal(seal) => self.seal(from, seal, out),
+            Message::Beat { beat, cluster, writer, active } => {
+                if cluster.is_some() && cluster == self.cluster {
+                    self.allegiance.hear(from, writer, active);
+                }
+                let follows = self.allegiance.told(writer, self.cluster, self.view);
+                let message = Message::Beating { beat, follows, full: self.participant.is_full() };
+                if self.config.omissions.has(Omission::BeatUnsynced) {
+                    out.push(Output::Send { to: from, message });
+                } else {
+                    self.journal.send_when_synced(from, message, out);
+                }
+            }
+            // It leads, and this worker follows another: whatever view it names is not this one's (R14).
+            message if !self.allegiance.listens_to(from) => turn_away(from, &message, out),
             Message::Prepare(prepare) => self.prepare(from, prepare, out),
             Message::Decide { txn, view, outcome, versions } => self.decide(from, txn, view, outcome, versions, out),
             Message::Read(read) => self.read(from, read, out),
@@ -228,23 +252,17 @@ impl Worker {
                 self.participant.forget_views(before);
                 self.journal.persist(Record::ForgotViews { before }, out);
             }
-            Message::Seal(seal) => self.seal(from, seal, out),
-            Message::Activate { view, outcomes } if view == self.view => {
+            Message::Activate { view, outcomes } if view == self.view && self.allegiance.is_led_by(from) => {
                 self.active = true;
                 self.settle_before(view, &outcomes, out);
                 if self.damaged > 0 {
                     // Before any other worker begins anew from what is here.
                     self.tell_damage(out);
                 }
-                self.journal.send_when_synced(from, Message::Activated { view }, out);
-            }
-            Message::Beat { beat } => {
-                let message = Message::Beating { beat, view: self.view, full: self.participant.is_full() };
-                if self.config.omissions.has(Omission::BeatUnsynced) {
-                    out.push(Output::Send { to: from, message });
-                } else {
-                    self.journal.send_when_synced(from, message, out);
+                if let Some(view) = self.allegiance.activated(view) {
+                    self.journal.persist(Record::Activated { view }, out);
                 }
+                self.journal.send_when_synced(from, Message::Activated { view }, out);
             }
             // Of another view than the worker's: R2.
             Message::Forget { .. } | Message::ForgetViews { .. } | Message::Activate { .. } => {}
@@ -436,22 +454,24 @@ impl Worker {
     }
 
     fn seal(&mut self, from: NodeId, seal: Seal, out: &mut Vec<Output>) {
-        let Seal { cluster, view, standing, last_active } = seal;
-        let bound = self.cluster.unwrap_or(cluster);
-        let foreign = bound != cluster && !self.config.omissions.has(Omission::SealForeign);
-        if foreign || !self.can_be(standing, last_active.as_ref().map(|(view, _)| *view)) {
-            out.push(Output::Send { to: from, message: Message::SealRefused { view, bound } });
-            return;
-        }
-        match self.cluster {
-            Some(_) => {}
-            None => {
-                self.cluster = Some(cluster);
-                self.journal.persist(Record::Bound { cluster }, out);
+        if let Some(reason) = self.reason_against(&seal) {
+            if reason == SealReason::Led {
+                self.allegiance.hear(from, seal.view.writer, seal.last_active);
             }
-        }
-        if view <= self.view {
+            let unanswered = self.config.omissions.has(Omission::SealUnanswered) && seal.view.number <= self.view;
+            if !unanswered {
+                let follows = self.allegiance.told(seal.view.writer, self.cluster, self.view);
+                let message = Message::SealRefused { view: seal.view.number, reason, follows };
+                out.push(Output::Send { to: from, message });
+            }
             return;
+        }
+        self.allegiance.sealed(from, &seal);
+        let Seal { cluster, view: id, standing, last_active, outcomes } = seal;
+        let view = id.number;
+        if self.cluster.is_none() {
+            self.cluster = Some(cluster);
+            self.journal.persist(Record::Bound { cluster }, out);
         }
         self.participant.discard_waiting();
         for (to, read) in self.reads.discard(&mut self.participant) {
@@ -461,8 +481,8 @@ impl Worker {
         match standing {
             Standing::Member => {
                 self.participant.become_member();
-                if let Some((active, outcomes)) = last_active {
-                    self.settle_before(active, &outcomes, out);
+                if let Some(active) = last_active.filter(|_| !self.config.omissions.has(Omission::ForgetOutcomes)) {
+                    self.settle_before(active.number, &outcomes, out);
                 }
             }
             Standing::Learner => {
@@ -477,7 +497,7 @@ impl Worker {
         self.view = view;
         self.standing = Some(standing);
         self.active = false;
-        self.journal.persist(Record::Sealed { view, standing }, out);
+        self.journal.persist(Record::Sealed { view: id, standing, last_active }, out);
         let (prepared, decided) = self.participant.report();
         let marks = self.participant.marks().iter().map(|(run, below)| (*run, *below)).collect();
         let message = Message::Sealed(Report { view, prepared, decided, marks, stamp: self.stamp });
@@ -485,6 +505,20 @@ impl Worker {
             out.push(Output::Send { to: from, message });
         } else {
             self.journal.send_when_synced(from, message, out);
+        }
+    }
+
+    /// Why it can't be sealed so, if it can't.
+    fn reason_against(&self, seal: &Seal) -> Option<SealReason> {
+        let foreign = self.cluster.is_some_and(|bound| bound != seal.cluster);
+        if foreign && !self.config.omissions.has(Omission::SealForeign) {
+            Some(SealReason::Foreign)
+        } else if !self.allegiance.takes(self.view, seal) {
+            Some(SealReason::Led)
+        } else if !self.can_be(seal.standing, seal.last_active.map(|view| view.number)) {
+            Some(SealReason::Lacks)
+        } else {
+            None
         }
     }
 
@@ -501,7 +535,7 @@ impl Worker {
             // A cluster that begins, or begins anew, takes only who has nothing.
             (Standing::Member, Some(Standing::Member)) => match last_active {
                 // Unless a person has decided to go on with what it has.
-                Some(active) => active <= self.view || self.salvaged,
+                Some(active) => active <= self.view || self.salvaged || self.config.omissions.has(Omission::PutBackCounts),
                 None => self.participant.is_untouched() || self.config.omissions.has(Omission::ForgetOutcomes),
             },
             (Standing::Member, None) => last_active.is_none(),
@@ -530,7 +564,8 @@ impl Worker {
             return;
         };
         let total = self.participant.store.records().len() as u64;
-        let chunk = Chunk { copy, learner, after: after.cloned(), records, last, total, stamp: self.stamp };
+        let stamp = if self.config.omissions.has(Omission::StampNotGiven) { 0 } else { self.stamp };
+        let chunk = Chunk { copy, learner, after: after.cloned(), records, last, total, stamp };
         out.push(Output::Send { to: from, message: Message::Chunk(chunk) });
     }
 
@@ -570,6 +605,16 @@ impl Worker {
     }
 }
 
+/// Answers a coordinator that is not followed where it waits for an answer.
+fn turn_away(to: NodeId, message: &Message, out: &mut Vec<Output>) {
+    let answer = match message {
+        Message::Prepare(Prepare { txn, view, .. }) => Message::Vote { txn: *txn, view: *view, vote: Vote::No(NoReason::Stale) },
+        Message::Read(read) => Message::Answered { read: read.read, result: ReadResult::Stale },
+        _ => return,
+    };
+    out.push(Output::Send { to, message: answer });
+}
+
 impl Machine for Worker {
     fn violations(&self) -> Vec<&'static str> {
         invariant::of_worker(self)
@@ -587,6 +632,7 @@ impl Machine for Worker {
             }
             Input::Disconnected { node } => {
                 self.coordinators.remove(&node);
+                self.allegiance.gone(node);
                 let mut granted = Vec::new();
                 self.reads.discard_of(node, &mut self.participant, &mut granted);
                 self.take_up(granted, out);

@@ -250,8 +250,8 @@ fn a_learner_that_belongs_to_another_cluster_does_not_hold_up_writes() {
     world.start_at(NodeId(3), "w2", Snapshot::new(NodeId(3)));
     world.run();
     // Another cluster takes it while it waits to be taken in by this one.
-    let seal = Seal { cluster: ClusterId(9), view: ViewNumber(50), standing: Standing::Member, last_active: None };
-    world.input(NodeId(3), Input::Message { from: NodeId(200), message: Message::Seal(seal) });
+    let seal = seal_by(9, view_id(50), Standing::Member, None);
+    world.input(NodeId(3), Input::Message { from: NodeId(200), message: seal });
     world.run();
     world.timeout(Timer::Join);
     let write = world.begin(vec![put("a", "2")]);
@@ -546,8 +546,8 @@ fn a_worker_that_another_cluster_has_taken_meanwhile_does_not_end_one_view_after
     world.timeout(Timer::ViewChange);
     world.start_at(NodeId(12), "w2", Snapshot::new(NodeId(12)));
     world.run();
-    let seal = Seal { cluster: ClusterId(99), view: ViewNumber(1), standing: Standing::Member, last_active: None };
-    world.input(NodeId(12), Input::Message { from: NodeId(77), message: Message::Seal(seal) });
+    let seal = seal_by(99, view_id(1), Standing::Member, None);
+    world.input(NodeId(12), Input::Message { from: NodeId(77), message: seal });
     world.run();
     for _ in 0..8 {
         world.timeout(Timer::Join);

@@ -5,6 +5,7 @@
 mod addresses;
 mod damage;
 mod edges;
+mod leaders;
 mod membership;
 mod outcomes;
 mod reads;

@@ -124,10 +124,9 @@ fn a_learner_that_starts_again_begins_again() {
 fn who_does_not_hold_all_records_refuses_to_be_a_member() {
     let mut world = World::new(2);
     world.commit(vec![put("a", "1")]);
-    let seal = |view, standing| {
-        let last_active = Some((ViewNumber(view - 1), vec![]));
-        let seal = Seal { cluster: ClusterId(7), view: ViewNumber(view), standing, last_active };
-        Input::Message { from: COORDINATOR, message: Message::Seal(seal) }
+    let seal = |view, standing| Input::Message {
+        from: COORDINATOR,
+        message: seal_by(7, view_id(view), standing, Some(view_id(view - 1))),
     };
     let refused = |worker: &mut Worker, input| {
         let mut out = Vec::new();

@@ -163,11 +163,10 @@ fn one_that_has_begun_anew_is_not_salvaged_any_more() {
     world.timeout(Timer::ViewChange);
     comes_to(&mut world, &[1, 2], RECORDS);
     // A member of a later view than it was ever sealed for it can't be now.
-    let last_active = Some((ViewNumber(99), vec![]));
-    let seal = Seal { cluster: ClusterId(7), view: ViewNumber(100), standing: Standing::Member, last_active };
+    let seal = seal_by(7, view_id(100), Standing::Member, Some(view_id(99)));
     let mut out = Vec::new();
     let (worker, _) = world.workers.get_mut(&NodeId(1)).unwrap();
-    worker.handle(Input::Message { from: COORDINATOR, message: Message::Seal(seal) }, &mut out);
+    worker.handle(Input::Message { from: COORDINATOR, message: seal }, &mut out);
     assert!(matches!(out[..], [Output::Send { message: Message::SealRefused { .. }, .. }]), "{out:?}");
 }
 
@@ -194,5 +193,50 @@ fn one_of_an_older_view_that_is_slow_once_is_asked_again() {
     for _ in 0..2 {
         world.timeout(Timer::ViewChange);
     }
+    comes_to(&mut world, &[2, 11], RECORDS);
+}
+
+#[test]
+fn a_record_that_only_the_old_copy_of_a_learner_holds_can_be_got_back() {
+    let (first, second) = (NodeId(1), NodeId(2));
+    let mut world = World::new(2);
+    world.fill();
+    world.stop(second);
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.commit(vec![put("since", "1")]);
+    // It begins anew as a learner; the record rots at the only member before it has been copied.
+    world.hold = |message| matches!(message, Message::Chunk(_));
+    world.restart(second);
+    world.run();
+    for _ in 0..3 {
+        world.timeout(Timer::Join);
+    }
+    assert_eq!((world.members(), world.learners()), (vec![first], vec![second]));
+    let (worker, disk) = world.workers.get_mut(&first).unwrap();
+    assert!(worker.corrupt(&key("k0007"), false));
+    disk.records.clone_from(worker.records());
+    world.held.clear();
+    world.let_go();
+    for _ in 0..5 {
+        world.timeout(Timer::Join);
+        world.timeout(Timer::Beat);
+    }
+    assert_eq!(world.members(), [first], "nobody can copy that record");
+    assert!(!world.workers[&second].0.records().contains_key(&key("k0007")));
+
+    // An operator ends both, has the learner go back, and puts another process in the place of the member.
+    world.stop(second);
+    world.stop(first);
+    let disk = world.down.get_mut(&second).unwrap();
+    assert_eq!(disk.go_back(), Some(ViewNumber(1)));
+    assert_eq!((disk.records.len(), disk.salvaged), (RECORDS, true));
+    world.start_at(NodeId(11), "w1", Snapshot::new(NodeId(11)));
+    world.run();
+    restart(&mut world, 2);
+    assert_eq!(world.members(), [second]);
+    let found = world.read(Query::Keys(vec![key("k0007"), key("since")]), Consistency::Strict);
+    assert_eq!(found, pairs(&[("k0007", "old")]), "what was written since is given up");
+    assert!(world.control.as_ref().unwrap().curtailed.is_some());
     comes_to(&mut world, &[2, 11], RECORDS);
 }

@@ -213,7 +213,7 @@ fn one_key_written_by_many_is_written_in_order_without_a_refusal() {
 #[test]
 fn a_doubt_does_not_begin_a_view_change_anew() {
     let mut world = World::new(2);
-    world.lose = |message| matches!(message, Message::Seal(seal) if seal.view == ViewNumber(2));
+    world.lose = |message| matches!(message, Message::Seal(seal) if seal.view.number == ViewNumber(2));
     let doubt = |world: &mut World| {
         world.input(COORDINATOR, Input::Message { from: NodeId(1), message: Message::InDoubt { view: ViewNumber(1) } });
         world.run();

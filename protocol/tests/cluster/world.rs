@@ -3,10 +3,12 @@
 
 pub use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub use skein_protocol::id::{Age, ClusterId, Incarnation, NodeId, ReadId, RequestId, TxnId, Version, ViewNumber};
+pub use skein_protocol::id::{
+    Age, ClusterId, Incarnation, NodeId, ReadId, RequestId, TxnId, Version, ViewId, ViewNumber, Writer,
+};
 pub use skein_protocol::invariant;
 pub use skein_protocol::membership::view::{Standing, ViewRecord};
-pub use skein_protocol::message::{Chunk, Message, Outcome, Prepare, Read, Seal};
+pub use skein_protocol::message::{Chunk, Message, NoReason, Outcome, Prepare, Read, Seal, SealReason, Vote};
 pub use skein_protocol::node::coordinator::{Coordinator, CoordinatorConfig};
 pub use skein_protocol::node::worker::{Worker, WorkerConfig};
 pub use skein_protocol::omission::{Omission, Omissions};
@@ -19,8 +21,20 @@ pub use skein_protocol::step::{
 
 pub const COORDINATOR: NodeId = NodeId(100);
 
+/// A second coordinator, that leads from a control store of its own.
+pub const RIVAL: NodeId = NodeId(101);
+
+/// What there is of a second coordinator.
+pub struct Rival {
+    pub coordinator: Coordinator,
+    pub control: Option<ViewRecord>,
+    pub halt: Option<Halt>,
+    pub replies: BTreeMap<u64, Reply>,
+}
+
 pub struct World {
     pub coordinator: Coordinator,
+    pub rival: Option<Rival>,
     pub incarnation: u64,
     /// The window of coordinators from the next on, and what they leave out.
     pub window: usize,
@@ -102,6 +116,7 @@ impl World {
             window: config.window,
             omissions: config.omissions,
             coordinator: Coordinator::new(config),
+            rival: None,
             incarnation: 1,
             workers: BTreeMap::new(),
             down: BTreeMap::new(),
@@ -146,6 +161,45 @@ impl World {
         self.workers.insert(node, (Worker::recover(WorkerConfig::default(), snapshot.clone()), snapshot));
         self.input(node, Input::Start);
         self.connect_at(node, address, cluster);
+    }
+
+    /// A second coordinator starts, in this run and from this control store.
+    pub fn start_rival(&mut self, incarnation: u64, record: Option<ViewRecord>) {
+        let config = CoordinatorConfig::new(RIVAL, Incarnation(incarnation), ClusterId(8), addresses(3), record.clone());
+        let coordinator = Coordinator::new(config);
+        self.rival = Some(Rival { coordinator, control: record, halt: None, replies: BTreeMap::new() });
+        self.input(RIVAL, Input::Start);
+    }
+
+    /// The second coordinator reaches this worker from now on.
+    pub fn connect_rival(&mut self, node: NodeId) {
+        let (cluster, logged) = (self.workers[&node].0.cluster(), self.logged);
+        let address = format!("w{}", node.0);
+        self.input(RIVAL, Input::Connected(Peer { node, role: Role::Worker, address, cluster, logged, salvaged: false }));
+        let (role, address) = (Role::Coordinator, String::new());
+        self.input(node, Input::Connected(Peer { node: RIVAL, role, address, cluster: None, logged: false, salvaged: false }));
+        self.run();
+    }
+
+    /// What the second coordinator wants done. It ends when it halts.
+    fn perform_for_rival(&mut self, input: Input) {
+        let Some(rival) = self.rival.as_mut().filter(|rival| rival.halt.is_none()) else { return };
+        let mut out = Vec::new();
+        rival.coordinator.handle(input, &mut out);
+        for output in out {
+            let Some(rival) = &mut self.rival else { return };
+            match output {
+                Output::Send { to, message } => self.input(to, Input::Message { from: RIVAL, message }),
+                Output::Swap { expected, record } => {
+                    assert_eq!(expected, rival.control);
+                    rival.control = Some(record);
+                    self.input(RIVAL, Input::Swapped(Swapped::Done));
+                }
+                Output::Reply { id, reply } => drop(rival.replies.insert(id.0, reply)),
+                Output::Halt(halt) => rival.halt = Some(halt),
+                _ => {}
+            }
+        }
     }
 
     pub fn connect(&mut self, node: NodeId, cluster: Option<ClusterId>) {
@@ -244,6 +298,10 @@ impl World {
                 continue;
             }
             if node == COORDINATOR && matches!(&input, Input::Message { from, .. } if !self.linked.contains(from)) {
+                continue;
+            }
+            if node == RIVAL {
+                self.perform_for_rival(input);
                 continue;
             }
             match &input {
@@ -394,6 +452,16 @@ pub fn key(name: &str) -> Key {
 
 pub fn operation(name: &str, expect: Expect, action: Action) -> Operation {
     Operation { key: key(name), expect, action }
+}
+
+/// A seal of a cluster by this writer, without outcomes.
+pub fn seal_by(cluster: u128, view: ViewId, standing: Standing, last_active: Option<ViewId>) -> Message {
+    Message::Seal(Seal { cluster: ClusterId(cluster), view, standing, last_active, outcomes: Vec::new() })
+}
+
+/// The view of this number, as the first run of the coordinator announces it.
+pub fn view_id(number: u64) -> ViewId {
+    ViewId { number: ViewNumber(number), writer: Writer { run: Incarnation(1), node: COORDINATOR } }
 }
 
 pub fn put(name: &str, value: &str) -> Operation {

@@ -1,7 +1,7 @@
 //! The suite that every control store passes: of two who swap only one wins, the other is told what is there, and nothing
 //! that was reported is forgotten or given out twice.
 
-use skein_protocol::id::{ClusterId, Incarnation, NodeId, TxnId, ViewNumber};
+use skein_protocol::id::{ClusterId, Incarnation, NodeId, TxnId, ViewNumber, Writer};
 use skein_protocol::membership::roster::Changes;
 use skein_protocol::membership::view::{ActiveView, Member, Shard, View, ViewRecord};
 use skein_protocol::message::Outcome;
@@ -46,15 +46,16 @@ pub(super) fn suite(mut open: impl FnMut() -> Box<dyn Control>) {
 }
 
 fn record(number: u64, outcomes: u64) -> ViewRecord {
+    let writer = Writer { run: Incarnation(number), node: NodeId(u128::from(number) << 70) };
     let members =
         (0..3).map(|node| Member { node: NodeId(node << 90 | 1), address: format!("127.0.0.1:{node}"), logged: node == 1 });
-    let view = View { number: ViewNumber(number), shards: vec![Shard { members: members.collect(), learners: vec![] }] };
+    let view = View { number: ViewNumber(number), writer, shards: vec![Shard { members: members.collect(), learners: vec![] }] };
     let outcomes = (0..outcomes).map(|sequence| (TxnId { incarnation: Incarnation(1), sequence }, Outcome::Committed)).collect();
     let pending = number.is_multiple_of(2).then(|| View { number: ViewNumber(number + 1), ..view.clone() });
     let active = Some(ActiveView { view, outcomes, ended: vec![(Incarnation(1), number), (Incarnation(2), 7)] });
     let roster = Changes { added: vec!["127.0.0.1:7".into()], removed: vec!["127.0.0.1:8".into()] };
     let emptied = (number > 1).then_some(ViewNumber(number - 1));
-    ViewRecord { cluster: ClusterId(9), writer: Incarnation(number), active, pending, roster, emptied, curtailed: emptied }
+    ViewRecord { cluster: ClusterId(9), writer, active, pending, roster, emptied, curtailed: emptied }
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The control store on disk, kept by sled in the data directory of the one coordinator. Every change is synced before it
 //! is reported (R6). The record is kept as one value in postcard's encoding, which has one form for each record, so that
-//! comparing what is read is comparing records.
+//! comparing what is read is comparing records. A store of the format before is written over when it is opened.
 
+mod format4;
+
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use skein_protocol::id::Incarnation;
@@ -11,8 +14,8 @@ use skein_protocol::step::Swapped;
 use super::Control;
 use crate::disk::{Database, DiskError};
 
-/// The format that is written, and the only one that is read.
-const FORMAT: u32 = 4;
+/// The format that is written, the last of those that are read.
+const FORMATS: RangeInclusive<u32> = 4..=5;
 
 const RECORD_KEY: &[u8] = b"record";
 const INCARNATION_KEY: &[u8] = b"incarnation";
@@ -23,7 +26,10 @@ struct Sled {
 
 /// Opens the store in the directory `control` of `data`, or makes it.
 pub fn open(data: &Path) -> Result<Box<dyn Control>, DiskError> {
-    let database = Database::open(&data.join("control"), FORMAT, |_, _| Ok(()))?;
+    let mut database = Database::open(&data.join("control"), FORMATS, |_, _| Ok(()))?;
+    if database.found_format() < *FORMATS.end() {
+        format4::rewrite(&mut database)?;
+    }
     Ok(Box::new(Sled { database }))
 }
 
@@ -81,9 +87,9 @@ mod tests {
         let Err(error) = open(directory.path()) else { panic!("opened twice") };
         assert!(matches!(error, DiskError::Locked(_)), "{error}");
         drop(store);
-        for (other, hint) in [(FORMAT - 1, "use an older Skein"), (FORMAT + 1, "use a newer Skein")] {
+        for (other, hint) in [(FORMATS.start() - 1, "use an older Skein"), (FORMATS.end() + 1, "use a newer Skein")] {
             let directory = tempfile::tempdir().unwrap();
-            let mut database = Database::open(&directory.path().join("control"), other, |_, _| Ok(())).unwrap();
+            let mut database = Database::open(&directory.path().join("control"), other..=other, |_, _| Ok(())).unwrap();
             database.apply().unwrap();
             drop(database);
             let Err(error) = open(directory.path()) else { panic!("opened another format") };

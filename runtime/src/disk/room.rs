@@ -57,6 +57,12 @@ pub(super) fn look(path: &Path) -> Result<(), DiskError> {
     demand(path, FREE_BYTES_MIN + size / SNAPSHOT_PART)
 }
 
+/// An error if the disk has too little room for as much again as is in this directory.
+pub(super) fn look_for_another(path: &Path) -> Result<(), DiskError> {
+    let size = path.join("db").metadata().map_or(0, |metadata| metadata.len());
+    demand(path, FREE_BYTES_MIN + size + 2 * size / SNAPSHOT_PART)
+}
+
 fn demand(path: &Path, needed: u64) -> Result<(), DiskError> {
     let disk = rustix::fs::statvfs(path).map_err(|error| DiskError::Io { path: path.into(), error: error.into() })?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
-const FORMAT: u32 = 7;
+const FORMAT: RangeInclusive<u32> = 7..=7;
 
 /// A key and its value.
 type Entry = (Vec<u8>, Vec<u8>);
@@ -79,7 +79,7 @@ fn a_directory_made_here_is_its_owners_alone() {
     let data = tempfile::tempdir().unwrap();
     let above = data.path().join("data");
     let path = above.join("log");
-    drop(Database::open(&path, 1, |_, _| Ok(())).unwrap());
+    drop(Database::open(&path, 1..=1, |_, _| Ok(())).unwrap());
     for made in [&above, &path] {
         assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700, "{}", made.display());
     }
@@ -90,6 +90,6 @@ fn a_directory_made_here_is_its_owners_alone() {
     assert!(access::is_readable_within(&path).unwrap());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
     fs::set_permissions(&above, fs::Permissions::from_mode(0o755)).unwrap();
-    let refused = Database::open(&path, 1, |_, _| Ok(()));
+    let refused = Database::open(&path, 1..=1, |_, _| Ok(()));
     assert!(matches!(refused, Err(DiskError::Exposed(_))), "others may write to it");
 }

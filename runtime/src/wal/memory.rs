@@ -8,7 +8,7 @@ use std::time::Duration;
 use skein_protocol::id::NodeId;
 use skein_protocol::record::{Record, Snapshot};
 
-use super::{Opened, Recovery, Wal};
+use super::{Opened, Recovery, Salvage, Wal};
 use crate::disk::DiskError;
 
 /// What a memory log has taken in; clones share it.
@@ -38,11 +38,32 @@ impl Memory {
     /// Opens the log as after a crash: what was not synced is gone.
     #[must_use]
     pub fn open(&self) -> Opened {
+        self.open_with(Salvage::default())
+    }
+
+    /// The same, where a person may have decided to go back to the copy that a learner keeps.
+    #[must_use]
+    pub fn open_with(&self, salvage: Salvage) -> Opened {
         let mut state = self.state.lock().expect("no holder of this lock panics");
         state.tail.clear();
-        let mut recovery = Recovery::of(&state.synced, Duration::ZERO);
+        let mut gone_back = None;
+        if salvage.accept_incomplete {
+            gone_back = state.synced.go_back();
+            state.synced.salvaged = true;
+        }
+        let keeps = state.synced.kept.as_ref().map(|kept| kept.view);
+        let snapshot = Snapshot { kept: None, ..state.synced.clone() };
+        let mut recovery = Recovery { gone_back, keeps, ..Recovery::of(&snapshot, Duration::ZERO) };
         recovery.clean = std::mem::take(&mut state.clean);
-        Opened { engine: Box::new(self.clone()), snapshot: state.synced.clone(), recovery }
+        recovery.accepted = salvage.accept_incomplete;
+        Opened { engine: Box::new(self.clone()), snapshot, recovery }
+    }
+
+    /// A log of its own with all that this one has synced.
+    #[cfg(test)]
+    fn fork(&self) -> Memory {
+        let state = self.state.lock().expect("no holder of this lock panics");
+        Memory { state: Arc::new(Mutex::new(State { synced: state.synced.clone(), tail: Vec::new(), clean: false })) }
     }
 }
 
@@ -81,7 +102,7 @@ impl Wal for Memory {
 
 #[cfg(test)]
 mod tests {
-    use super::super::conformance;
+    use super::super::conformance::{self, ACCEPT};
     use super::*;
 
     #[test]
@@ -89,5 +110,11 @@ mod tests {
         let log = Memory::new();
         conformance::suite(|| log.open());
         assert_ne!(conformance::identity(|| log.open()), Memory::new().open().snapshot.node);
+    }
+
+    #[test]
+    fn it_keeps_what_a_member_held() {
+        let log = Memory::new();
+        conformance::keeps_what_a_member_held(|| log.open(), || log.fork().open_with(ACCEPT));
     }
 }

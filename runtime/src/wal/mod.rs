@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use skein_protocol::id::ViewNumber;
 use skein_protocol::operation::Key;
 use skein_protocol::record::{Record, Snapshot};
 
@@ -19,6 +20,11 @@ pub mod sled;
 pub(crate) mod thread;
 
 /// A log engine. One thread owns it.
+///
+/// What a member held is kept when it begins anew as a learner, until it is sealed as a member again and that is synced
+/// ([`Kept`](skein_protocol::record::Kept)): records, what was prepared, what was decided. An interrupted copy never takes its
+/// place and may go at once, so a log holds two copies at the most. Opened in the ordinary way it does not show the kept copy, which
+/// would take as much memory again; opened with [`Salvage::accept_incomplete`] a learner's log goes back to it.
 pub trait Wal: Send {
     /// Takes these records in, in order and as one group: after a crash either all of the group are there or none, and
     /// never without the groups before it. Says how many bytes of records it took. An error is final: what the log holds is
@@ -63,6 +69,10 @@ pub struct Recovery {
     pub accepted: bool,
     /// Whether somebody has said so at this start as well as at an earlier one, for which alone it counted.
     pub used_before: bool,
+    /// The view of the copy that a person has gone back to, if this was a learner's log that kept one.
+    pub gone_back: Option<ViewNumber>,
+    /// The view of the copy that is kept until the worker is a member again, if it is not.
+    pub keeps: Option<ViewNumber>,
     /// Records that were not what was written; they are gone if a person has said so.
     pub damaged: Vec<Key>,
     /// How long opening took.
@@ -73,8 +83,9 @@ pub struct Recovery {
 /// may give up by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Salvage {
-    /// To go on with the newest log of a member that is there, in use or set aside, though it may lack what was acknowledged last.
-    /// It counts once: at the following starts it has no effect, until there was one without it.
+    /// To go on with the newest copy of a member that is there, though it may lack what was acknowledged last: the log in use, or the
+    /// copy that it keeps while it makes a new one, or a log that was set aside. It counts once: at the following starts it has no
+    /// effect, until there was one without it.
     pub accept_incomplete: bool,
     /// To remove the records that are not what was written.
     pub discard_damaged: bool,
@@ -144,6 +155,8 @@ impl Recovery {
             set_aside: None,
             accepted: false,
             used_before: false,
+            gone_back: None,
+            keeps: None,
             damaged: Vec::new(),
             duration,
         }

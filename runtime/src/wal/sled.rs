@@ -5,25 +5,28 @@
 //! found with the mark may lack its end, so it is set aside, and its node is gone with it.
 //!
 //! ```text
-//! 0 name                        node, cluster, view, standing, copy; clean: closed in order; salvaged
+//! 0 name                        node, cluster, view, writer, standing, active, copy; clean: closed in order; salvaged
 //! 1 copy table key              -> Stored
 //! 2 bundle                      -> Prepared ...  numbers in keys are big-endian, so that they sort;
 //! 3 bundle                      -> Decided ...   values are in postcard's encoding
 //! 4 incarnation                 -> low-water mark
 //! ```
 //!
-//! A learner starts over with an empty store: that is the next copy number, and the records of earlier copies are removed bit
-//! by bit with the groups that follow, so that nobody waits for it (R9).
+//! A learner starts over with an empty store: that is the next copy number. The last copy of which the worker was a member is kept
+//! until it is one again (`kept.rs`); records of other copies are removed bit by bit with the groups that follow, so that nobody
+//! waits for it (R9). So there are two copies at the most, but for what is being removed.
 
 mod bundle;
+mod kept;
 mod salvage;
 
 pub use salvage::{counts, newest_of_a_member, note_use};
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -39,9 +42,10 @@ use super::{Opened, Recovery, Salvage, SyncPolicy, Wal};
 use crate::disk::{Database, DiskError, sync_file};
 use crate::transport::frame::Growing;
 use bundle::Bundles;
+use kept::{Head, KEPT_DECIDED, KEPT_PREPARED, Kept};
 
-/// The format that is written, and the only one that is read.
-const FORMAT: u32 = 3;
+/// The format that is written, the last of those that are read. Before 4 nothing says who sealed a worker.
+const FORMATS: RangeInclusive<u32> = 3..=4;
 
 const DATA: u8 = 1;
 const PREPARED: u8 = 2;
@@ -51,8 +55,11 @@ const FORGOTTEN: u8 = 4;
 const NODE_KEY: &[u8] = b"\0node";
 const CLUSTER_KEY: &[u8] = b"\0cluster";
 const VIEW_KEY: &[u8] = b"\0view";
+const WRITER_KEY: &[u8] = b"\0writer";
 const STANDING_KEY: &[u8] = b"\0standing";
+const ACTIVE_KEY: &[u8] = b"\0active";
 const COPY_KEY: &[u8] = b"\0copy";
+const KEPT_KEY: &[u8] = b"\0kept";
 const STAMP_KEY: &[u8] = b"\0stamp";
 const SALVAGED_KEY: &[u8] = b"\0salvaged";
 const CLEAN_KEY: &[u8] = b"\0clean";
@@ -68,14 +75,19 @@ struct Sled {
     database: Database,
     /// The copy that the store is: 0, or how often it has started over.
     copy: u32,
-    /// Whether records of earlier copies may be left.
+    /// The copy that is kept until the worker is a member again, if it is not.
+    kept: Option<Kept>,
+    /// Whether records of other copies may be left.
     leftovers: bool,
+    /// What the worker was sealed as, and for which view.
+    standing: Option<Standing>,
+    view: ViewNumber,
     prepared: Bundles,
     decided: Bundles,
     /// The view of each decision that is remembered, to find those that a record forgets.
     views: BTreeMap<TxnId, ViewNumber>,
-    /// The runs that have a low-water mark.
-    forgotten: BTreeSet<Incarnation>,
+    /// The low-water marks.
+    forgotten: BTreeMap<Incarnation, u64>,
     /// The greatest age stamp of what was prepared.
     stamp: u64,
     /// Where values are encoded.
@@ -102,6 +114,12 @@ pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened,
         opened = read(&path);
     }
     let (mut database, mut found) = opened?;
+    let mut gone_back = None;
+    if accepted && found.snapshot.standing == Some(Standing::Learner) && found.kept.is_some() {
+        gone_back = Some(kept::go_back(&mut database, &found)?);
+        drop(database);
+        (database, found) = read(&path)?;
+    }
     let created = database.is_new();
     if created {
         found.node = Some(NodeId(uuid::Uuid::new_v4().as_u128()));
@@ -135,15 +153,25 @@ pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened,
     };
     marked.map_err(|error| DiskError::Io { path: path.clone(), error })?;
 
-    let Found { snapshot, clean, copy, leftovers, prepared, decided, .. } = found;
+    let Found { snapshot, clean, copy, kept, leftovers, prepared, decided, .. } = found;
+    let keeps = kept.as_ref().map(|kept| kept.head.view);
     let used_before = salvage.accept_incomplete && !accepted;
-    let recovery =
-        Recovery { created, clean, set_aside, accepted, used_before, damaged, ..Recovery::of(&snapshot, start.elapsed()) };
+    let recovery = Recovery {
+        created,
+        clean,
+        set_aside,
+        accepted,
+        used_before,
+        damaged,
+        gone_back,
+        keeps,
+        ..Recovery::of(&snapshot, start.elapsed())
+    };
     let views = snapshot.decided.iter().map(|(txn, decided)| (*txn, decided.view)).collect();
-    let forgotten = snapshot.forgotten.keys().copied().collect();
-    let stamp = snapshot.stamp;
-    let buffer = Vec::new();
-    let engine = Sled { database, copy, leftovers, prepared, decided, views, forgotten, stamp, buffer, path };
+    let (forgotten, stamp) = (snapshot.forgotten.clone(), snapshot.stamp);
+    let (standing, view, buffer) = (snapshot.standing, snapshot.view, Vec::new());
+    let engine =
+        Sled { database, copy, kept, leftovers, standing, view, prepared, decided, views, forgotten, stamp, buffer, path };
     let engine = Box::new(engine);
     Ok(Opened { engine, snapshot, recovery })
 }
@@ -153,6 +181,7 @@ struct Found {
     node: Option<NodeId>,
     clean: bool,
     copy: u32,
+    kept: Option<Kept>,
     leftovers: bool,
     snapshot: Snapshot,
     prepared: Bundles,
@@ -165,12 +194,13 @@ fn read(path: &Path) -> Result<(Database, Found), DiskError> {
         node: None,
         clean: false,
         copy: 0,
+        kept: None,
         leftovers: false,
         snapshot: Snapshot::new(NodeId(0)),
         prepared: Bundles::new(PREPARED),
         decided: Bundles::new(DECIDED),
     };
-    let database = Database::open(path, FORMAT, |key, value| found.take(key, value))?;
+    let database = Database::open(path, FORMATS, |key, value| found.take(key, value))?;
     Ok((database, found))
 }
 
@@ -189,14 +219,24 @@ impl Found {
             CLUSTER_KEY => snapshot.cluster = Some(ClusterId(u128::from_be_bytes(number(value)?))),
             VIEW_KEY => snapshot.view = ViewNumber(u64::from_be_bytes(number(value)?)),
             STAMP_KEY => snapshot.stamp = u64::from_be_bytes(number(value)?),
-            // The copy's number sorts before all records.
+            // The copies' numbers sort before all records.
             COPY_KEY => self.copy = u32::from_be_bytes(number(value)?),
+            KEPT_KEY => self.kept = Some(Kept { head: decode(value)?, bundles: Vec::new() }),
             STANDING_KEY => snapshot.standing = Some(decode(value)?),
-            [DATA, c0, c1, c2, c3, table, bytes @ ..] => match u32::from_be_bytes([*c0, *c1, *c2, *c3]).cmp(&self.copy) {
-                Ordering::Less => self.leftovers = true,
-                Ordering::Equal => drop(snapshot.records.insert(Key::new(TableId(*table), bytes), decode(value)?)),
-                Ordering::Greater => return Err("it has a record of a copy that was never begun".into()),
-            },
+            WRITER_KEY => snapshot.writer = Some(decode(value)?),
+            ACTIVE_KEY => snapshot.last_active = Some(decode(value)?),
+            [DATA, c0, c1, c2, c3, table, bytes @ ..] => {
+                let copy = u32::from_be_bytes([*c0, *c1, *c2, *c3]);
+                match copy.cmp(&self.copy) {
+                    Ordering::Less if self.kept.as_ref().is_some_and(|kept| kept.head.copy == copy) => {}
+                    Ordering::Less => self.leftovers = true,
+                    Ordering::Equal => drop(snapshot.records.insert(Key::new(TableId(*table), bytes), decode(value)?)),
+                    Ordering::Greater => return Err("it has a record of a copy that was never begun".into()),
+                }
+            }
+            [KEPT_PREPARED | KEPT_DECIDED, ..] => {
+                self.kept.as_mut().ok_or("it has a part of a copy that is not kept")?.bundles.push(key.into());
+            }
             [PREPARED, name @ ..] => {
                 let number = u64::from_be_bytes(number(name)?);
                 each(value, |prepared: Prepared, encoded| {
@@ -268,13 +308,20 @@ impl Sled {
     fn fold(&mut self, record: &Record) -> usize {
         match record {
             Record::Bound { cluster } => self.database.put(CLUSTER_KEY, &cluster.0.to_be_bytes()),
-            Record::Sealed { view, standing } => {
-                self.database.put(VIEW_KEY, &view.0.to_be_bytes());
+            Record::Sealed { view, standing, last_active } => {
+                self.database.put(VIEW_KEY, &view.number.0.to_be_bytes());
+                self.put(WRITER_KEY, &view.writer);
                 self.put(STANDING_KEY, standing);
-                if *standing == Standing::Learner {
-                    self.start_over();
+                if let Some(active) = last_active {
+                    self.put(ACTIVE_KEY, active);
                 }
+                match standing {
+                    Standing::Learner => self.start_over(),
+                    Standing::Member => self.give_up_kept(),
+                }
+                (self.standing, self.view) = (Some(*standing), view.number);
             }
+            Record::Activated { view } => _ = self.put(ACTIVE_KEY, view),
             Record::Copied { records, stamp } => {
                 self.note_stamp(*stamp);
                 return records.iter().map(|(key, stored)| self.put(&data_key(self.copy, key), stored)).sum();
@@ -307,7 +354,7 @@ impl Sled {
                     self.views.remove(&txn);
                     self.decided.remove(txn);
                 }
-                self.forgotten.insert(*incarnation);
+                self.forgotten.insert(*incarnation, *below);
                 self.database.put(&incarnation_key(*incarnation), &below.to_be_bytes());
             }
             Record::ForgotViews { before } => {
@@ -333,8 +380,16 @@ impl Sled {
         self.buffer.len()
     }
 
-    /// Empties the store, and what speaks of it.
+    /// Empties the store, and what speaks of it. What a member held is kept.
     fn start_over(&mut self) {
+        if self.standing == Some(Standing::Member) {
+            self.give_up_kept();
+            let head = Head { copy: self.copy, view: self.view, forgotten: self.forgotten.clone() };
+            self.put(KEPT_KEY, &head);
+            let mut bundles = self.prepared.copy_to(KEPT_PREPARED, &mut self.database);
+            bundles.extend(self.decided.copy_to(KEPT_DECIDED, &mut self.database));
+            self.kept = Some(Kept { head, bundles });
+        }
         self.forget_marks();
         self.copy += 1;
         self.leftovers = true;
@@ -353,17 +408,42 @@ impl Sled {
     }
 
     fn forget_marks(&mut self) {
-        for incarnation in std::mem::take(&mut self.forgotten) {
+        for incarnation in std::mem::take(&mut self.forgotten).into_keys() {
             self.database.remove(&incarnation_key(incarnation));
         }
     }
 
-    /// Removes some records of earlier copies.
+    /// The kept copy is not needed any more: its records are removed as leftovers are.
+    fn give_up_kept(&mut self) {
+        let Some(Kept { bundles, .. }) = self.kept.take() else { return };
+        self.leftovers = true;
+        self.database.remove(KEPT_KEY);
+        bundles.into_iter().for_each(|key| self.database.remove(key));
+    }
+
+    /// Removes some records of other copies than the one in use and the one that is kept.
     fn remove_leftovers(&mut self) -> Result<(), DiskError> {
-        let found = self.database.keys(&[DATA], &copy_key(self.copy), LEFTOVERS_PER_GROUP)?;
-        self.leftovers = found.len() == LEFTOVERS_PER_GROUP;
-        found.into_iter().for_each(|key| self.database.remove(key));
+        let (first, end) = (vec![DATA], copy_key(self.copy).to_vec());
+        let ranges = match &self.kept {
+            Some(Kept { head, .. }) => {
+                vec![(first, copy_key(head.copy).to_vec()), (copy_key(head.copy + 1).to_vec(), end)]
+            }
+            None => vec![(first, end)],
+        };
+        let mut left = LEFTOVERS_PER_GROUP;
+        for (from, until) in ranges {
+            let found = self.database.keys(&from, &until, left)?;
+            left -= found.len();
+            found.into_iter().for_each(|key| self.database.remove(key));
+        }
+        self.leftovers = left == 0;
         Ok(())
+    }
+
+    /// Whether these records begin a copy beside one that is to be kept.
+    fn begins_beside(&self, records: &[Record]) -> bool {
+        let begins = |record: &Record| matches!(record, Record::Sealed { standing: Standing::Learner, .. });
+        self.standing == Some(Standing::Member) && records.iter().any(begins)
     }
 
     fn encode<T: Serialize>(&mut self, value: &T) {
@@ -382,6 +462,9 @@ impl Sled {
 impl Wal for Sled {
     fn append(&mut self, records: &[Record]) -> Result<u64, DiskError> {
         self.database.require_room()?;
+        if self.begins_beside(records) {
+            self.database.require_room_for_another()?;
+        }
         if self.leftovers {
             self.remove_leftovers()?;
         }

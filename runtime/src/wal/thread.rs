@@ -267,7 +267,7 @@ mod tests {
     use std::time::Duration;
 
     use prometheus::Registry;
-    use skein_protocol::id::{ClusterId, Incarnation, TxnId, ViewNumber};
+    use skein_protocol::id::{ClusterId, Incarnation, TxnId, ViewId, ViewNumber, Writer};
     use skein_protocol::membership::view::Standing;
 
     use super::*;
@@ -304,9 +304,10 @@ mod tests {
             syncs.load(Ordering::SeqCst)
         };
         let txn = TxnId { incarnation: Incarnation(1), sequence: 1 };
+        let view = ViewId { number: ViewNumber(2), writer: Writer::UNKNOWN };
         assert_eq!(persist(Record::Aborted { txn, view: ViewNumber(1) }), 0, "an interval is a minute");
         assert_eq!(persist(Record::Bound { cluster: ClusterId(7) }), 1);
-        assert_eq!(persist(Record::Sealed { view: ViewNumber(2), standing: Standing::Member }), 2);
+        assert_eq!(persist(Record::Sealed { view, standing: Standing::Member, last_active: None }), 2);
         assert_eq!(persist(Record::Aborted { txn, view: ViewNumber(2) }), 2);
     }
 }

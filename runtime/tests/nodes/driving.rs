@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use skein_protocol::id::{ClusterId, Incarnation, NodeId};
+use skein_protocol::id::{ClusterId, NodeId, Writer};
 use skein_protocol::membership::roster::Changes;
 use skein_protocol::membership::view::ViewRecord;
 use skein_protocol::record::Record;
@@ -214,7 +214,7 @@ impl Machine for Swapper {
 async fn swaps_are_done_one_after_the_other_and_without_a_store_the_node_stops() {
     let record = ViewRecord {
         cluster: ClusterId(1),
-        writer: Incarnation(1),
+        writer: Writer::UNKNOWN,
         active: None,
         pending: None,
         roster: Changes::default(),

@@ -27,14 +27,14 @@ impl Disk {
 
     /// Takes one more record, unsynced.
     pub fn append(&mut self, record: Record) {
-        self.whole.update(|whole| whole.fold(&record));
+        self.whole.update(|whole| fold(whole, &record));
         self.unsynced.update(|unsynced| unsynced.push(record));
     }
 
     /// The first `records` unsynced ones reach the disk.
     pub fn sync(&mut self, records: usize) {
         let synced = self.unsynced.update(|unsynced| unsynced.drain(..records).collect::<Vec<_>>());
-        self.synced.update(|snapshot| synced.iter().for_each(|record| snapshot.fold(record)));
+        self.synced.update(|snapshot| synced.iter().for_each(|record| fold(snapshot, record)));
     }
 
     /// The process ends; the first `kept` unsynced records were written out nevertheless.
@@ -42,6 +42,12 @@ impl Disk {
         self.sync(kept);
         *self = Disk::new((*self.synced).clone());
     }
+}
+
+/// Takes a record in. What a learner keeps of its time as a member is left out: no step of a world goes back to it.
+fn fold(snapshot: &mut Snapshot, record: &Record) {
+    snapshot.fold(record);
+    snapshot.kept = None;
 }
 
 // `whole` follows from the other two.

@@ -137,7 +137,8 @@ fn speaks_of(message: &Message, record: &Record) -> bool {
         (Message::Acknowledged { txn, .. }, Record::Committed { txn: decided, .. } | Record::Aborted { txn: decided, .. }) => {
             decided == txn
         }
-        (Message::Sealed(report), Record::Sealed { view, .. }) => *view == report.view,
+        (Message::Sealed(report), Record::Sealed { view, .. }) => view.number == report.view,
+        (Message::Activated { view }, Record::Activated { view: active }) => active.number == *view,
         (Message::Sealed(report), Record::Prepared(prepared)) => report.prepared.iter().any(|it| it.txn == prepared.txn),
         (Message::Sealed(report), Record::Committed { txn, .. } | Record::Aborted { txn, .. }) => {
             report.decided.iter().any(|(decided, _)| decided == txn)

@@ -97,7 +97,8 @@ impl World {
             ask = workload::plain_write(call);
         }
         let guest = self.guest().filter(|_| self.clients[client].at_guest && matches!(ask, Ask::Commit(_)));
-        let slot = guest.unwrap_or(self.leader());
+        let rival = self.rival().filter(|slot| client % 2 == 1 && self.nodes[*slot].is_up());
+        let slot = guest.or(rival).unwrap_or(self.leader());
         if !self.nodes[slot].is_up() {
             let wait = self.random.between(20 * MS, 200 * MS);
             self.queue.push(self.now + wait, Event::Call(client));

@@ -37,6 +37,21 @@ pub(crate) enum Fate {
 }
 
 impl Control {
+    /// A copy of it, as of its directory: what is under way is not in it.
+    pub(crate) fn copy(&self) -> Self {
+        Control { record: self.record.clone(), incarnations: self.incarnations, past: self.past.clone(), swap: None }
+    }
+
+    /// How many runs it has numbered.
+    pub(crate) fn runs(&self) -> u64 {
+        self.incarnations
+    }
+
+    /// It has numbered so many runs.
+    pub(crate) fn pass_over(&mut self, runs: u64) {
+        self.incarnations = runs;
+    }
+
     pub(crate) fn next_incarnation(&mut self) -> Incarnation {
         self.incarnations += 1;
         Incarnation(self.incarnations)

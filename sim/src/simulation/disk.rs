@@ -181,10 +181,11 @@ impl Disk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skein_protocol::id::{Incarnation, ViewNumber};
+    use skein_protocol::id::{Incarnation, ViewId, ViewNumber, Writer};
 
     fn sealed(view: u64) -> Record {
-        Record::Sealed { view: ViewNumber(view), standing: Standing::Member }
+        let view = ViewId { number: ViewNumber(view), writer: Writer::UNKNOWN };
+        Record::Sealed { view, standing: Standing::Member, last_active: None }
     }
 
     #[test]

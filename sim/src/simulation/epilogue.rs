@@ -102,7 +102,7 @@ impl World {
         self.calls_max = self.oracle.next() + CALLS;
         self.wake_clients();
         self.until(self.now + HALT_MAX, |_| false);
-        if self.halted.take() != Some(Halt::Superseded) {
+        if !matches!(self.halted.take(), Some(Halt::Superseded | Halt::SharedRun { .. })) {
             return Err(Violation::new("identity", "a coordinator with an old control store went on"));
         }
         self.coverage.saw(Sight::OldControlEnded);

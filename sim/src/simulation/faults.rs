@@ -136,6 +136,14 @@ pub enum Sight {
     SilentLeftOut,
     /// In calm, a worker was put back to an earlier state of itself, and was left out.
     PutBack,
+    /// Of two leaders of different runs, one or both have ended.
+    SecondLeader,
+    /// Two leaders of one run have both ended.
+    SharedRun,
+    /// A second leader had taken the workers over.
+    TakenOver,
+    /// A record that was another one had been copied on, and nobody was outvoted by the two that held it.
+    OneWitness,
     /// In calm, a record was damaged and repaired.
     DamageRepaired,
     /// In calm, a record was other than all others hold it, and was repaired.
@@ -218,6 +226,8 @@ names!(Sight,
     CopyInterrupted => "copy interrupted", LearnerDied => "learner died", MemberDiedInCopy => "member died in copy",
     LeaderDiedInCopy => "leader died in copy", LearnerSurvived => "learner survived", Suspected => "suspected",
     OutcomesRecorded => "outcomes recorded", SilentLeftOut => "silent left out", PutBack => "put back",
+    OneWitness => "one witness",
+    SecondLeader => "second leader", SharedRun => "shared run", TakenOver => "taken over",
     DamageRepaired => "damage repaired", OutvotedRepaired => "outvoted repaired",
     VoteLost => "vote lost",
     OldDiskRefused => "old disk refused", SalvagedBegan => "salvaged began",

@@ -1,7 +1,7 @@
 //! The faults as they happen: which one is next, to whom, for how long. What would lose data that no protocol could keep is
 //! left out: a worker without log dies only while another member of each view that may be needed still lives.
 
-use skein_protocol::id::{ClusterId, NodeId, ViewNumber};
+use skein_protocol::id::{ClusterId, Incarnation, NodeId, ViewId, ViewNumber, Writer};
 use skein_protocol::membership::view::{Standing, View, ViewRecord};
 use skein_protocol::message::{Message, Outcome, Seal};
 use skein_protocol::step::{Input, Peer, Role};
@@ -260,7 +260,8 @@ impl World {
                 salvaged: false,
             }),
         );
-        let seal = Seal { cluster, view: ViewNumber(1_000), standing: Standing::Member, last_active: None };
+        let view = ViewId { number: ViewNumber(1_000), writer: Writer { run: Incarnation(1_000), node } };
+        let seal = Seal { cluster, view, standing: Standing::Member, last_active: None, outcomes: Vec::new() };
         self.deliver(worker, Pending::Stranger(node, Message::Seal(seal)));
         if self.nodes[worker].is_up() {
             self.step(worker, Input::Disconnected { node });

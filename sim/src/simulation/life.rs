@@ -36,33 +36,11 @@ impl World {
                 }
                 (snapshot.node, Machine::Worker(Worker::recover(config, snapshot)), progress)
             }
-            Role::Coordinator if slot == self.leader() => {
-                if self.plan.renames && self.chance_afterwards.chance(500) {
+            Role::Coordinator if self.leads(slot) => {
+                if slot == self.leader() && self.plan.renames && self.chance_afterwards.chance(500) {
                     self.rename_workers();
                 }
-                let addresses = self.workers().map(|worker| self.nodes[worker].address.clone()).collect();
-                let incarnation = self.control.next_incarnation();
-                let new_cluster = if self.ledger.views.is_empty() { CLUSTER } else { ClusterId(self.random.wide()) };
-                let mut config = CoordinatorConfig::new(fresh, incarnation, new_cluster, addresses, self.control.record.clone());
-                config.record_outcomes = self.plan.records;
-                config.window = self.plan.window;
-                config.request_sweeps = self.plan.request_sweeps;
-                config.misses_max = self.plan.misses_max;
-                config.grace_ms = self.plan.grace_ms;
-                config.start_grace_ms = self.plan.start_grace_ms;
-                config.answer_ms = self.plan.answer_ms;
-                config.compare_ms = self.plan.compare_ms;
-                config.compare_first_ms = self.plan.compare_ms.max(config.compare_first_ms);
-                if (self.plan.hang_disk || self.plan.lose_seal) && self.plan.trial.is_none() {
-                    // Then doubts alone must show who is gone.
-                    config.misses_max = 0;
-                }
-                if matches!(self.plan.trial, Some(Trial::PutBack | Trial::HungDisk)) {
-                    // Only beats are to show who is not what it was, or syncs nothing, not that it never acknowledges an abort.
-                    config.doubt_sweeps = PATIENT_SWEEPS;
-                }
-                config.omissions = omissions;
-                (fresh, Machine::Coordinator(Coordinator::new(config)), Progress::default())
+                (fresh, Machine::Coordinator(self.coordinator(slot, fresh)), Progress::default())
             }
             Role::Coordinator => {
                 let incarnation = self.control.next_incarnation();
@@ -85,6 +63,34 @@ impl World {
             self.tell_guest(record);
             self.plead_for_guest();
         }
+    }
+
+    /// A coordinator that leads, with what its control store holds.
+    fn coordinator(&mut self, slot: Slot, fresh: NodeId) -> Coordinator {
+        let addresses = self.workers().map(|worker| self.nodes[worker].address.clone()).collect();
+        let incarnation = self.control_of(slot).next_incarnation();
+        let new_cluster = if self.ledger.views.is_empty() { CLUSTER } else { ClusterId(self.random.wide()) };
+        let record = self.control_of(slot).record.clone();
+        let mut config = CoordinatorConfig::new(fresh, incarnation, new_cluster, addresses, record);
+        config.record_outcomes = self.plan.records;
+        config.window = self.plan.window;
+        config.request_sweeps = self.plan.request_sweeps;
+        config.misses_max = self.plan.misses_max;
+        config.grace_ms = self.plan.grace_ms;
+        config.start_grace_ms = self.plan.start_grace_ms;
+        config.answer_ms = self.plan.answer_ms;
+        config.compare_ms = self.plan.compare_ms;
+        config.compare_first_ms = self.plan.compare_ms.max(config.compare_first_ms);
+        if (self.plan.hang_disk || self.plan.lose_seal) && self.plan.trial.is_none() {
+            // Then doubts alone must show who is gone.
+            config.misses_max = 0;
+        }
+        if matches!(self.plan.trial, Some(Trial::PutBack | Trial::HungDisk)) {
+            // Only beats are to show who is not what it was, or syncs nothing, not that it never acknowledges an abort.
+            config.doubt_sweeps = PATIENT_SWEEPS;
+        }
+        config.omissions = self.mistakes.omissions;
+        Coordinator::new(config)
     }
 
     pub(super) fn recovered(&mut self, slot: Slot, fresh: NodeId) -> (Snapshot, Progress) {
@@ -160,7 +166,7 @@ impl World {
         }
         if self.random.chance(500) {
             self.coverage.saw(Sight::SwapMadeByTheDead);
-            self.swap_takes_effect();
+            self.swap_takes_effect(self.leader());
         } else {
             self.coverage.saw(Sight::SwapLostWithTheDead);
             self.control.swap = None;

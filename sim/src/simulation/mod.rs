@@ -32,6 +32,7 @@ mod plan;
 mod queue;
 pub mod random;
 mod recorder;
+mod rival;
 pub mod seeds;
 mod step;
 mod trace;

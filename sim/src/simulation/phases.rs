@@ -1,9 +1,9 @@
 //! One run from its beginning to its end. In danger: faults happen while clients make their calls. Then all faults end, and
 //! within a bound the cluster must serve again. In calm: further calls, each of which must be answered soon, without any
-//! view change. In trial: one thing goes wrong, see [`super::trial`]. In a crowd: very many read, see
-//! [`super::crowd`]. At rest: nothing is asked, and nothing may be left. Some runs go
-//! on with what an operator may do then, see [`super::afterwards`], and some end with an epilogue, in which an operator has made a
-//! mistake or has one to mend, see [`super::epilogue`].
+//! view change. In trial: one thing goes wrong, see [`super::trial`]. In a crowd: very many read, see [`super::crowd`]. Beside a second
+//! leader: see [`super::rival`]. At rest: nothing is asked, and nothing may be left. Some runs go on with what an operator may do
+//! then, see [`super::afterwards`], and some end with an epilogue, in which an operator has made a mistake or has one to mend, see
+//! [`super::epilogue`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -44,8 +44,18 @@ pub(super) const ANSWER_MAX: Time = 3 * SECOND;
 const REST: Time = 4 * SECOND;
 
 /// The phases of a run, in order.
-const PHASES: [Phase; 8] =
-    [World::danger, World::healing, World::calm, World::trial, World::crowd, World::rest, World::afterwards, World::epilogue];
+const PHASES: [Phase; 10] = [
+    World::danger,
+    World::healing,
+    World::calm,
+    World::trial,
+    World::crowd,
+    World::second_leader,
+    World::rest,
+    World::afterwards,
+    World::epilogue,
+    World::witness,
+];
 
 type Phase = fn(&mut World) -> Result<(), Violation>;
 

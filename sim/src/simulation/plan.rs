@@ -79,6 +79,10 @@ pub(crate) struct Plan {
     pub(crate) renames: bool,
     /// What happens to the cluster once all else has been looked at.
     pub(crate) afterwards: Option<Afterwards>,
+    /// Whether a record that is another one is copied on, at the very end.
+    pub(crate) witness: bool,
+    /// Whether a second leader is started from a copy of the control store.
+    pub(crate) second_leader: bool,
 }
 
 impl Plan {
@@ -136,6 +140,9 @@ impl Plan {
             afterwards: Afterwards::draw(&mut random.sub("what happens afterwards")),
             lanes: random.sub("lanes").chance(500),
             crowd: Crowd::draw(random),
+            witness: random.sub("witness").chance(300),
+            // A guest learns the views from one control store.
+            second_leader: !guest && random.sub("second leader").chance(300),
             faults,
             logged,
         };

@@ -22,6 +22,11 @@ enum Point {
     Cut(usize),
 }
 
+/// Whether a worker has taken a seal, which it reports once that is synced, or says that it does not.
+fn answers_seal(output: &Output) -> bool {
+    matches!(output, Output::Persist(Record::Sealed { .. }) | Output::Send { message: Message::SealRefused { .. }, .. })
+}
+
 impl World {
     /// One input, then all that the machine wants done.
     pub(crate) fn step(&mut self, slot: Slot, input: Input) {
@@ -38,8 +43,10 @@ impl World {
             Input::Message { message: Message::Chunk(chunk), .. } => chunk.records.len(),
             _ => 0,
         };
+        let is_seal = matches!(input, Input::Message { message: Message::Seal(_), .. });
         machine.handle(input, &mut out);
         let broken = machine.violations();
+        let unanswered = is_seal && !out.iter().any(answers_seal);
         let waited = self.waits.after(slot, machine, before, &out);
         if let Machine::Worker(worker) = machine
             && worker.waiting().len() > 0
@@ -61,6 +68,10 @@ impl World {
             Ok(true) => self.coverage.saw(Sight::ReadWaited),
             Ok(false) => {}
             Err(violation) => self.violate(violation),
+        }
+        if unanswered {
+            let name = self.nodes[slot].name.clone();
+            self.violate(Violation::new("leaders", format!("{name} neither takes a seal nor refuses it")));
         }
         if let Some(name) = broken.first() {
             let name = *name;
@@ -112,6 +123,10 @@ impl World {
             self.perform_one(slot, output, &mut records);
         }
         self.outputs = out;
+        if self.has_halted(slot) {
+            self.crash(slot);
+            return;
+        }
         if vote_lost {
             self.put_vote_back(slot);
             return;
@@ -179,7 +194,7 @@ impl World {
             Output::Publish(event) => self.published(slot, event),
             Output::Halt(halt) => {
                 self.say(slot, "halt", "", || format!("{halt:?}"));
-                self.halted = Some(halt);
+                self.note_halt(slot, halt);
             }
         }
     }
@@ -275,7 +290,7 @@ impl World {
     pub(super) fn swap(&mut self, slot: Slot, expected: Option<ViewRecord>, record: ViewRecord) {
         let fate = self.swap_fate();
         self.say(slot, "swap", "", || super::trace::view_record(&record));
-        self.control.swap = Some(Swap { expected, record, fate });
+        self.control_of(slot).swap = Some(Swap { expected, record, fate });
         let wait = self.random.between(self.plan.swap.0, self.plan.swap.1);
         self.queue.push(self.now + wait, Event::SwapEffect(slot, self.nodes[slot].life));
     }
@@ -295,17 +310,25 @@ impl World {
         }
     }
 
-    pub(super) fn swap_takes_effect(&mut self) -> Option<Swapped> {
-        let swapped = self.control.take_effect()?;
-        if let Some(record) = self.control.record.clone() {
+    pub(super) fn swap_takes_effect(&mut self, slot: Slot) -> Option<Swapped> {
+        let control = self.control_of(slot);
+        let active = |record: &Option<ViewRecord>| record.as_ref()?.active.as_ref().map(|active| active.view.id());
+        let before = active(&control.record);
+        let swapped = control.take_effect()?;
+        if let Some(record) = control.record.clone() {
             self.enter_era(&record);
-            let news =
-                if self.expects_halt { self.ledger.announced(&record).map(|()| false) } else { self.ledger.swapped(&record) };
+            let news = match self.expects_halt {
+                true => self.ledger.announced(&record).map(|()| false),
+                false => self.ledger.swapped(&record, before),
+            };
             match news {
                 Ok(true) => self.tell_guest(record),
                 Ok(false) => {}
                 Err(violation) => self.violate(violation),
             }
+        }
+        if slot == self.leader() {
+            self.keep_control();
         }
         Some(swapped)
     }
@@ -354,6 +377,7 @@ impl World {
                 }
                 self.hold_up_others(node);
             }
+            Published::Differ { .. } if self.differs.is_some() => self.differs = Some(true),
             Published::Differ { .. } if self.may_differ => {}
             Published::Differ { view } => {
                 self.violate(Violation::new("convergence", format!("replicas are said to differ in view {view}")));

@@ -4,9 +4,9 @@
 
 use std::fmt::Write as _;
 
-use skein_protocol::id::NodeId;
+use skein_protocol::id::{NodeId, Writer};
 use skein_protocol::membership::view::ViewRecord;
-use skein_protocol::message::{Chunk, Message};
+use skein_protocol::message::{Chunk, Follows, Message};
 use skein_protocol::operation::{Action, Answer, Operation};
 use skein_protocol::record::Record;
 use skein_protocol::step::{Input, Reply, Swapped};
@@ -95,14 +95,15 @@ fn message(message: &Message) -> String {
         Message::Read(read) => format!("Read {} view {} {:?} {:?}", read.read.0, read.view, read.consistency, read.query),
         Message::Answered { read, result } => format!("Answered {} {result:?}", read.0),
         Message::Seal(seal) => {
-            let carried = seal.last_active.as_ref().map(|(view, outcomes)| format!(" outcomes of {view} {outcomes:?}"));
-            format!("Seal view {} {:?}{}", seal.view, seal.standing, carried.unwrap_or_default())
+            let carried = seal.last_active.map(|last| format!(" outcomes of {} {:?}", last.number, seal.outcomes));
+            let Writer { run, .. } = seal.view.writer;
+            format!("Seal view {} by run {} {:?}{}", seal.view.number, run.0, seal.standing, carried.unwrap_or_default())
         }
         Message::Sealed(report) => {
             let prepared: Vec<_> = report.prepared.iter().map(|it| it.txn).collect();
             format!("Sealed view {} prepared {prepared:?} decided {:?}", report.view, report.decided)
         }
-        Message::SealRefused { view, bound } => format!("SealRefused view {view} bound {bound:?}"),
+        Message::SealRefused { view, reason, follows } => format!("SealRefused view {view} {reason:?} {}", followed(*follows)),
         Message::Activate { view, outcomes } => format!("Activate view {view} {outcomes:?}"),
         Message::Activated { view } => format!("Activated view {view}"),
         Message::Copy { copy, learner, after, records_max } => {
@@ -113,11 +114,18 @@ fn message(message: &Message) -> String {
             format!("Chunk of {copy} for {learner}: {} records{}", records.len(), if *last { ", the last" } else { "" })
         }
         Message::Stored { copy, last } => format!("Stored of {copy}{}", if *last { ", the last" } else { "" }),
-        Message::Beat { beat } => format!("Beat {beat}"),
-        Message::Beating { beat, view, full } => format!("Beating {beat} view {view}{}", if *full { " full" } else { "" }),
+        Message::Beat { beat, writer, .. } => format!("Beat {beat} of run {}", writer.run.0),
+        Message::Beating { beat, follows, full } => {
+            format!("Beating {beat} {}{}", followed(*follows), if *full { " full" } else { "" })
+        }
         Message::Damaged { view, records } => format!("Damaged view {view}, {records} records"),
         Message::InDoubt { view } => format!("InDoubt view {view}"),
     }
+}
+
+fn followed(follows: Follows) -> String {
+    let run = |writer: Option<Writer>| writer.map_or_else(|| "none".to_owned(), |writer| writer.run.0.to_string());
+    format!("view {} of run {}, rival {}", follows.view, run(follows.writer), run(follows.rival))
 }
 
 pub(crate) fn record(record: &Record) -> String {

@@ -231,6 +231,47 @@ impl World {
         self.recover()
     }
 
+    /// At the very end, in some runs: a record is another one, whose checksum fits, at the member that a third one then copies from.
+    /// Two hold it now and one does not, but the two are one witness: nobody may be distrusted, and a person is called.
+    pub(super) fn witness(&mut self) -> Result<(), Violation> {
+        let mut members = self.members();
+        let is_whole =
+            self.workers().all(|slot| members.contains(&slot) && self.keeps(slot) && self.nodes[slot].worker().is_some());
+        if !self.plan.witness
+            || self.plan.epilogue.is_some()
+            || self.plan.afterwards.is_some()
+            || members.len() != 3
+            || !is_whole
+            || self.plan.guest
+        {
+            return Ok(());
+        }
+        // The first of the members gives to the first of the learners.
+        members.sort_by_key(|slot| self.nodes[*slot].id);
+        let (donor, learner) = (members[0], members[2]);
+        let keys: Vec<Key> = self.nodes[donor].worker().map(|it| it.records().keys().cloned().collect()).unwrap_or_default();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let key = keys[self.random.index(keys.len())].clone();
+        self.crash(learner);
+        self.forget_disk(learner);
+        self.differs = Some(false);
+        self.say(donor, "fault", "", || format!("{key:?} is another record, and is copied on"));
+        let Some(worker) = self.nodes[donor].worker_mut() else { return Ok(()) };
+        worker.corrupt(&key, true);
+        self.ledger.other_than_written = Some(key);
+        self.start(learner);
+        self.until(self.now + 30 * SECOND, |world| world.members().len() == 3 && world.is_steady());
+        self.differs = Some(false);
+        self.until(self.now + 3 * (self.plan.compare_ms + 1_000) * MS, |world| world.differs == Some(true));
+        if self.violation.is_none() && self.differs != Some(true) {
+            return Err(Violation::new("convergence", "replicas that differ are said to be the same"));
+        }
+        self.coverage.saw(Sight::OneWitness);
+        Ok(())
+    }
+
     /// Sometimes another one loses its memory meanwhile, and may be copied to from the one whose record has rotted.
     fn lose_another(&mut self, rotten: Slot) {
         let others: Vec<Slot> = self.members().into_iter().filter(|slot| *slot != rotten && self.is_dispensable(*slot)).collect();

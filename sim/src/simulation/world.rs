@@ -23,6 +23,7 @@ use super::plan::Plan;
 use super::queue::{Queue, Time};
 use super::random::Random;
 use super::recorder::Recorder;
+use super::rival::Rivalry;
 use super::trace::Trace;
 use super::trial::Image;
 
@@ -71,6 +72,7 @@ pub(crate) struct World {
     pub(crate) nodes: Vec<Node>,
     pub(crate) network: Network,
     pub(crate) control: Control,
+    pub(crate) rivalry: Rivalry,
     pub(crate) clients: Vec<Client>,
     pub(crate) oracle: Oracle,
     pub(crate) recorder: Recorder,
@@ -96,6 +98,8 @@ pub(crate) struct World {
     pub(crate) rotten: Option<Slot>,
     /// Workers that do not hold what they have acknowledged, and whether they have begun anew since.
     pub(crate) astray: BTreeMap<Slot, bool>,
+    /// Where replicas differ that are no witnesses of their own: whether that was seen.
+    pub(crate) differs: Option<bool>,
     /// Disks as they once were, by slot.
     pub(crate) kept_disks: BTreeMap<Slot, Disk>,
     /// When it is found, all other members stand still for so long.
@@ -145,6 +149,7 @@ impl World {
             nodes,
             network: Network::default(),
             control: Control::default(),
+            rivalry: Rivalry::default(),
             clients,
             oracle: Oracle::default(),
             recorder: Recorder::default(),
@@ -162,6 +167,7 @@ impl World {
             hung_for_good: Vec::new(),
             rotten: None,
             astray: BTreeMap::new(),
+            differs: None,
             kept_disks: BTreeMap::new(),
             held_up_when_found: None,
             may_differ: false,
@@ -215,7 +221,7 @@ impl World {
             Event::Synced(slot, life) if self.nodes[slot].life == life => self.synced(slot),
             Event::SyncDue(slot, life) if self.nodes[slot].life == life => self.begin_sync(slot),
             Event::SwapEffect(slot, life) if self.nodes[slot].life == life => {
-                if let Some(swapped) = self.swap_takes_effect() {
+                if let Some(swapped) = self.swap_takes_effect(slot) {
                     let wait = self.random.between(self.plan.swap.0, self.plan.swap.1);
                     self.queue.push(self.now + wait, Event::Within(slot, life, Pending::Swapped(swapped)));
                 }

@@ -6,7 +6,7 @@
 //! A transaction that waits for one that waits for it would leave a moment in which nothing is under way and not all has
 //! ended; [`ALL_END`] says that there is none. [`crate::model`] has the promises about outcomes.
 
-use skein_protocol::id::{Age, ClusterId, Incarnation, NodeId, TxnId, ViewNumber};
+use skein_protocol::id::{Age, ClusterId, Incarnation, NodeId, TxnId, ViewId, ViewNumber, Writer};
 use skein_protocol::membership::view::Standing;
 use skein_protocol::message::{Message, NoReason, Outcome, Prepare, Seal, Vote};
 use skein_protocol::node::worker::{Worker, WorkerConfig};
@@ -220,7 +220,9 @@ impl Model for WaitingModel {
                 };
                 worker_hears(&mut world, worker, Input::Connected(peer));
             }
-            let seal = Message::Seal(Seal { cluster: ClusterId(7), view: VIEW, standing: Standing::Member, last_active: None });
+            let view = ViewId { number: VIEW, writer: Writer { run: Incarnation(1), node: node(0) } };
+            let (standing, outcomes) = (Standing::Member, Vec::new());
+            let seal = Message::Seal(Seal { cluster: ClusterId(7), view, standing, last_active: None, outcomes });
             let activate = Message::Activate { view: VIEW, outcomes: Vec::new() };
             for message in [seal, activate] {
                 worker_hears(&mut world, worker, Input::Message { from: node(0), message });

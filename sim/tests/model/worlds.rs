@@ -27,17 +27,17 @@ fn one_transaction_without_faults() {
 
 #[test]
 fn the_first_view_forms_while_its_leader_dies() {
-    assert_eq!(hold(worlds::formation()), 133_821);
+    assert_eq!(hold(worlds::formation()), 156_456);
 }
 
 #[test]
 fn leaders_that_die_within_a_view_change() {
-    assert_eq!(hold(worlds::leaders()), 311_942);
+    assert_eq!(hold(worlds::leaders()), 358_873);
 }
 
 #[test]
 fn workers_that_restart_without_what_was_not_synced() {
-    assert_eq!(hold(worlds::restarts()), 37_865);
+    assert_eq!(hold(worlds::restarts()), 42_867);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn transactions_that_stay_in_doubt_for_too_long() {
 
 #[test]
 fn three_workers_and_a_leader_that_dies() {
-    assert_eq!(hold(worlds::three()), 11_111);
+    assert_eq!(hold(worlds::three()), 13_123);
 }
 
 #[test]
@@ -72,12 +72,12 @@ fn digests_while_transactions_run() {
 
 #[test]
 fn an_empty_worker_in_the_place_of_one_that_died() {
-    assert_eq!(hold(worlds::strangers()), 11_938);
+    assert_eq!(hold(worlds::strangers()), 12_754);
 }
 
 #[test]
 fn a_worker_that_comes_back_while_its_records_are_written_and_deleted() {
-    assert_eq!(hold(worlds::rejoin()), 10_221);
+    assert_eq!(hold(worlds::rejoin()), 38_180);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use super::{Stage, ViewChange};
 use crate::id::{NodeId, ViewNumber};
-use crate::message::Message;
+use crate::message::{Follows, Message};
 use crate::omission::Omission;
-use crate::step::{Event, Halt, Output, Peer, Timer};
+use crate::step::{Event, Output, Peer, Timer};
 
 impl ViewChange {
     /// The next beat is due: whoever has left too many unanswered is given up.
@@ -29,24 +29,24 @@ impl ViewChange {
             out.push(Output::Disconnect { node });
         }
         for to in self.connected.keys() {
-            out.push(Output::Send { to: *to, message: Message::Beat { beat: self.beat } });
+            out.push(Output::Send { to: *to, message: self.beat_message() });
         }
         out.push(Output::SetTimer { timer: Timer::Beat, after_ms: self.config.beat_ms });
     }
 
     /// A worker has answered a beat. One that takes part must be in the active view at least: else it can't do anything.
-    pub fn beating(&mut self, from: NodeId, view: ViewNumber, full: bool, out: &mut Vec<Output>) {
+    pub fn beating(&mut self, from: NodeId, follows: Follows, full: bool, out: &mut Vec<Output>) {
         if full {
             self.full.insert(from);
         } else {
             self.full.remove(&from);
         }
         let active = self.active().map_or(ViewNumber(0), |active| active.view.number);
-        if self.is_led_by_another(from, view) {
-            out.push(Output::Halt(Halt::Superseded));
+        if let Some(halt) = self.conflict(from, follows) {
+            out.push(Output::Halt(halt));
             return;
         }
-        if view >= active || !self.takes_part(from) || self.config.omissions.has(Omission::BeatOfDeadView) {
+        if follows.view >= active || !self.takes_part(from) || self.config.omissions.has(Omission::BeatOfDeadView) {
             let news = !self.detector.knows(from);
             self.detector.answered(from);
             if news && self.stage == Stage::Steady && !self.takes_part(from) {
@@ -62,14 +62,10 @@ impl ViewChange {
         self.full.iter().copied().filter(|node| members.contains(node)).collect()
     }
 
-    /// Whether a worker of this cluster was sealed for a view that the control store does not know, or not with it: then another
-    /// coordinator has a newer one.
-    fn is_led_by_another(&self, from: NodeId, view: ViewNumber) -> bool {
-        let (Some(record), Some(peer)) = (self.record(), self.connected.get(&from)) else { return false };
-        let is_active = record.active.as_ref().is_some_and(|active| active.view.number == view);
-        !self.config.omissions.has(Omission::GoesOnBehind)
-            && peer.cluster == Some(record.cluster)
-            && (view > record.number() || is_active && !self.takes_part(from))
+    fn beat_message(&self) -> Message {
+        let cluster = self.record().map(|record| record.cluster);
+        let active = self.active().map(|active| active.view.id());
+        Message::Beat { beat: self.beat, cluster, writer: self.config.writer, active }
     }
 
     /// A worker is there.
@@ -86,7 +82,7 @@ impl ViewChange {
         self.connected.insert(node, peer);
         if self.detector.is_on() {
             // Whoever wants to join has to show that it can answer.
-            out.push(Output::Send { to: node, message: Message::Beat { beat: self.beat } });
+            out.push(Output::Send { to: node, message: self.beat_message() });
         }
         let learns = self.pending().is_some_and(|view| view.learners().contains(&node));
         if learns && matches!(self.stage, Stage::Sealing { .. } | Stage::Deciding { .. }) {
@@ -115,7 +111,9 @@ impl ViewChange {
         self.detector.disconnected(node);
         self.full.remove(&node);
         self.joiners.gone(node);
-        self.copies.lost(node);
+        if !self.config.omissions.has(Omission::GapInCopy) {
+            self.copies.lost(node);
+        }
         if let Some(peer) = self.connected.remove(&node)
             && self.takes_part(node)
         {

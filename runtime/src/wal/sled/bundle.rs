@@ -69,6 +69,18 @@ impl Bundles {
         }
     }
 
+    /// Adds all entries to the next group once more, as ones of this kind, and gives their keys.
+    pub(super) fn copy_to(&self, kind: u8, database: &mut Database) -> Vec<Vec<u8>> {
+        let kept = self.bundles.iter().filter(|(_, bundle)| !bundle.is_empty());
+        kept.map(|(number, bundle)| {
+            let key = [&[kind][..], &number.to_be_bytes()].concat();
+            let all: Vec<u8> = bundle.values().flat_map(|encoded| encoded.iter().copied()).collect();
+            database.put(key.as_slice(), all);
+            key
+        })
+        .collect()
+    }
+
     /// Adds the entries that have changed to the next group; what is put from now on goes to another bundle.
     pub(super) fn write(&mut self, database: &mut Database) {
         for number in std::mem::take(&mut self.changed) {

@@ -75,7 +75,7 @@ pub(super) fn take_up(data: &Path) -> Result<Option<PathBuf>, DiskError> {
     Ok(replaced)
 }
 
-/// Where the newest log is that held all records when it was last written: in its place, or set aside.
+/// Where the newest log is that held all records when it was last written, or keeps a copy that did: in its place, or set aside.
 ///
 /// # Errors
 ///
@@ -84,7 +84,7 @@ pub fn newest_of_a_member(data: &Path) -> Result<Option<PathBuf>, DiskError> {
     let asides = asides(data)?.into_iter().rev().map(|(_, path)| path);
     for path in std::iter::once(log(data)).chain(asides).filter(|path| path.join("db").exists()) {
         match read(&path) {
-            Ok((_, found)) if found.snapshot.standing == Some(Standing::Member) => return Ok(Some(path)),
+            Ok((_, found)) if found.snapshot.standing == Some(Standing::Member) || found.kept.is_some() => return Ok(Some(path)),
             Ok(_) => {}
             Err(error @ (DiskError::Damaged { .. } | DiskError::Format { .. })) => {
                 warn!(wal.path = %path.display(), "{} is passed over: {error}", path.display());

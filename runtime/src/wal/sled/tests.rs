@@ -3,12 +3,13 @@
 
 mod room;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use prometheus::Registry;
-use skein_protocol::id::Version;
+use skein_protocol::id::{Version, ViewId, Writer};
 use skein_protocol::record::{Stored, Write};
 
 use super::super::conformance::{self, Records};
@@ -66,20 +67,88 @@ fn it_conforms() {
 }
 
 #[test]
+fn it_keeps_what_a_member_held() {
+    let directory = tempfile::tempdir().unwrap();
+    let (live, mut copies) = (directory.path().join("live"), 0);
+    let back = || {
+        copies += 1;
+        let past = directory.path().join(copies.to_string());
+        copy(&live, &past);
+        open(&past, ALWAYS, conformance::ACCEPT).unwrap()
+    };
+    conformance::keeps_what_a_member_held(|| open_in(&live), back);
+}
+
+#[test]
+fn two_copies_are_on_the_disk_at_the_most_and_one_once_the_worker_is_a_member_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let copies_found = || {
+        let mut found = BTreeMap::<u32, usize>::new();
+        let database = Database::open(&path, FORMATS, |key, _| {
+            if let [DATA, c0, c1, c2, c3, ..] = key {
+                *found.entry(u32::from_be_bytes([*c0, *c1, *c2, *c3])).or_default() += 1;
+            }
+            Ok(())
+        });
+        drop(database.unwrap());
+        found
+    };
+    let records = |from: u64| (from..from + 600).map(|key| put(key, key, vec![1])).collect::<Vec<_>>();
+    let mut engine = open_in(directory.path()).engine;
+    engine.append(&[sealed(1, Standing::Member)]).unwrap();
+    engine.append(&records(0)).unwrap();
+    for view in 2..6 {
+        // Each is interrupted by the next.
+        engine.append(&[sealed(view, Standing::Learner)]).unwrap();
+        engine.append(&records(view)).unwrap();
+        (0..4).for_each(|_| _ = engine.append(&[Record::ForgotViews { before: ViewNumber(1) }]).unwrap());
+    }
+    drop(engine);
+    assert_eq!(copies_found(), [(0, 600), (4, 600)].into());
+    let mut engine = open_in(directory.path()).engine;
+    engine.append(&[sealed(6, Standing::Member)]).unwrap();
+    (0..4).for_each(|_| _ = engine.append(&[Record::ForgotViews { before: ViewNumber(1) }]).unwrap());
+    drop(engine);
+    assert_eq!(copies_found(), [(4, 600)].into());
+    assert!(matches!(open(directory.path(), ALWAYS, conformance::ACCEPT).unwrap().recovery.gone_back, None));
+}
+
+#[test]
 fn a_log_in_use_and_one_of_another_format_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let opened = open_in(directory.path());
     assert!(matches!(error_of(directory.path(), ALWAYS), DiskError::Locked(_)));
     drop(opened);
-    for (other, hint) in [(FORMAT - 1, "use an older Skein"), (FORMAT + 1, "use a newer Skein")] {
+    for (other, hint) in [(FORMATS.start() - 1, "use an older Skein"), (FORMATS.end() + 1, "use a newer Skein")] {
         let directory = tempfile::tempdir().unwrap();
-        let mut database = Database::open(&directory.path().join("log"), other, |_, _| Ok(())).unwrap();
+        let mut database = Database::open(&directory.path().join("log"), other..=other, |_, _| Ok(())).unwrap();
         database.apply().unwrap();
         drop(database);
         let error = error_of(directory.path(), ALWAYS);
-        assert!(matches!(error, DiskError::Format { found, known: FORMAT, .. } if found == other), "{error}");
+        assert!(matches!(error, DiskError::Format { found, known, .. } if found == other && known == *FORMATS.end()), "{error}");
         assert!(error.to_string().contains(hint), "{error}");
     }
+}
+
+#[test]
+fn a_log_of_the_format_before_is_read_and_says_nothing_of_who_sealed_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let mut database = Database::open(&path, 3..=3, |_, _| Ok(())).unwrap();
+    database.put(NODE_KEY, &7_u128.to_be_bytes());
+    database.put(VIEW_KEY, &5_u64.to_be_bytes());
+    database.put(STANDING_KEY, postcard::to_allocvec(&Standing::Member).unwrap());
+    database.apply().unwrap();
+    drop(database);
+    let Opened { mut engine, snapshot, .. } = open_in(directory.path());
+    assert_eq!((snapshot.node, snapshot.view, snapshot.standing), (NodeId(7), ViewNumber(5), Some(Standing::Member)));
+    assert_eq!((snapshot.writer, snapshot.last_active), (None, None));
+    engine.append(&[sealed(6, Standing::Member)]).unwrap();
+    drop(engine);
+    assert!(open_in(directory.path()).snapshot.writer.is_some());
+    let as_before = Database::open(&path, 3..=3, |_, _| Ok(()));
+    assert!(matches!(as_before, Err(DiskError::Format { found: 4, known: 3, .. })), "an older Skein must not take it up");
 }
 
 #[test]
@@ -94,7 +163,7 @@ fn what_makes_no_sense_is_an_error_and_no_panic() {
     ] {
         let directory = tempfile::tempdir().unwrap();
         drop(open_in(directory.path()));
-        let mut database = Database::open(&directory.path().join("log"), FORMAT, |_, _| Ok(())).unwrap();
+        let mut database = Database::open(&directory.path().join("log"), FORMATS, |_, _| Ok(())).unwrap();
         database.put(key, value);
         database.apply().unwrap();
         drop(database);
@@ -132,10 +201,15 @@ fn a_log_synced_at_an_interval_is_trusted_only_when_it_was_closed_in_order() {
     assert_eq!((fourth.snapshot.node, fourth.recovery.set_aside), (node, None));
 }
 
+fn sealed(view: u64, standing: Standing) -> Record {
+    let view = ViewId { number: ViewNumber(view), writer: Writer { run: Incarnation(1), node: NodeId(9) } };
+    Record::Sealed { view, standing, last_active: None }
+}
+
 /// A member's log of this view with one record, not closed.
 fn crashed(data: &Path, policy: SyncPolicy, view: u64, standing: Standing) -> NodeId {
     let Opened { mut engine, snapshot, .. } = open(data, policy, Salvage::default()).unwrap();
-    engine.append(&[Record::Sealed { view: ViewNumber(view), standing }, put(view, view, vec![1])]).unwrap();
+    engine.append(&[sealed(view, standing), put(view, view, vec![1])]).unwrap();
     engine.sync().unwrap();
     snapshot.node
 }
@@ -158,11 +232,11 @@ fn a_log_whose_end_may_be_missing_is_taken_up_when_a_person_accepts_that() {
     // What is missing stays missing until it has begun anew.
     let Opened { mut engine, snapshot, recovery } = open(data, ALWAYS, Salvage::default()).unwrap();
     assert_eq!((snapshot.node, snapshot.salvaged, recovery.set_aside), (node, true, None));
-    engine.append(&[Record::Sealed { view: ViewNumber(4), standing: Standing::Member }]).unwrap();
+    engine.append(&[sealed(4, Standing::Member)]).unwrap();
     drop(engine);
     let Opened { mut engine, snapshot, .. } = open_in(data);
     assert!(snapshot.salvaged);
-    engine.append(&[Record::Sealed { view: ViewNumber(5), standing: Standing::Learner }]).unwrap();
+    engine.append(&[sealed(5, Standing::Learner)]).unwrap();
     drop(engine);
     let learner = open_in(data);
     assert!(!learner.snapshot.salvaged);
@@ -198,8 +272,8 @@ fn an_acceptance_counts_once_though_it_stays_in_the_settings() {
     let Opened { mut engine, recovery, .. } = open(data, ALWAYS, accept).unwrap();
     assert!(recovery.accepted && !recovery.used_before, "{recovery:?}");
     // It begins again, and is a member by its own log then.
-    engine.append(&[Record::Sealed { view: ViewNumber(4), standing: Standing::Learner }]).unwrap();
-    engine.append(&[Record::Sealed { view: ViewNumber(5), standing: Standing::Member }]).unwrap();
+    engine.append(&[sealed(4, Standing::Learner)]).unwrap();
+    engine.append(&[sealed(5, Standing::Member)]).unwrap();
     engine.close().unwrap();
     drop(engine);
     for _ in 0..2 {
@@ -299,7 +373,7 @@ fn a_copy_as_of_the_last_sync_recovers_all_that_was_synced() {
         let frozen = directory.path().join(round.to_string());
         copy(&directory.path().join("live"), &frozen);
         // Goes on after the copy; the copy must not care.
-        assert!(open_in(&frozen).snapshot == expected, "round {round}");
+        assert!(open_in(&frozen).snapshot == conformance::shown(&expected), "round {round}");
     }
 }
 
@@ -361,7 +435,7 @@ impl Torn {
             Err(error) => panic!("{name}: {error}"),
         };
         fs::remove_dir_all(broken).unwrap();
-        let found = self.prefixes.iter().position(|prefix| *prefix == snapshot);
+        let found = self.prefixes.iter().position(|prefix| conformance::shown(prefix) == snapshot);
         Some(found.unwrap_or_else(|| panic!("{name}: something synced is missing, and nobody noticed")))
     }
 
@@ -538,7 +612,10 @@ fn what_was_synced_and_is_damaged_is_refused() {
         fs::write(broken.join("log/db"), bytes).unwrap();
         match open(&broken, ALWAYS, Salvage::default()) {
             // Not every byte is still needed.
-            Ok(opened) => assert!(opened.snapshot == expected, "garbled at {at}: something is missing and nobody noticed"),
+            Ok(opened) => assert!(
+                opened.snapshot == conformance::shown(&expected),
+                "garbled at {at}: something is missing and nobody noticed"
+            ),
             Err(DiskError::Damaged { .. }) => refused += 1,
             Err(error) => panic!("garbled at {at}: {error}"),
         }

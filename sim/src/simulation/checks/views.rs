@@ -39,12 +39,17 @@ pub(crate) fn check(standings: &[Standing], ledger: &Ledger) -> Result<(), Viola
 #[cfg(test)]
 mod tests {
     use super::*;
+    use skein_protocol::id::Writer;
     use skein_protocol::membership::view::{ActiveView, Member, Shard, View};
 
     #[test]
     fn a_worker_in_a_view_of_its_own_is_found() {
         let member = |node| Member { node: NodeId(node), address: String::new(), logged: true };
-        let view = View { number: ViewNumber(3), shards: vec![Shard { members: vec![member(1)], learners: vec![member(5)] }] };
+        let view = View {
+            number: ViewNumber(3),
+            writer: Writer::UNKNOWN,
+            shards: vec![Shard { members: vec![member(1)], learners: vec![member(5)] }],
+        };
         let ledger = Ledger { views: vec![ActiveView { view, outcomes: Vec::new(), ended: Vec::new() }], ..Ledger::default() };
         let sound = Standing { node: NodeId(1), view: ViewNumber(3), active: true, what: Some(What::Member), ours: true };
         let learner = Standing { node: NodeId(5), what: Some(What::Learner), ..sound };

@@ -1,0 +1,127 @@
+//! Whom a worker follows (R14). There must be one leader, but control stores can be copied: then two coordinators lead from what
+//! was one record, and each takes its own views for the next ones. A worker therefore notes who sealed it and which view it last
+//! knew to be active. It takes a seal from that writer or a later run only, and only if the seal follows that view. Whoever else
+//! leads is told so, and whom the worker follows is told too: both ends of a split hear of it from the first worker that has heard both.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::cmp::Ordering;
+
+use crate::id::{ClusterId, NodeId, ViewId, ViewNumber, Writer};
+use crate::message::{Follows, Seal};
+use crate::omission::{Omission, Omissions};
+
+/// Other leaders that a worker keeps in mind.
+const RIVALS_MAX: usize = 2;
+
+/// What a worker knows of the coordinators that lead, or want to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Allegiance {
+    /// Who sealed it last.
+    writer: Option<Writer>,
+    /// The last view that it knows to have become active.
+    last_active: Option<ViewId>,
+    /// Other coordinators that lead this cluster, of the same run or a later one: two at the most, the latest, so that each of two
+    /// can be told of the other; each with the last active view that it knows.
+    rivals: BTreeMap<Writer, Option<ViewId>>,
+    /// Connections of coordinators that lead, or want to, and are not followed: nothing that they say counts but their seals.
+    unfollowed: BTreeSet<NodeId>,
+    omissions: Omissions,
+}
+
+impl Allegiance {
+    /// As the log has it.
+    #[must_use]
+    pub fn new(writer: Option<Writer>, last_active: Option<ViewId>, omissions: Omissions) -> Self {
+        Allegiance { writer, last_active, rivals: BTreeMap::new(), unfollowed: BTreeSet::new(), omissions }
+    }
+
+    /// The last view that it knows to have become active.
+    #[must_use]
+    pub fn last_active(&self) -> Option<ViewId> {
+        self.last_active
+    }
+
+    /// Somebody leads this cluster, or wants to, and says so over the connection to `from`. `active` is the last active view that it
+    /// knows. A later run that knows less than this worker endangers nobody: it will end, and its number alone is no reason for
+    /// the leader to end too. One of the leader's own run always is.
+    pub fn hear(&mut self, from: NodeId, writer: Writer, active: Option<ViewId>) {
+        if self.omissions.has(Omission::WriterIgnored) || Some(writer) == self.writer {
+            return;
+        }
+        self.unfollowed.insert(from);
+        if self.matters(writer, active) {
+            self.rivals.insert(writer, active);
+            if self.rivals.len() > RIVALS_MAX {
+                self.rivals.pop_first();
+            }
+        }
+    }
+
+    fn matters(&self, writer: Writer, active: Option<ViewId>) -> bool {
+        let knows = |known: ViewId| active.is_some_and(|active| active.number >= known.number);
+        self.writer.is_none_or(|followed| match writer.run.cmp(&followed.run) {
+            Ordering::Less => false,
+            Ordering::Equal => writer != followed,
+            Ordering::Greater => self.last_active.is_none_or(knows),
+        })
+    }
+
+    /// Forgets those that do not matter any more.
+    fn forget_rivals(&mut self) {
+        let mut rivals = core::mem::take(&mut self.rivals);
+        rivals.retain(|rival, active| self.matters(*rival, *active));
+        self.rivals = rivals;
+    }
+
+    /// Whether this seal may be taken by a worker that was sealed for `view` last.
+    #[must_use]
+    pub fn takes(&self, view: ViewNumber, seal: &Seal) -> bool {
+        let writer = seal.view.writer;
+        let succeeds = |followed: Writer| writer == followed || writer.run > followed.run;
+        let is_writer = self.omissions.has(Omission::WriterIgnored) || self.writer.is_none_or(succeeds);
+        let follows = |known: ViewId| seal.last_active.is_some_and(|last| last.number > known.number || last == known);
+        let is_next = self.omissions.has(Omission::OlderViewSeals) || self.last_active.is_none_or(follows);
+        seal.view.number > view && is_writer && is_next
+    }
+
+    /// The worker is sealed by whoever is at `from`.
+    pub fn sealed(&mut self, from: NodeId, seal: &Seal) {
+        let writer = seal.view.writer;
+        self.unfollowed.remove(&from);
+        self.writer = Some(writer);
+        self.last_active = seal.last_active.or(self.last_active);
+        self.forget_rivals();
+    }
+
+    /// The view that it was sealed for last has become active. Gives it, to be logged, if that was not known.
+    pub fn activated(&mut self, view: ViewNumber) -> Option<ViewId> {
+        let active = ViewId { number: view, writer: self.writer? };
+        let is_news = self.last_active.replace(active) != Some(active);
+        self.forget_rivals();
+        is_news.then_some(active)
+    }
+
+    /// Whether what this coordinator says of transactions, reads and views counts.
+    #[must_use]
+    pub fn listens_to(&self, from: NodeId) -> bool {
+        !self.unfollowed.contains(&from)
+    }
+
+    /// Whether it is the leader that is followed.
+    #[must_use]
+    pub fn is_led_by(&self, from: NodeId) -> bool {
+        self.omissions.has(Omission::WriterIgnored) || self.writer.is_none_or(|writer| writer.node == from)
+    }
+
+    /// This connection is gone.
+    pub fn gone(&mut self, node: NodeId) {
+        self.unfollowed.remove(&node);
+    }
+
+    /// What to tell a coordinator that leads, if `asker` does.
+    #[must_use]
+    pub fn told(&self, asker: Writer, cluster: Option<ClusterId>, view: ViewNumber) -> Follows {
+        let writer = self.writer.filter(|_| !self.omissions.has(Omission::WriterIgnored));
+        Follows { cluster, view, writer, rival: self.rivals.keys().rev().copied().find(|rival| *rival != asker) }
+    }
+}
