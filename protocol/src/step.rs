@@ -106,6 +106,7 @@ pub enum Role {
 }
 
 /// The answer of the control store to a swap.
+#[expect(clippy::large_enum_variant, reason = "a swap is rare")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Swapped {
     /// It holds the new record now, synced.

@@ -111,7 +111,7 @@ fn two_copies_are_on_the_disk_at_the_most_and_one_once_the_worker_is_a_member_ag
     (0..4).for_each(|_| _ = engine.append(&[Record::ForgotViews { before: ViewNumber(1) }]).unwrap());
     drop(engine);
     assert_eq!(copies_found(), [(4, 600)].into());
-    assert!(matches!(open(directory.path(), ALWAYS, conformance::ACCEPT).unwrap().recovery.gone_back, None));
+    assert!(open(directory.path(), ALWAYS, conformance::ACCEPT).unwrap().recovery.gone_back.is_none());
 }
 
 #[test]
