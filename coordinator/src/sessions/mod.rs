@@ -29,8 +29,9 @@ use crate::seen::{self, Ends, Seen};
 use crate::tables::SESSIONS;
 pub use attempts::{Allowance, Attempts};
 
-/// Sessions of one account. Log-ins at the same moment may pass it for a while: the next one ends what is too much.
-pub const PER_ACCOUNT_MAX: usize = 64;
+/// Sessions of one account: far more than a person has browsers, since a class or a load test may share an account. Log-ins at
+/// the same moment may pass it for a while: the next one ends what is too much.
+pub const PER_ACCOUNT_MAX: usize = 400;
 
 /// Sessions that one log-in ends at the most.
 const ENDED_AT_ONCE_MAX: usize = 32;
@@ -146,7 +147,7 @@ impl Sessions {
     async fn of(&self, username: &str) -> Result<Vec<Key>, cluster::Error> {
         let owner = owner(username);
         let until = u64::from_be_bytes(owner).checked_add(1).map(|next| Shared::from(next.to_be_bytes().as_slice()));
-        let rows_max = u32::try_from(PER_ACCOUNT_MAX + ENDED_AT_ONCE_MAX).expect("a bound of dozens");
+        let rows_max = u32::try_from(PER_ACCOUNT_MAX + ENDED_AT_ONCE_MAX).expect("a bound of hundreds");
         let range = Range { table: SESSIONS, from: Some(owner.as_slice().into()), until, descending: false, rows_max };
         let rows = self.cluster.scan(range, Consistency::Arrival).await?.rows;
         // A row of an earlier program may begin with the same bytes, and is another's.
