@@ -58,7 +58,7 @@ pub fn secret_from_file(path: &Path) -> Result<Secret, String> {
     Secret::parse(&text).map_err(|error| named(&error))
 }
 
-/// What is to be said of the secret's file, if one is named: that others may read it. It may well be meant so, where secrets are mounted.
+/// A warning if the secret's file can be read by others. It is no error, since secrets that are mounted often can be.
 pub fn readable_secret() -> Option<String> {
     let path = PathBuf::from(std::env::var_os(SECRET_FILE)?);
     let said = || format!("others on this machine can read the secret in {0}: chmod go-r {0} keeps them out", path.display());

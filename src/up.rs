@@ -104,8 +104,8 @@ impl UpConfig {
         self.part(&format!("worker-{number}"))
     }
 
-    /// If the newest logs were accepted, though their ends may be missing: sees that there is one, and notes of the workers that have
-    /// none, which begin anew, that they have had their turn.
+    /// If a person has accepted logs whose ends may be missing: makes sure that there is one, and notes the acceptance as used for the
+    /// workers that have none and start empty.
     fn accept(&self) -> anyhow::Result<()> {
         let Some(data) = self.data.as_deref().filter(|_| self.salvage.accept_incomplete) else { return Ok(()) };
         let (mut without, mut with) = (Vec::new(), 0);
@@ -160,7 +160,7 @@ pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyho
         let listeners = skein_worker::Listeners { cluster: listener, http: None };
         let (recovered, is_recovered) = oneshot::channel();
         let run = skein_worker::run(worker, listeners, instruments.clone(), end_workers.watch(), move |status| {
-            // Nobody waits for it any more only when the whole process ends.
+            // The receiver is gone only when the whole process ends.
             recovered.send(status.standing).ok();
         });
         workers.spawn(run);
@@ -207,8 +207,8 @@ fn is_damaged(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(DiskError::Damaged { .. }))
 }
 
-/// Leaves out the workers whose logs are damaged, if the log of another says that it holds all. Their directories stay: what can still
-/// be read there may be of use, and it is a person who says that it may go.
+/// Leaves out the workers whose logs are damaged, if the log of another shows that it holds all records. Their directories stay: what
+/// can still be read there may be of use, and only a person may delete it.
 fn go_on_without(damaged: Vec<(usize, anyhow::Error)>, hold_all: bool) -> anyhow::Result<()> {
     for (number, error) in damaged {
         let name = worker_address::in_process(number);

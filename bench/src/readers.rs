@@ -58,19 +58,19 @@ pub async fn run(skein: &Path, directory: &Path, seconds: u64) -> anyhow::Result
     }
     tokio::time::sleep(SETTLES).await;
     let (begun, before) = (Instant::now(), lists.load(Ordering::Relaxed));
-    let beside = write(&host, &cookie, lasts).await?;
+    let among = write(&host, &cookie, lasts).await?;
     let rate = (lists.load(Ordering::Relaxed) - before) as f64 / begun.elapsed().as_secs_f64();
     stop.store(true, Ordering::Relaxed);
     while let Some(reader) = readers.join_next().await {
         reader??;
     }
-    let (alone, beside) = (p99(alone), p99(beside));
+    let (alone, among) = (p99(alone), p99(among));
     println!(
         "p99 of writes: {:.1} ms alone, {:.1} ms next to {READERS} readers of 1 MB lists, {:.1} times that; {rate:.0} lists a second, {} \
          refused",
         alone.as_secs_f64() * 1e3,
-        beside.as_secs_f64() * 1e3,
-        beside.as_secs_f64() / alone.as_secs_f64(),
+        among.as_secs_f64() * 1e3,
+        among.as_secs_f64() / alone.as_secs_f64(),
         refused.load(Ordering::Relaxed)
     );
     Ok(())

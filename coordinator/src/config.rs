@@ -118,11 +118,11 @@ pub struct SurfaceArgs {
     #[arg(long, value_name = "N", env = "SKEIN_CONNECTIONS_MAX", hide_env_values = true, default_value = "8192")]
     pub connections_max: String,
 
-    /// Connections of one address at once (1 to 65536); this machine may have half of all, and with --trust-proxy there is no such bound
+    /// Connections from one address at once (1 to 65536); this machine may have half of all, and with --trust-proxy there is no such bound
     #[arg(long, value_name = "N", env = "SKEIN_CONNECTIONS_PER_ADDRESS", hide_env_values = true, default_value = "512")]
     pub connections_per_address: String,
 
-    /// MiB of request bodies under way at once before more are refused with 503; one address may have half of it (1 to 65536)
+    /// MiB of request bodies under way at once before more are refused with 503; one address may use half of it (1 to 65536)
     #[arg(long, value_name = "MIB", env = "SKEIN_BODIES_MAX", hide_env_values = true, default_value = "64")]
     pub bodies_max: String,
 

@@ -231,8 +231,8 @@ fn advice(halt: &Halt) -> String {
         ),
         Halt::SharedRun { run } => format!(
             "another coordinator has run {} of this cluster too, so one of the two was started from a copy of the other's --data \
-             directory, and both have ended: start the one whose directory is the newest, see that the other is never started \
-             again, and delete its directory once the cluster serves",
+             directory, and both have ended: start the one whose directory was written last, make sure that the other is never \
+             started again, and delete its directory once the cluster serves",
             run.0
         ),
         Halt::Superseded => "another coordinator has taken over the workers or the control store since this one started, or its \

@@ -30,12 +30,12 @@ pub struct Writer {
     pub node: NodeId,
 }
 
-/// A view by its number and by who announced it: two leaders that don't know of each other may use one number.
+/// A view by its number and its announcer: two leaders that don't know of each other may use one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ViewId {
     /// Its number.
     pub number: ViewNumber,
-    /// Who announced it.
+    /// The coordinator that announced it.
     pub writer: Writer,
 }
 
@@ -91,7 +91,7 @@ pub struct TraceContext {
 }
 
 impl Writer {
-    /// Stands where nobody noted who wrote: in what is left of a Skein that did not.
+    /// Stands where the writer was not noted: in data of a Skein that did not note it.
     pub const UNKNOWN: Writer = Writer { run: Incarnation(0), node: NodeId(0) };
 }
 

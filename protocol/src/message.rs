@@ -90,7 +90,7 @@ pub enum Message {
         view: ViewNumber,
         /// Why not.
         reason: SealReason,
-        /// Whom it follows instead.
+        /// The coordinator that it follows instead.
         follows: Follows,
     },
     /// Leader to each member, after the swap: the view is active, and these are the outcomes of all views before it (R3).
@@ -131,7 +131,7 @@ pub enum Message {
         beat: u64,
         /// The cluster that it leads; `None` before the first view.
         cluster: Option<ClusterId>,
-        /// Who it is.
+        /// The identity and the run of this coordinator.
         writer: Writer,
         /// The last active view that it knows.
         active: Option<ViewId>,
@@ -140,7 +140,7 @@ pub enum Message {
     Beating {
         /// The beat.
         beat: u64,
-        /// Whom it follows.
+        /// The coordinator that it follows.
         follows: Follows,
         /// Whether its memory is full.
         full: bool,
@@ -302,7 +302,7 @@ pub enum ReadResult {
 pub struct Seal {
     /// The cluster; a worker binds itself to the first that seals it.
     pub cluster: ClusterId,
-    /// The view to come, and who announces it.
+    /// The view to come, and its announcer.
     pub view: ViewId,
     /// What the worker will be in it.
     pub standing: Standing,
@@ -324,14 +324,15 @@ pub enum SealReason {
     Lacks,
 }
 
-/// Whom a worker follows, as it tells every coordinator that asks: two that don't know of each other hear of it here (R14).
+/// The coordinator that a worker follows, as it tells every coordinator that asks: so two that don't know of each other learn of
+/// each other (R14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Follows {
     /// The cluster that it belongs to; `None` before the first.
     pub cluster: Option<ClusterId>,
     /// The view that it was sealed for last; 0 before the first.
     pub view: ViewNumber,
-    /// Who sealed it; `None` before the first, and where nobody noted it.
+    /// The coordinator that sealed it; `None` before the first, and where that was not noted.
     pub writer: Option<Writer>,
     /// Another coordinator that leads this cluster, of the same run or a later one, if it has heard of any.
     pub rival: Option<Writer>,

@@ -89,9 +89,9 @@ pub enum Omission {
     SealUnanswered,
     /// R14: a worker takes a seal whose last active view is before one that it knows.
     OlderViewSeals,
-    /// R14: nobody looks at which coordinator it is that writes.
+    /// R14: no node looks at which coordinator it is that writes.
     WriterIgnored,
-    /// R7: a view change does not carry the outcomes of earlier views that somebody may still ask for and that are not recorded.
+    /// R7: a view change does not carry the outcomes of earlier views that clients may still ask for and that are not recorded.
     ForgetUnrecorded,
     /// R7: what workers are told to forget passes outcomes whose clients heard *unknown* and that are not recorded.
     ForgetDoubted,
@@ -111,7 +111,7 @@ pub enum Omission {
     AwaitByAddress,
     /// R9: a copy that is not trusted counts as soon as the others have missed one answer.
     TrustDistrusted,
-    /// R9: a worker begins anew from a copy that is not trusted.
+    /// R9: a worker starts over from a copy that is not trusted.
     LearnFromDistrusted,
     /// While replicas differ and no majority says which is right, each answers reads in turn.
     ReadUndecidedInTurn,
@@ -125,7 +125,7 @@ pub enum Omission {
     SealNotRepeated,
     /// R5: when nothing else is left, all workers of which a part was given up are members together.
     SalvagedTogether,
-    /// Whoever an attempt to begin anew has sealed belongs to the cluster that is gone, and is not taken again.
+    /// A worker that was sealed by an attempt to found the cluster again counts as one of the lost cluster, and is not taken again.
     BegunForgotten,
     /// A coordinator that hears of a later view than its control store holds goes on.
     GoesOnBehind,

@@ -23,14 +23,14 @@ pub enum Record {
     },
     /// The worker takes nothing of older views (R2).
     Sealed {
-        /// The view that it was sealed for, and who announced it.
+        /// The view that it was sealed for, and its announcer.
         view: ViewId,
         /// What it is in it. A learner starts over from nothing (R9).
         standing: Standing,
         /// The last active view before it, as the leader said.
         last_active: Option<ViewId>,
     },
-    /// The view that it was sealed for has become active: it follows nobody who does not know of it (R14).
+    /// The view that it was sealed for has become active: the worker follows no coordinator that does not know of it (R14).
     Activated {
         /// The view.
         view: ViewId,
@@ -171,7 +171,7 @@ pub struct Snapshot {
     pub cluster: Option<ClusterId>,
     /// The view that it was last sealed for; 0 before the first.
     pub view: ViewNumber,
-    /// Who sealed it for that view; `None` before the first, and where nobody noted it.
+    /// The coordinator that sealed it for that view; `None` before the first, and where that was not noted.
     pub writer: Option<Writer>,
     /// What it is in that view.
     pub standing: Option<Standing>,
@@ -216,9 +216,9 @@ impl Snapshot {
         }
     }
 
-    /// Goes back to the copy that a learner keeps, because a person has said so: the worker is a member of that copy's view again, of
-    /// whose records a part was given up. What it has promised since still holds: whom it follows, and the greatest stamp. Gives
-    /// the copy's view; nothing changes where none is kept.
+    /// Goes back to the copy that a learner keeps, because a person has said so: the worker is a member of that copy's view again, and a
+    /// part of its records was given up. What it has promised since still holds: the coordinator that it follows, and the greatest
+    /// stamp. Gives the copy's view; nothing changes where none is kept.
     pub fn go_back(&mut self) -> Option<ViewNumber> {
         let Kept { view, records, prepared, decided, forgotten } = self.kept.take()?;
         (self.records, self.prepared, self.decided, self.forgotten) = (records, prepared, decided, forgotten);

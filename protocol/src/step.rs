@@ -605,7 +605,7 @@ pub enum Halt {
         cluster: ClusterId,
     },
     /// Another coordinator has written the control store, or leads the workers by a control store of its own that knows other or
-    /// later views; this one must not go on beside it.
+    /// later views; this one must not go on at the same time.
     Superseded,
     /// Another coordinator has the same run, so it works from a copy of this one's control store: neither may go on (R14).
     SharedRun {

@@ -1,5 +1,5 @@
-//! Rule R14 on real processes: two coordinators from copies of one directory. Whichever is first, none goes on beside the other, each
-//! that ends says what to do, and every write that was acknowledged by either is there when one is started again.
+//! Rule R14 on real processes: two coordinators from copies of one directory. Whichever is first, at most one of them goes on, each
+//! that ends says what to do, and every write that either acknowledged is there when one is started again.
 
 use std::path::Path;
 use std::time::Duration;

@@ -58,7 +58,7 @@ async fn people_and_operators_get_into_a_full_store_and_make_room_again() {
     fill(&mut client).await;
     assert_eq!(client.delete("/api/login").await.status, 204);
 
-    // Nobody has a session any more. A hundred log-ins use up nothing that others need.
+    // No session is left. A hundred log-ins use up nothing that others need.
     let mut others = Vec::new();
     for _ in 0..100 {
         others.push(Client::logged_in(&url, "ada").await);

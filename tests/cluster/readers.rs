@@ -1,6 +1,6 @@
-//! Many readers of long lists, some of whom take what they are sent very slowly. What they do to the cluster must be nothing: the
-//! view and its members stay, each write is taken, and the coordinator's memory stays within a bound. Readers themselves may be told
-//! to come back later, but some must get what they ask for.
+//! Many clients read long lists, and some of them read very slowly. They must not disturb the cluster: the view and its members stay,
+//! each write is accepted, and the coordinator's memory stays within a bound. Some reads may be refused for the moment, but some must
+//! be answered.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -33,7 +33,7 @@ const RESUMED_WITHIN: Duration = Duration::from_secs(5);
 /// How long so many writes may take on a slow machine.
 const WRITES_WITHIN: Duration = Duration::from_secs(60);
 
-/// When nobody asks any more, writes are served within this.
+/// Once the clients have stopped, writes are served within this.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// The pause after an answer that was no.
@@ -128,7 +128,7 @@ async fn three_thousand_writers_outlive_a_coordinator_that_is_killed_under_them_
     rush.writers.join_all().await;
     let mut watcher = Client::new(&cluster.url());
     let ready = async || (watcher.get("/readyz").await.status == 200).then_some(());
-    until("writes are served when nobody asks any more", READY_WITHIN, ready).await;
+    until("writes are served once the clients have stopped", READY_WITHIN, ready).await;
     let there = keys(&cluster.url()).await;
     let acknowledged = std::mem::take(&mut *rush.acknowledged.lock().expect("nobody panics with it"));
     let lost: Vec<&String> = acknowledged.iter().map(|(key, _)| key).filter(|key| !there.contains(*key)).collect();

@@ -1,5 +1,5 @@
-//! What strangers can do to the HTTP ports of real processes: hold on to connections, send what is not HTTP, stall. Whoever
-//! watches over a process must get through to it all the same, and its memory must stay within what its container has.
+//! What strangers can do to the HTTP ports of real processes: hold on to connections, send what is not HTTP, stall. Probes must
+//! get through to a process all the same, and its memory must stay within what its container has.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -117,7 +117,7 @@ async fn bodies_that_stall_leave_the_coordinator_its_memory() {
     /// Connections, each with a third of a megabyte.
     const STALLING: usize = 1_500;
     const LENGTH: usize = 300_000;
-    /// The bound on bodies, and what so many connections take beside them.
+    /// The bound on bodies, and what so many connections take in addition.
     const GROWS_BY_MAX: u64 = 192 << 20;
 
     let mut cluster = Cluster::start(Plan::in_memory().patient());
@@ -162,7 +162,7 @@ async fn bodies_that_stall_leave_the_coordinator_its_memory() {
         stalling.is_empty().then_some(())
     })
     .await;
-    assert!(refused > 0, "nobody was told why");
+    assert!(refused > 0, "no client was told why");
     let grown = most_memory(cluster.coordinator()) - before;
     assert!(grown < GROWS_BY_MAX, "it grew by {} MiB", grown >> 20);
 }

@@ -61,13 +61,13 @@ pub struct StoreArgs {
 }
 
 /// What a person has decided about a log; `skein up` takes these flags too. No variable of the environment sets them, since it would
-/// still be set at the next start, and decide about what is not known yet. For the same reason the first counts once.
+/// still be set at the next start, and decide about what is not known yet. For the same reason `--accept-incomplete-log` counts once.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct SalvageArgs {
-    /// Go on with the newest copy of a member that is there, though it may lack what was acknowledged last: the log, or the copy that
-    /// was kept in it while a new one was made, or a log that was set aside. It counts only when no member that holds all can come
-    /// back, and until this worker has begun anew; see the runbooks. It has an effect at one start: at those that follow it is
-    /// ignored, until there was one without it
+    /// Go on with the newest records that this worker held as a member, though they may lack what was acknowledged last. They are in
+    /// its log, in the copy that the log kept while a new one was made, or in a log that was set aside. They count only when no member
+    /// that holds all can come back, and until this worker has copied all records again; see the runbooks. The flag works at one
+    /// start: later starts ignore it, until one was made without it
     #[arg(long)]
     pub accept_incomplete_log: bool,
 

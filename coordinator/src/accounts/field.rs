@@ -45,7 +45,7 @@ pub fn name(text: &str) -> Option<FieldError> {
     let fits = is_visible(text) && text.chars().count() <= NAME_MAX && !text.chars().any(char::is_control);
     (!fits).then(|| FieldError {
         field: "name".into(),
-        detail: format!("a name has 1 to {NAME_MAX} characters, of which one at least is visible and none a control character"),
+        detail: format!("a name has 1 to {NAME_MAX} characters, at least one of them visible and none a control character"),
         bound: Some(NAME_MAX as u64),
     })
 }

@@ -133,7 +133,7 @@ impl Accounts {
         Accounts { cluster, passwords: Passwords::new(hashes_at_once_max), repeats_kept_for }
     }
 
-    /// The sign-up that this one repeats, if it was made under this key before. Whoever sends it has yet to
+    /// The sign-up that this one repeats, if it was made under this key before. Its sender has yet to
     /// [prove](Accounts::prove) the password.
     ///
     /// # Errors
@@ -179,7 +179,7 @@ impl Accounts {
         Err(Error::Busy)
     }
 
-    /// Checks that who repeats a sign-up, from this address, knows its password.
+    /// Checks that the sender of a repeated sign-up, from this address, knows its password.
     ///
     /// # Errors
     /// A key used otherwise when the password is another, too many who wait, or the store's.

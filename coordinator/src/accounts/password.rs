@@ -32,8 +32,8 @@ impl Passwords {
         self.run(Purpose::SignUp, address, move || hash(&password)).await
     }
 
-    /// Checks a password that came from this address against the hash of an account, or against nobody's: then the answer is
-    /// no, in the same time.
+    /// Checks a password that came from this address against the hash of an account. Without an account the answer is no, after
+    /// the same time.
     ///
     /// # Errors
     /// When too many wait.

@@ -1,7 +1,7 @@
 //! Whose password is hashed next. Log-ins go before sign-ups, and within each kind the addresses take turns, so that one
 //! address that asks without end delays its own requests and not those of others. The number of waiting requests is bounded:
 //! when it is reached, a log-in takes the place of a sign-up, and a request from an address with a short line takes the place
-//! of the newest one in the longest line. Whoever loses the place is told at once.
+//! of the newest one in the longest line. A request that loses its place is refused at once.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,7 @@ pub struct Queue(Arc<Mutex<Waiting>>);
 /// The right to hash one password. Dropping it gives the turn to the next in line.
 pub struct Turn(Queue);
 
-/// Who waits.
+/// The requests that wait.
 struct Waiting {
     free: usize,
     waiting: usize,
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    /// The names of those who wait, in the order in which they get the one turn.
+    /// The names of the waiting requests, in the order in which they get the one turn.
     async fn order(turn: Turn, asked: Vec<(&'static str, Asked)>) -> Vec<&'static str> {
         let (named, mut got) = tokio::sync::mpsc::unbounded_channel();
         let tasks: Vec<_> = asked

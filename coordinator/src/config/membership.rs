@@ -21,7 +21,7 @@ pub struct MembershipArgs {
     #[arg(long, value_name = "SECONDS", env = "SKEIN_COMPARE", hide_env_values = true, default_value = "60")]
     pub compare: String,
 
-    /// Transactions at once that run or of which clients may ask how they ended, and which workers must remember (256 to 32768)
+    /// Transactions that may be under way, or have an unknown outcome that is not recorded yet, before writes wait (256 to 32768)
     #[arg(long, value_name = "N", env = "SKEIN_WINDOW", hide_env_values = true, default_value = "32768")]
     pub window: String,
 }

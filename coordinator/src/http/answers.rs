@@ -1,8 +1,8 @@
 //! Room for long answers. A list can have a megabyte, and a client that takes it slowly has it wait here; so the bytes of long
 //! answers are bounded as a whole, for each address, and for each account or token. A request takes its room before the store is
 //! asked, for as much as the answer may have; once the answer is there it keeps what that has, until the last byte is written to the
-//! client's socket. Whoever finds no room waits in line for a moment, and is told to come back later when that takes too long or the
-//! line is full.
+//! client's socket. A request that finds no room waits in line for a moment. It is refused when that takes too long or the line is
+//! full.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -79,9 +79,11 @@ impl Answers {
             (self.share(name, limits.bytes_per_client_max), limits.bytes_per_client_max),
             (self.share(&format!("from {address}"), limits.bytes_per_address_max), limits.bytes_per_address_max),
         ];
-        // Whoever is refused has not taken anything from the others.
+        // A refused request has taken no room from others.
         let Ok(in_line) = shares[0].0.line.try_acquire() else {
-            return Err(self.refuse("as many bytes of answers are under way to you as are allowed, and others wait already"));
+            return Err(
+                self.refuse("the bound on bytes of answers to one client is reached, and too many of its requests wait already")
+            );
         };
         let waiting = async {
             let mut permits = Vec::with_capacity(shares.len() + 1);
@@ -92,7 +94,7 @@ impl Answers {
             permits
         };
         let Ok(permits) = timeout(limits.wait_max, waiting).await else {
-            return Err(self.refuse("as many bytes of answers are under way as are allowed"));
+            return Err(self.refuse("the bound on bytes of answers under way is reached"));
         };
         drop(in_line);
         let shares = shares.into_iter().map(|(share, _)| share).collect();
@@ -109,7 +111,7 @@ impl Answers {
         if let Some(share) = shares.get(name).and_then(Weak::upgrade) {
             return share;
         }
-        // What nobody uses any more goes now and then, so that names don't pile up.
+        // Unused shares are removed now and then, so that names don't pile up.
         if shares.len() == shares.capacity() {
             shares.retain(|_, share| share.strong_count() > 0);
         }

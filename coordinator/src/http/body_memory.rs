@@ -63,15 +63,16 @@ impl BodyMemory {
     /// Counts so many more bytes for a body, if there is room for them.
     fn count(&self, address: &Arc<str>, more: usize, is_beginning: bool) -> Result<(), Problem> {
         let bytes_max = self.0.bytes_max;
-        let refused = |whose| Problem::new(Code::Overloaded, format!("{bytes_max} bytes of bodies may be under way, {whose}"));
+        let refused =
+            |whose| Problem::new(Code::Overloaded, format!("at most {bytes_max} bytes of bodies may be under way{whose}"));
         let mut taken = self.lock();
         let open_to = |bytes_max: usize| if is_beginning { bytes_max } else { bytes_max - bytes_max / 4 };
         if taken.all + more > open_to(bytes_max) {
-            return Err(refused("as many as are"));
+            return Err(refused(", and the bound is reached"));
         }
         let of_address = taken.by_address.get(address).copied().unwrap_or_default();
         if of_address + more > open_to(bytes_max / 2) {
-            return Err(refused("half of them from one address, as many as are"));
+            return Err(refused(", half of them from one address, and that bound is reached"));
         }
         taken.all += more;
         taken.by_address.insert(Arc::clone(address), of_address + more);
@@ -166,7 +167,7 @@ mod tests {
         assert!((1..=BYTES_MAX / LONG).contains(&bodies.len()), "{} long bodies", bodies.len());
         assert!(bodies.iter().map(|body| body.bytes.capacity()).sum::<usize>() <= BYTES_MAX);
         let short = stalled(&memory, 1024);
-        assert!(short.len() * 1024 >= BYTES_MAX / 4, "only {} short bodies got through beside long ones", short.len());
+        assert!(short.len() * 1024 >= BYTES_MAX / 4, "only {} short bodies got through while long ones stalled", short.len());
         assert_eq!(shown.get(), BYTES_MAX as i64);
         drop((bodies, short));
         assert_eq!(shown.get(), 0);

@@ -34,7 +34,7 @@ pub async fn pass(app: &App, request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     if request.extensions().get::<Peer>().is_some_and(|peer| peer.place == Kind::Reserve) {
-        return Problem::new(Code::Overloaded, "as many connections stand as are allowed, of all or of one address")
+        return Problem::new(Code::Overloaded, "the bound on connections is reached, on all or on those of one address")
             .into_response();
     }
     let Ok(_under_way) = app.under_way.try_acquire() else {

@@ -1,6 +1,7 @@
 //! For probes and tools: `/livez` says that the process answers, `/readyz` has a line per part and is 200 while requests are
 //! served, `/metrics` has everything that is counted. They are answered even when all other requests are refused. A store that is
-//! full counts as ready: reads, deletes and log-ins are served, and if a load balancer took the coordinator away, nobody could delete.
+//! full counts as ready: reads, deletes and log-ins are served, and if a load balancer took the coordinator away, no client could
+//! delete.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -94,7 +95,7 @@ fn parts(status: &CoordinatorStatus) -> String {
 /// Which requests are served.
 fn serving(status: &CoordinatorStatus) -> String {
     if status.stalled {
-        return "failed, writes are held back until it is recorded how earlier ones ended".to_owned();
+        return "failed, writes are held back until the outcomes of earlier ones are recorded".to_owned();
     }
     if !status.serving {
         return "failed, writes are not served".to_owned();

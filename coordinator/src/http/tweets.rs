@@ -29,7 +29,7 @@ use crate::tweets::{self, Done, PAGE_MAX, Written};
 /// Tweets of a page unless told.
 const PAGE_DEFAULT: u32 = 50;
 
-/// Bytes that a tweet in a list has beside its text, at the most.
+/// Bytes that a tweet in a list has in addition to its text, at the most.
 const TWEET_BYTES_BESIDE_TEXT: usize = 512;
 
 /// A tweet.

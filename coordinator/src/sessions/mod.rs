@@ -3,8 +3,8 @@
 //! is keyed by these and the token's SHA-256 hash, so that the sessions of one account lie side by side, and so that reading the
 //! store is not enough to log in.
 //!
-//! An account has a bounded number of sessions: one more ends the oldest. So nobody can use up by logging in again and again what the
-//! store keeps for log-ins when it is full; and when even that is used up, a log-in can still take the place of an older one.
+//! An account has a bounded number of sessions: one more ends the oldest. So no account can use up, by logging in again and again, the
+//! room that a full store keeps for log-ins; and when even that is used up, a log-in can still take the place of an older one.
 //!
 //! Reads look the session up in the same read as what was asked for. A write can do without: it takes the session as it was
 //! last seen here, and its transaction checks that it still stands, so that logging out at one coordinator ends it at once at
@@ -36,7 +36,7 @@ pub const PER_ACCOUNT_MAX: usize = 400;
 /// Sessions that one log-in ends at the most.
 const ENDED_AT_ONCE_MAX: usize = 32;
 
-/// Bytes of a token that say whose it is, and bytes that nobody can guess.
+/// Bytes of a token that say whose it is, and bytes that can't be guessed.
 const OWNER_BYTES: usize = 8;
 const SECRET_BYTES: usize = 16;
 

@@ -33,7 +33,7 @@ async fn busy(cluster: &Cluster, count: usize) -> Vec<TcpStream> {
         let mut stream = TcpStream::connect(cluster.address).await.unwrap();
         stream.write_all(STALLED.as_bytes()).await.unwrap();
         streams.push(stream);
-        // With that of whoever looks.
+        // One more: the connection that asks.
         let regular = format!("skein_http_connections{{node=\"coordinator\",place=\"regular\"}} {}\n", number + 2);
         eventually("the connection has its place", || async { metrics(cluster).await.contains(&regular) }).await;
     }
@@ -88,8 +88,8 @@ async fn when_all_places_are_taken_probes_are_answered_and_others_told_so() {
     }
     drop((held, third));
     eventually("places are free again", || async { once_closing(&cluster).await.starts_with("HTTP/1.1 200") }).await;
-    let nobody = "skein_http_connections{node=\"coordinator\",place=\"reserve\"} 0";
-    eventually("nobody is in the reserve", || async { metrics(&cluster).await.contains(nobody) }).await;
+    let empty = "skein_http_connections{node=\"coordinator\",place=\"reserve\"} 0";
+    eventually("the reserve is empty", || async { metrics(&cluster).await.contains(empty) }).await;
 }
 
 /// Asks for something that is no probe's, on a connection of its own.
@@ -162,7 +162,7 @@ async fn bodies_that_stall_take_a_bounded_memory_and_others_get_through() {
         while let Some(answer) = stalling.try_join_next() {
             answers.push(answer.unwrap());
         }
-        ann.tweet("beside them").await;
+        ann.tweet("next to them").await;
         let taken = body_bytes(&cluster).await;
         assert!(taken <= BYTES_MAX, "{taken}");
     }
@@ -171,7 +171,7 @@ async fn bodies_that_stall_take_a_bounded_memory_and_others_get_through() {
     let let_in = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 408")).count();
     assert!(let_in > 0 && let_in * LENGTH <= BYTES_MAX, "{let_in} bodies were let in");
     let told = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 503") && answer.contains("\"code\":715")).count();
-    assert!(told > 0, "nobody was told why: {answers:?}");
+    assert!(told > 0, "no client was told why: {answers:?}");
     eventually("nothing is taken any more", || async { body_bytes(&cluster).await == 0 }).await;
     let answer = ann.send(Method::POST, "/api/transactions", &[], Some(json!({ "reads": ["a".repeat(500)] }))).await;
     answer.ok(200);

@@ -440,7 +440,7 @@ impl Transactions {
     }
 
     /// Has a view change settle as committed what its client may have been told to be committed, whatever the members report
-    /// (R13), and carry what somebody may still ask for, until it is recorded.
+    /// (R13), and carry the outcomes that clients may still ask for, until they are recorded.
     pub fn hand_over(&self, settlement: &mut Settlement) {
         if !self.omissions.has(Omission::SettleByReports) {
             self.committing().for_each(|(txn, transaction)| settlement.insist(*txn, &transaction.versions));
@@ -541,7 +541,7 @@ impl Transactions {
                 let wrong = self.omissions.has(Omission::UnknownAsAborted);
                 out.push(Output::Reply { id, reply: if wrong { aborted } else { Reply::Unknown { txn } } });
             }
-            // Whom this lets on may be as late, and is not sent before all of them are told.
+            // The ones behind it in the queue may be as late, so nothing is sent before all late ones are told.
             Some(txn) => self.answer(id, Reply::Aborted { txn, reason: AbortReason::Contention }, out),
             None => self.answer(id, Reply::Refused(Refusal::Unavailable), out),
         }

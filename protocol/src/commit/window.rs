@@ -3,7 +3,7 @@
 //! when it stands in a row of the store, or before that in the record of the active view, which hands it on until it does.
 //!
 //! The rows are written by transactions of the same coordinator. They go first, a part of the window is kept for them, and when
-//! they fail nevertheless, a view change takes over what they were to write: so nothing waits for ever for what waits behind it.
+//! they fail nevertheless, a view change takes over what they were to write. So the window never waits for itself.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -155,8 +155,8 @@ impl Window {
         self.full_sweeps = 0;
     }
 
-    /// Has a view change carry what somebody may still ask for, until it is recorded. What has ended of this run for all who may
-    /// ask is left out, and runs before this one are not spoken of any more once they are recorded.
+    /// Has a view change carry the outcomes that clients may still ask for, until they are recorded. Outcomes of this run that no
+    /// client will ask for are left out, and so are earlier runs once they are recorded.
     pub fn hand_over(&self, settlement: &mut Settlement, low_water: u64) {
         if !self.records {
             settlement.marks.clear();

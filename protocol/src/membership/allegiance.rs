@@ -1,7 +1,8 @@
-//! Whom a worker follows (R14). There must be one leader, but control stores can be copied: then two coordinators lead from what
-//! was one record, and each takes its own views for the next ones. A worker therefore notes who sealed it and which view it last
-//! knew to be active. It takes a seal from that writer or a later run only, and only if the seal follows that view. Whoever else
-//! leads is told so, and whom the worker follows is told too: both ends of a split hear of it from the first worker that has heard both.
+//! Which coordinator a worker follows (R14). There must be one leader, but control stores can be copied: then two coordinators lead
+//! from copies of one record, and each believes that its own views are the next ones. So a worker notes which coordinator sealed it and
+//! which view it last knew to be active. It takes a seal only from that writer or a later run, and only if the seal follows that view.
+//! It tells any other leader, and the one that it follows, about each other: both hear of the split from the first worker that has
+//! heard both.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::cmp::Ordering;
@@ -16,7 +17,7 @@ const RIVALS_MAX: usize = 2;
 /// What a worker knows of the coordinators that lead, or want to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Allegiance {
-    /// Who sealed it last.
+    /// The coordinator that sealed it last.
     writer: Option<Writer>,
     /// The last view that it knows to have become active.
     last_active: Option<ViewId>,
@@ -42,8 +43,8 @@ impl Allegiance {
     }
 
     /// Somebody leads this cluster, or wants to, and says so over the connection to `from`. `active` is the last active view that it
-    /// knows. A later run that knows less than this worker endangers nobody: it will end, and its number alone is no reason for
-    /// the leader to end too. One of the leader's own run always is.
+    /// knows. A later run that knows less than this worker does no harm: it will end, and its number alone is no reason for the
+    /// leader to end too. A second coordinator with the leader's own run always is a reason.
     pub fn hear(&mut self, from: NodeId, writer: Writer, active: Option<ViewId>) {
         if self.omissions.has(Omission::WriterIgnored) || Some(writer) == self.writer {
             return;
@@ -84,7 +85,7 @@ impl Allegiance {
         seal.view.number > view && is_writer && is_next
     }
 
-    /// The worker is sealed by whoever is at `from`.
+    /// The worker is sealed by the coordinator at `from`.
     pub fn sealed(&mut self, from: NodeId, seal: &Seal) {
         let writer = seal.view.writer;
         self.unfollowed.remove(&from);

@@ -9,8 +9,8 @@
 //! can come back who holds more, which is seen in the same way: at the address of each other member another process answers. One
 //! alone counts, since what is missing in one is not what is missing in another.
 //!
-//! A copy that is not trusted comes last: the others are asked again before it counts, though not for ever, and while no other
-//! copy is there, no worker begins anew from it. What such a worker still holds may be the last intact copy of a record.
+//! A copy that is not trusted comes last: the others are asked again before it counts, though not for ever. While no other copy is
+//! there, no worker starts over from it: what that worker still holds may be the last intact copy of a record.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -198,7 +198,7 @@ impl Situation<'_> {
         salvaged().find(is_member).or_else(|| salvaged().next()).map(|peer| peer.node)
     }
 
-    /// Whether others may begin anew from what this one holds: it is trusted, or a person has decided to go on with it.
+    /// Whether others may copy what this one holds: it is trusted, or a person has decided to go on with it.
     pub(super) fn is_donor(&self, node: NodeId) -> bool {
         let trusted = !self.comparison.distrusts(node) || self.omissions.has(Omission::LearnFromDistrusted);
         trusted || self.is_salvaged(node)

@@ -7,7 +7,7 @@
 //! copy is never given up, however bad it is. A worker that has found damage says so with each round of its housekeeping; one that
 //! has not said it for long was started again from a log that is intact, and is trusted again.
 //!
-//! While replicas differ and nobody has decided, one member answers all reads: two truths in turn are worse than one.
+//! While replicas differ and no person has decided, one member answers all reads, so that clients do not see two versions in turn.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -35,7 +35,7 @@ pub struct Comparison {
     compared: u64,
     differences: u64,
     repaired: u64,
-    /// Who answers reads while replicas differ and no majority says which is right.
+    /// The member that answers reads while replicas differ and no majority says which is right.
     answers: Option<NodeId>,
 }
 
@@ -121,7 +121,7 @@ impl Comparison {
         self.distrusted.contains(&node)
     }
 
-    /// The only member that may answer reads, while replicas differ and nobody knows which is right.
+    /// The only member that may answer reads, while replicas differ and it is not known which is right.
     #[must_use]
     pub fn answers(&self) -> Option<NodeId> {
         self.answers

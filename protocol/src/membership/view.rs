@@ -18,7 +18,7 @@ pub type Outcomes = Vec<(TxnId, Outcome)>;
 pub struct View {
     /// Its number.
     pub number: ViewNumber,
-    /// Who announced it.
+    /// The coordinator that announced it.
     pub writer: Writer,
     /// Who holds each shard. Indexed by [`ShardId`].
     pub shards: Vec<Shard>,
@@ -70,7 +70,7 @@ pub struct ActiveView {
 pub struct ViewRecord {
     /// The cluster.
     pub cluster: ClusterId,
-    /// Who wrote it.
+    /// The coordinator that wrote it.
     pub writer: Writer,
     /// The last active view, whole; `None` before the first.
     pub active: Option<ActiveView>,
@@ -85,7 +85,7 @@ pub struct ViewRecord {
 }
 
 impl View {
-    /// Its number, and who announced it.
+    /// Its number and its announcer.
     #[must_use]
     pub fn id(&self) -> ViewId {
         ViewId { number: self.number, writer: self.writer }

@@ -39,7 +39,7 @@ mod watch;
 /// A leader's settings; see [`crate::node::coordinator::CoordinatorConfig`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LeaderConfig {
-    /// Who it is, and in which run.
+    /// Its identity and its run.
     pub writer: Writer,
     /// The identity of a cluster that begins here.
     pub new_cluster: ClusterId,
@@ -92,9 +92,9 @@ pub struct ViewChange {
     /// Members of whose records a part was given up, and of whom it was said that the cluster goes on with them.
     curtailing: BTreeSet<NodeId>,
     comparison: Comparison,
-    /// Whether it was said of the active view that no worker can begin anew, since no member's copy is trusted.
+    /// Whether it was said of the active view that no worker can start over, since no member's copy is trusted.
     said_untrusted: bool,
-    /// Whether nobody will ask any more for what the active view settled: it stands in rows, or its clients had their answers.
+    /// Whether the record of the active view is no longer needed for its outcomes: they stand in rows, or their clients had answers.
     cleared: bool,
     /// Whether a learner of the pending view may not have been sealed for it.
     unsealed: bool,
@@ -464,7 +464,7 @@ impl ViewChange {
     }
 
     /// Every participant of the active view may forget what was decided in those before it: all members have it synced (R7), and
-    /// whoever asks is told by the record of the view until it is recorded.
+    /// questions are answered from the record of the view until the outcomes are recorded.
     pub fn forget_views(&mut self, out: &mut Vec<Output>) {
         let Some(view) = self.active().map(|active| &active.view) else { return };
         let before = view.number;
@@ -472,7 +472,7 @@ impl ViewChange {
         out.extend(view.participants().into_iter().map(forget));
     }
 
-    /// Nobody will ask for what the active view settled: the next one need not carry it.
+    /// What the active view settled will not be asked for any more: the next one need not carry it.
     pub fn clear(&mut self) {
         self.cleared |= self.is_steady();
     }
@@ -492,7 +492,7 @@ impl ViewChange {
         self.record.as_ref().and_then(|record| record.active.as_ref())
     }
 
-    /// Who this leader is, and in which run.
+    /// The identity and the run of this leader.
     #[must_use]
     pub fn writer(&self) -> Writer {
         self.config.writer

@@ -145,13 +145,13 @@ impl Worker {
         self.active
     }
 
-    /// Whether a person has given up a part of what it held, and it has not begun anew since.
+    /// Whether a person has given up a part of what it held, and it has not started over since.
     #[must_use]
     pub fn is_salvaged(&self) -> bool {
         self.salvaged
     }
 
-    /// Whom it follows.
+    /// The coordinator that it follows.
     #[must_use]
     pub fn allegiance(&self) -> &Allegiance {
         &self.allegiance
@@ -256,7 +256,7 @@ impl Worker {
                 self.active = true;
                 self.settle_before(view, &outcomes, out);
                 if self.damaged > 0 {
-                    // Before any other worker begins anew from what is here.
+                    // Before any other worker copies what is here.
                     self.tell_damage(out);
                 }
                 if let Some(view) = self.allegiance.activated(view) {

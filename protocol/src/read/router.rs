@@ -1,6 +1,6 @@
 //! Reads at a coordinator: each goes to one connected member of the active view, the one with the fewest bytes under way. When
 //! that member is lost or the view changes, it is asked of another: an answer of an earlier view counts no more, because a
-//! worker that was left out does not know it. While replicas differ and nobody knows which is right, one member answers all.
+//! worker that was left out does not know it. While replicas differ and it is not known which is right, one member answers all.
 //!
 //! The bytes of the answers under way from one member are bounded by [`limits::READ_BYTES_UNDER_WAY_MAX`], since they wait in that
 //! member's queue to this node. Each read reserves as much as its answer may have, until it is answered or the connection is
@@ -53,7 +53,7 @@ struct Pending {
 /// A read that was sent and is not answered yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Sent {
-    /// Whom the answer is for; `None` if it does not count any more.
+    /// The request that the answer is for; `None` if it does not count any more.
     id: Option<RequestId>,
     node: NodeId,
     /// What its answer may have.
@@ -269,7 +269,7 @@ impl Reads {
         self.ask_again(lost, out);
     }
 
-    /// What nobody will answer is asked of another, as soon as there is one.
+    /// Asks another member for what was lost, as soon as there is one.
     fn ask_again(&mut self, lost: Vec<RequestId>, out: &mut Vec<Output>) {
         for id in lost {
             if self.digests.contains_key(&id) {

@@ -201,7 +201,7 @@ mod tests {
         assert!(room.is_full(&usage));
         let counted = room.counted(&usage);
         let sessions = fill(room, &mut usage.clone(), TableId::SESSIONS, 100);
-        // Nothing of one area is taken by another.
+        // No table takes room from another's area.
         fill(room, &mut usage, TableId::SESSIONS, 100);
         assert!(sessions > 6_000, "only {sessions} sessions");
         assert!(fill(room, &mut usage, TableId::TOKENS, 300) >= 256);

@@ -1,5 +1,5 @@
-//! Addresses are how a worker is reached, and identities who it is: a coordinator that names its workers otherwise than the last one
-//! did waits for the same members and knows each again, and one that names fewer goes on without the rest.
+//! A worker is reached at an address and known by its identity. A coordinator that names its workers differently from the last one
+//! waits for the same members and recognises each of them; one that names fewer goes on without the rest.
 
 use super::world::*;
 
@@ -23,7 +23,7 @@ fn nodes(members: &[u128]) -> Vec<NodeId> {
 fn workers_that_are_named_otherwise_are_members_at_once() {
     let mut world = renamed(&["a", "b", "c"]);
     assert_eq!(world.roster, ["a", "b", "c"], "where they were last may be somebody else by now");
-    // The names say nothing of the identities either.
+    // The names do not tell the identities either.
     for (node, address) in [(3, "a"), (1, "b")] {
         world.reach(node, address);
         assert!(!serves(&world), "the others may come within the grace");

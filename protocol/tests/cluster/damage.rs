@@ -240,7 +240,7 @@ fn while_replicas_differ_and_nobody_knows_which_is_right_one_of_them_answers() {
     assert_eq!(said.len(), 1, "{said:?}");
     world.timeout(Timer::Compare);
     assert_eq!(several(&mut world), said, "it stays the same one");
-    // It may be back within the grace; until then nobody answers in its place.
+    // It may be back within the grace; until then no other member answers in its place.
     world.stop(NodeId(1));
     let read = Request::Read { query: Query::Keys(vec![key("a")]), consistency: Consistency::Strict, clock: 0, trace: None };
     let waits = world.ask(read);

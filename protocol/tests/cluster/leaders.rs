@@ -1,5 +1,5 @@
-//! Two coordinators that lead from copies of one control store (R14): whatever copy the second one has, and whichever workers it
-//! reaches, there are never two histories once one worker has heard both, and whoever has to end hears of it.
+//! Two coordinators that lead from copies of one control store (R14). Whatever copy the second one has, and whichever workers it
+//! reaches, there are never two histories once one worker has heard both, and the coordinator that must end learns of it.
 
 use crate::world::*;
 
@@ -55,7 +55,7 @@ fn two_of_one_run_end_as_soon_as_a_worker_has_heard_both() {
     world.start_rival(1, world.control.clone());
     world.run();
     beat(&mut world);
-    assert_eq!((&world.halt, rival_halt(&world)), (&None, None), "nobody has heard both");
+    assert_eq!((&world.halt, rival_halt(&world)), (&None, None), "no worker has heard both");
     world.connect_rival(W2);
     beat(&mut world);
     let shared = Some(Halt::SharedRun { run: Incarnation(1) });
@@ -228,13 +228,13 @@ fn what_is_said_by_a_coordinator_that_is_not_followed_counts_for_nothing() {
     for message in [Message::Activate { view, outcomes: settled }, Message::ForgetViews { before: view }] {
         assert_eq!(say(message), []);
     }
-    // A seal of a number that the worker has is answered, with whom it follows.
+    // A seal with a number that the worker has is answered, and the answer names the leader that it follows.
     let out = say(seal_by(7, ViewId { number: view, writer }, Standing::Member, None));
     let [Output::Send { to: RIVAL, message: Message::SealRefused { reason: SealReason::Led, follows, .. } }] = &out[..] else {
         panic!("{out:?}")
     };
     assert_eq!(follows.writer, Some(Writer { run: Incarnation(1), node: COORDINATOR }));
-    assert_eq!(follows.rival, None, "that is who asked");
+    assert_eq!(follows.rival, None, "the rival is the coordinator that asked");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Who heard *unknown* learns how it ended, from this coordinator or a later one, and nobody is told that what was acknowledged was
-//! aborted.
+//! A client that heard *unknown* learns the outcome from this coordinator or a later one, and no client is told that what was
+//! acknowledged was aborted.
 
 use super::world::*;
 
@@ -27,14 +27,14 @@ impl Rows {
         }
     }
 
-    /// What somebody hears who asks.
+    /// What a client hears that asks.
     pub fn outcome(&self, txn: TxnId) -> Option<Outcome> {
         let next = || self.runs.range(txn.incarnation..).find(|(run, _)| **run > txn.incarnation);
         self.outcomes.get(&txn).copied().or_else(|| next()?.1.outcome(txn))
     }
 }
 
-/// Writes whose clients hear *unknown*: the first reaches both workers, the second one of them, the third nobody.
+/// Writes whose clients hear *unknown*: the first reaches both workers, the second one of them, the third none.
 pub fn three_unknown(world: &mut World) -> [TxnId; 3] {
     world.lose = |message| matches!(message, Message::Vote { .. });
     let both = world.begin(vec![put("a", "1")]);
@@ -109,7 +109,7 @@ fn outcomes_are_handed_on_by_views_whose_members_never_knew_them() {
     world.stop(NodeId(2));
     world.run();
     world.timeout(Timer::ViewChange);
-    // One that begins with nothing becomes a member, and the only one; nobody has recorded anything.
+    // One that begins with nothing becomes a member, and the only one; nothing has been recorded.
     world.start_at(NodeId(3), "w2", Snapshot::new(NodeId(3)));
     world.run();
     world.timeout(Timer::Join);
@@ -150,7 +150,7 @@ fn a_late_end_that_is_not_recorded_yet_is_not_forgotten_either() {
 }
 
 /// A client has heard *committed*, the decisions are lost, and a member comes back within the grace with its log as it was before.
-/// Gives what is read after that, and who the members are.
+/// Gives what is read after that, and the members.
 fn put_back_within_a_view(omissions: Omissions) -> (Vec<(String, String)>, Vec<NodeId>) {
     let mut world = World::with_window(3, 64, omissions);
     world.commit(vec![put("a", "1")]);
@@ -169,7 +169,7 @@ fn put_back_within_a_view(omissions: Omissions) -> (Vec<(String, String)>, Vec<N
 fn what_a_client_was_told_to_be_committed_is_so_whatever_the_members_report() {
     let (rows, members) = put_back_within_a_view(Omissions::NONE);
     assert_eq!(rows, pairs(&[("a", "1"), ("b", "1")]));
-    assert_eq!(members, [NodeId(1), NodeId(3)], "who has lost what it had synced begins anew");
+    assert_eq!(members, [NodeId(1), NodeId(3)], "a member that has lost what it had synced starts over");
     let broken = std::panic::catch_unwind(|| put_back_within_a_view(Omissions::only(Omission::SettleByReports)));
     assert!(broken.is_err(), "it breaks R13");
 }

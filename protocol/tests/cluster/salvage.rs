@@ -205,7 +205,7 @@ fn a_record_that_only_the_old_copy_of_a_learner_holds_can_be_got_back() {
     world.run();
     world.timeout(Timer::ViewChange);
     world.commit(vec![put("since", "1")]);
-    // It begins anew as a learner; the record rots at the only member before it has been copied.
+    // It starts over as a learner; the record rots at the only member before it has been copied.
     world.hold = |message| matches!(message, Message::Chunk(_));
     world.restart(second);
     world.run();
@@ -222,7 +222,7 @@ fn a_record_that_only_the_old_copy_of_a_learner_holds_can_be_got_back() {
         world.timeout(Timer::Join);
         world.timeout(Timer::Beat);
     }
-    assert_eq!(world.members(), [first], "nobody can copy that record");
+    assert_eq!(world.members(), [first], "no learner can copy that record");
     assert!(!world.workers[&second].0.records().contains_key(&key("k0007")));
 
     // An operator ends both, has the learner go back, and puts another process in the place of the member.

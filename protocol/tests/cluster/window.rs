@@ -1,5 +1,5 @@
 //! Writes never stop for good while all members are healthy: however small the window is, however many clients wait and hear
-//! *unknown*, and whether or not it can be recorded how their transactions ended. And whoever asks later is told the truth.
+//! *unknown*, and whether or not the outcomes of their transactions can be recorded. And a client that asks later is told the truth.
 
 use skein_protocol::limits;
 
@@ -136,7 +136,7 @@ fn goes_on_without_recording(omissions: Omissions) -> bool {
     assert_ne!(stalled, served, "it says so as long as nothing is served");
     if served {
         assert_eq!(world.control.as_ref().unwrap().number(), ViewNumber(2), "one view change is enough");
-        // Whoever asks is told how it ended: by this coordinator, by the next, and by the rows that it writes.
+        // A client that asks is told the outcome: by this coordinator, by the next, and by the rows that it writes.
         for _ in 0..2 {
             for txn in &unknown {
                 let id = world.ask(Request::Outcome { txn: *txn });
@@ -170,7 +170,7 @@ fn all_workers_out_of_reach_for_longer_than_clients_wait() {
     assert!(unknown.iter().all(|txn| rows.outcome(*txn) == Some(Outcome::Committed)));
 }
 
-/// Whether nobody is told that what was acknowledged was aborted, when the first of a run's transactions is in doubt, and nothing has
+/// Whether no client is told that what was acknowledged was aborted, when the first of a run's transactions is in doubt, and nothing has
 /// been recorded when the coordinator dies after so many view changes, with or without some time for housekeeping.
 fn marks_are_true(view_changes: usize, sweeps: usize, omissions: Omissions) -> bool {
     let mut world = World::with_window(2, 64, omissions);

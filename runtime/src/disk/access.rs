@@ -1,6 +1,6 @@
-//! Who else gets at a file or directory. What is kept is its owner's business alone: records hold hashes of passwords, and whoever
-//! may write to a log, a control store or the cluster's secret decides what the cluster believes. So others that may write are
-//! refused, and others that may read are warned of, since secrets that are mounted into a container often are readable for all.
+//! Which files and directories other users of the machine can get at. Records hold hashes of passwords, and a user who can write to a
+//! log, a control store or the cluster's secret decides what the cluster believes. So what others may write to is refused. A secret
+//! that others may read leads to a warning only, since secrets that are mounted into a container often are readable for all.
 
 use std::fs;
 use std::io;
@@ -57,17 +57,17 @@ pub(super) fn exposed(path: &Path) -> String {
     format!("others on this machine may write to {path}: make sure that it holds what it should, then chmod go-w {path}")
 }
 
-/// Whether anybody but the owner may write in this directory.
+/// Whether a user other than the owner may write in this directory.
 pub(super) fn is_writable_by_others(directory: &Path) -> io::Result<bool> {
     is_open(directory, WRITE)
 }
 
-/// Whether anybody but the owner gets at what is in this directory.
+/// Whether a user other than the owner can get at what is in this directory.
 pub(super) fn is_readable_within(directory: &Path) -> io::Result<bool> {
     is_open(directory, READ | WRITE)
 }
 
-/// Whether others may do that in this directory, as far as it and the one above it say: who may not go through that one gets nowhere.
+/// Whether others may do that in this directory, as far as it and its parent say: a parent that is closed to others keeps them out.
 fn is_open(directory: &Path, bits: u32) -> io::Result<bool> {
     let mode = |path: &Path| fs::metadata(path).map(|metadata| metadata.permissions().mode());
     let above = directory.parent().filter(|above| !above.as_os_str().is_empty());

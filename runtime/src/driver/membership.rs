@@ -130,7 +130,7 @@ impl Membership {
                 node.name = name,
                 view.number = view.0,
                 "membership: no member of view {view} has a copy that is trusted, so no other worker is taken in: each keeps what it \
-                 holds; look which copy is right before you stop or remove anything (see the runbooks)"
+                 holds; find out which copy is right before you stop or remove anything (see the runbooks)"
             ),
             Event::LeftOut { node, address } => warn!(
                 node.name = name,

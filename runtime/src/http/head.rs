@@ -117,7 +117,7 @@ fn target(method: &Method, uri: &Uri, host: Option<&Authority>) -> Result<(), Re
                 let ports = (authority.port_u16().unwrap_or(port), host.port_u16().unwrap_or(port));
                 authority.host().eq_ignore_ascii_case(host.host()) && ports.0 == ports.1
             };
-            if host.is_none_or(same) { Ok(()) } else { refused("must name the server that Host names: this server is no proxy") }
+            if host.is_none_or(same) { Ok(()) } else { refused("must name the same server as Host: this server is no proxy") }
         }
         (Some(_), None) => refused("must name a server after its scheme"),
     }
@@ -129,7 +129,7 @@ fn coding(headers: &HeaderMap) -> Result<(), Refused> {
     match (values.next(), values.next()) {
         (None, _) => Ok(()),
         (Some(value), None) if value.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(Refused::malformed("Transfer-Encoding", "must be chunked alone, or not be there")),
+        _ => Err(Refused::malformed("Transfer-Encoding", "must be absent or exactly chunked")),
     }
 }
 
@@ -143,7 +143,8 @@ pub fn named_locally<B>(request: &Request<B>) -> Result<(), Refused> {
     if is_local_target && request.headers().get_all(header::HOST).iter().all(is_local) {
         return Ok(());
     }
-    let detail = "a server on loopback is reached by its address or as localhost, or through a proxy that its settings tell of";
+    let detail =
+        "a server on loopback takes only an address or localhost here, unless it is set to trust a proxy (--trust-proxy)";
     Err(Refused { fault: Fault::Misdirected, field: "Host", detail: detail.to_owned(), bound: None })
 }
 

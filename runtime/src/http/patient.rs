@@ -1,5 +1,5 @@
 //! A socket that is patient, but not for ever: when the other end takes less of what is sent than a bound allows, the connection
-//! fails. Only the time counts in which something waits to be taken, so whoever is idle, or asks for little, is left alone. Reading
+//! fails. Time counts only while something waits to be taken, so a client that is idle, or asks for little, is left alone. Reading
 //! has its own bounds (the head's at the server, the body's at the handler).
 
 use std::io::{self, ErrorKind};
@@ -64,7 +64,7 @@ impl<S> Patient<S> {
                     self.deadline.as_mut().reset(now + self.pace.per.saturating_sub(self.waited));
                 }
                 ready!(self.deadline.as_mut().poll(context));
-                let what = "the other end takes too little of what is sent";
+                let what = "the other end reads what is sent too slowly";
                 return Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, what)));
             }
         }

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection, and the part of its address that is counted by.
+//! The other end of a connection, and the part of its address by which connections are counted.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 

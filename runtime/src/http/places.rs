@@ -1,8 +1,8 @@
-//! Who may have a connection. There is a bound on all and one for each address; a connection within both has a regular place.
-//! Beyond them a reserve is kept: a connection there is answered once, may ask for the probes' paths alone and has little
-//! time, so that whoever watches over a process reaches it however many others hold on to it. When regular places run short,
-//! those who have been idle for longest lose theirs. In the reserve the oldest that has asked for nothing makes way, or the
-//! oldest of all when it has had its time.
+//! The places for connections. There is a bound on all and one for each address; a connection within both has a regular place.
+//! Beyond them there is a reserve: a connection there is answered once, may ask for the probes' paths alone and has little time.
+//! So monitoring reaches a process however many other connections there are. When regular places run short, the connections that have
+//! been idle for longest lose theirs. In the reserve the oldest that has asked for nothing makes way, or the oldest of all when it has
+//! had its time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -124,7 +124,7 @@ impl Bounds {
 }
 
 impl Places {
-    /// Nobody is there yet.
+    /// No connection is there yet.
     #[must_use]
     pub fn new(bounds: Bounds) -> Arc<Self> {
         Arc::new(Places { bounds, began: Instant::now(), held: Mutex::default() })

@@ -49,8 +49,8 @@ const RESERVE_LASTS_MAX: Duration = Duration::from_secs(5);
 
 /// What is said to a connection for which there is no place, before it is closed.
 const CROWDED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n\
-    Connection: close\r\nContent-Length: 166\r\n\r\n{\"type\":\"urn:skein:problem:overloaded\",\"title\":\"Too much is under way; \
-    nothing was done.\",\"status\":503,\"code\":715,\"detail\":\"as many connections stand as are allowed\"}";
+    Connection: close\r\nContent-Length: 161\r\n\r\n{\"type\":\"urn:skein:problem:overloaded\",\"title\":\"Too much is under way; \
+    nothing was done.\",\"status\":503,\"code\":715,\"detail\":\"the bound on connections is reached\"}";
 
 /// The bounds of a server.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +128,7 @@ where
 {
     // Answers are written whole; waiting for more to send would only delay them.
     let _best_effort = stream.set_nodelay(true);
-    // What the kernel keeps for a client is memory, too, and nobody counts it.
+    // What the kernel keeps for a client is memory, too, which no other bound counts.
     let _best_effort = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
     let in_reserve = peer.place == Kind::Reserve;
     let header_time_max = if in_reserve { RESERVE_HEADER_TIME_MAX } else { limits.header_time_max };

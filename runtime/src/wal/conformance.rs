@@ -9,7 +9,7 @@ use skein_protocol::record::{Prepared, Record, Snapshot, Stored, Write};
 
 use super::{Opened, Salvage, Wal};
 
-/// What an operator says who wants to go back.
+/// The flags of an operator who wants to go back.
 pub(super) const ACCEPT: Salvage = Salvage { accept_incomplete: true, discard_damaged: false };
 
 /// Runs the suite on an engine; `open` opens the same log each time, as after a crash.
@@ -144,7 +144,7 @@ impl Records {
         (0..=self.below(12)).map(|_| self.record(ViewNumber(view))).collect()
     }
 
-    /// A group in this view that seals nobody.
+    /// A group in this view that seals no worker.
     pub(super) fn group_within(&mut self, view: u64) -> Vec<Record> {
         self.group(view).into_iter().filter(|record| !matches!(record, Record::Sealed { .. })).collect()
     }

@@ -21,7 +21,7 @@ pub(crate) mod thread;
 
 /// A log engine. One thread owns it.
 ///
-/// What a member held is kept when it begins anew as a learner, until it is sealed as a member again and that is synced
+/// What a member held is kept when it starts over as a learner, until it is sealed as a member again and that is synced
 /// ([`Kept`](skein_protocol::record::Kept)): records, what was prepared, what was decided. An interrupted copy never takes its
 /// place and may go at once, so a log holds two copies at the most. Opened in the ordinary way it does not show the kept copy, which
 /// would take as much memory again; opened with [`Salvage::accept_incomplete`] a learner's log goes back to it.

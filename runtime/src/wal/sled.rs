@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A learner starts over with an empty store: that is the next copy number. The last copy of which the worker was a member is kept
-//! until it is one again (`kept.rs`); records of other copies are removed bit by bit with the groups that follow, so that nobody
+//! until it is one again (`kept.rs`). Records of other copies are removed bit by bit with the groups that follow, so that no write
 //! waits for it (R9). So there are two copies at the most, but for what is being removed.
 
 mod bundle;
@@ -44,7 +44,7 @@ use crate::transport::frame::Growing;
 use bundle::Bundles;
 use kept::{Head, KEPT_DECIDED, KEPT_PREPARED, Kept};
 
-/// The format that is written, the last of those that are read. Before 4 nothing says who sealed a worker.
+/// The formats that are read; the last one is written. Format 3 does not say which coordinator sealed a worker.
 const FORMATS: RangeInclusive<u32> = 3..=4;
 
 const DATA: u8 = 1;
@@ -440,7 +440,7 @@ impl Sled {
         Ok(())
     }
 
-    /// Whether these records begin a copy beside one that is to be kept.
+    /// Whether these records begin a copy while another one is to be kept.
     fn begins_beside(&self, records: &[Record]) -> bool {
         let begins = |record: &Record| matches!(record, Record::Sealed { standing: Standing::Learner, .. });
         self.standing == Some(Standing::Member) && records.iter().any(begins)

@@ -30,7 +30,7 @@ pub(crate) enum Afterwards {
     Differ,
 }
 
-/// What is asked beside the calls of clients.
+/// What is asked in addition to the calls of clients.
 #[derive(Debug, Default)]
 pub(crate) struct Inquiries(BTreeMap<u64, Option<Reply>>);
 
@@ -108,7 +108,7 @@ impl World {
         self.coverage.saw(Sight::Renamed);
     }
 
-    /// All that were members are members of the first view, and nobody has to copy anything.
+    /// All that were members are members of the first view, and no worker has to copy anything.
     fn start_again(&mut self) -> Result<(), Violation> {
         let (before, views) = (self.active_members(), self.ledger.views.len());
         (0..self.nodes.len()).for_each(|slot| self.crash(slot));

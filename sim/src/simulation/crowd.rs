@@ -1,6 +1,6 @@
-//! Crowds: in calm, many readers ask for long lists at once while the links take only so much, and clients write. Nothing of it is a
-//! fault, so the view must stay, each write be answered soon, and each reader hear something. Then a member dies while lists are under
-//! way: each of them must be answered by another.
+//! Crowds: in calm, many readers ask for long lists at once while the links take only so much, and clients write. None of this is a
+//! fault, so the view must stay, each write must be answered soon, and each reader must get an answer. Then a member dies while lists
+//! are under way: another member must answer each of them.
 
 use skein_protocol::id::RequestId;
 use skein_protocol::limits::{self, ROWS_MAX};

@@ -36,7 +36,7 @@ impl World {
         true
     }
 
-    /// Whatever was on the disk is gone: who starts here is somebody else.
+    /// All that was on the disk is gone: a worker that starts here has another identity.
     pub(super) fn forget_disk(&mut self, worker: Slot) {
         self.nodes[worker].disk = None;
         self.nodes[worker].id = NodeId(0);
@@ -111,7 +111,7 @@ impl World {
         Some((keys.into_iter().nth(place)?, self.nodes[worker].disk.as_mut()?))
     }
 
-    /// A worker that went astray has begun anew; as a member it holds all again.
+    /// A worker that went astray has started over; as a member it holds all again.
     pub(super) fn note_repair(&mut self, slot: Slot, record: &Record) {
         let (Record::Sealed { standing, .. }, Some(begun)) = (record, self.astray.get_mut(&slot)) else { return };
         match standing {
@@ -128,8 +128,8 @@ impl World {
         }
     }
 
-    /// If this is the moment in which a client hears that something is committed for which a worker has voted since its disk was
-    /// kept: nobody hears the decision, and the worker is back at once with that disk.
+    /// If a client now hears that a transaction is committed for which a worker has voted since its disk was kept: no worker hears the
+    /// decision, and that worker is back at once with the disk that was kept.
     pub(super) fn lose_vote(&mut self, leader: Slot, out: &mut Vec<Output>) -> bool {
         let Some((worker, before)) = &self.lost_vote else { return false };
         let told = out.iter().find_map(|output| match output {

@@ -27,7 +27,7 @@ const HALT_MAX: Time = 20 * SECOND;
 /// Within this the cluster goes on with what is left.
 const BEGIN_MAX: Time = 30 * SECOND;
 
-/// Calls that clients make beside a coordinator that must not go on.
+/// Calls that clients make while there is a coordinator that must not go on.
 const CALLS: u32 = 40;
 
 /// What an operator does, or has to mend.

@@ -142,7 +142,7 @@ pub enum Sight {
     SharedRun,
     /// A second leader had taken the workers over.
     TakenOver,
-    /// A record that was another one had been copied on, and nobody was outvoted by the two that held it.
+    /// A wrong record had been copied to another member, and the two that held it outvoted no member.
     OneWitness,
     /// In calm, a record was damaged and repaired.
     DamageRepaired,
@@ -152,13 +152,13 @@ pub enum Sight {
     VoteLost,
     /// A worker whose disk was put back refused to be a member.
     OldDiskRefused,
-    /// A worker of which a part was given up began anew.
+    /// A worker of which a part was given up started over.
     SalvagedBegan,
     /// The seal of a learner was lost with its connection, which was back before the view was active.
     LearnerSealLost,
     /// A coordinator with a control store as it once was has ended.
     OldControlEnded,
-    /// The cluster began anew, empty, since all memory was lost.
+    /// The cluster started over, empty, since all memory was lost.
     BegunEmpty,
     /// The cluster went on with a worker of which a part was given up, since nothing else was left.
     WentOnWithLess,

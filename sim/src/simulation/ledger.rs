@@ -280,7 +280,7 @@ impl Ledger {
     }
 
     /// A control store holds this now, and held `before` as its active view. Says whether another view has become active. There may be two
-    /// stores, but one history: each active view follows the last one, whoever made it active.
+    /// stores, but one history: each active view follows the last one, whichever coordinator made it active.
     pub(crate) fn swapped(&mut self, record: &ViewRecord, before: Option<ViewId>) -> Result<bool, Violation> {
         let Some(active) = &record.active else { return Ok(false) };
         if before == Some(active.view.id()) {
@@ -396,7 +396,7 @@ mod tests {
         ledger.learned(NodeId(2), ViewNumber(1));
         assert_eq!(ledger.clone().swapped(&record(2, &[1, 2], &[]), Some(id(1))), Ok(true));
         assert_eq!(ledger.swapped(&record(2, &[1], &[2]), Some(id(1))), Ok(true));
-        assert_eq!(ledger.swapped(&record(3, &[1, 2], &[]), Some(id(2))).unwrap_err().property, "views", "it has begun anew");
+        assert_eq!(ledger.swapped(&record(3, &[1, 2], &[]), Some(id(2))).unwrap_err().property, "views", "it has started over");
     }
 
     fn put(sequence: u64, version: u64) -> (Record, Record) {

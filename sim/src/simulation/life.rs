@@ -82,11 +82,11 @@ impl World {
         config.compare_ms = self.plan.compare_ms;
         config.compare_first_ms = self.plan.compare_ms.max(config.compare_first_ms);
         if (self.plan.hang_disk || self.plan.lose_seal) && self.plan.trial.is_none() {
-            // Then doubts alone must show who is gone.
+            // Then doubts alone must show which worker is gone.
             config.misses_max = 0;
         }
         if matches!(self.plan.trial, Some(Trial::PutBack | Trial::HungDisk)) {
-            // Only beats are to show who is not what it was, or syncs nothing, not that it never acknowledges an abort.
+            // Only beats may show that a worker's disk was put back or syncs nothing; a missing acknowledgement of an abort may not.
             config.doubt_sweeps = PATIENT_SWEEPS;
         }
         config.omissions = self.mistakes.omissions;

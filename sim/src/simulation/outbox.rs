@@ -1,6 +1,6 @@
-//! What waits to be sent to somebody who takes it slowly, as the runtime's transport keeps it: two lanes, of which the long messages
-//! leave a part at a time, so that everything else goes before them; and a bound on each, beyond which the connection is closed. A
-//! simulated record stands for one as long as may be, so that the bounds of the product are met with few of them.
+//! What waits to be sent to a slow receiver, as the runtime's transport keeps it: two lanes, with long messages sent a part at a time,
+//! so that everything else goes before them; and a bound on each lane, beyond which the connection is closed. A simulated record
+//! counts as one of the greatest length, so that few records reach the bounds of the product.
 
 use std::collections::VecDeque;
 
@@ -46,7 +46,7 @@ impl Outbox {
         self.lanes.iter().all(VecDeque::is_empty)
     }
 
-    /// Nothing of it will be sent any more.
+    /// None of it will be sent any more.
     pub(crate) fn clear(&mut self) {
         *self = Outbox { busy: self.busy, ..Outbox::default() };
     }

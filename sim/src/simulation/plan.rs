@@ -166,7 +166,7 @@ impl Plan {
         }
         let small = random.chance(300);
         if small && random.chance(100) && self.trial.is_none() && !self.guest && self.memory_bytes_max == UNBOUNDED {
-            // Each of a crowd makes a few calls, and the window lets on a part of them at once.
+            // Each client of a crowd makes a few calls, and the window admits a part of them at once.
             let crowd = random.magnitude(64, 1_500);
             self.clients = usize::try_from(crowd).expect("a crowd");
             self.window = usize::try_from(random.between(crowd / 2, 2 * crowd)).expect("a window");

@@ -1,8 +1,8 @@
-//! A second leader: in calm, somebody starts a coordinator from a copy of the control store, of now or of a moment before, beside the
-//! first one or at the same time. Each reaches all workers or some of them, and at least one worker hears both. Whatever comes of
-//! it, there is one history: no view becomes active that does not follow the last one, whoever announced it. And it is seen
-//! soon: of two runs one ends, and two coordinators of one run end both. Then an operator starts the one with the newest
-//! directory, and all is as before.
+//! A second leader: in calm, somebody starts a coordinator from a copy of the control store, a current or a slightly older one, while
+//! the first coordinator runs or starts. Each reaches all workers or some of them, and at least one worker hears both. In every case
+//! there is one history: no view becomes active that does not follow the last one, whichever coordinator announced it. The conflict
+//! is also noticed soon: of two runs one ends, and of two coordinators with the same run both end. Then an operator starts the one with
+//! the newest directory, and all is as before.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ pub(crate) struct Rivalry {
     kept: Vec<Control>,
     /// The second leader and its control store, while there is one.
     rival: Option<(Slot, Control)>,
-    /// Who has ended, and why.
+    /// The coordinators that have ended, and why.
     halts: BTreeMap<Slot, Halt>,
 }
 
@@ -68,7 +68,7 @@ impl World {
         }
     }
 
-    /// A coordinator has ended. Beside a second leader that may be right; the process is gone when its step is over.
+    /// A coordinator has ended. With a second leader that may be right; the process is gone when its step is over.
     pub(crate) fn note_halt(&mut self, slot: Slot, halt: Halt) {
         if self.rivalry.rival.is_some() {
             self.rivalry.halts.insert(slot, halt);
@@ -91,7 +91,7 @@ impl World {
         let mut random = self.random.sub("second leader");
         let (leader, rival) = (self.leader(), self.nodes.len());
         let newest = self.rivalry.kept.len().saturating_sub(1);
-        // What is copied while a view is announced is the last store but one: its next number is one that nobody has used.
+        // What is copied while a view is announced is the last store but one: its next number is unused.
         let place = match random.below(3) {
             0 => newest,
             1 => newest.saturating_sub(1),
@@ -124,7 +124,7 @@ impl World {
         let needed = if shared { 2 } else { 1 };
         let begun = self.now;
         self.until(begun + END_MAX, |world| world.rivalry.halts.len() >= needed);
-        // Whoever hears of it a beat later ends a beat later.
+        // A coordinator that hears of it a beat later ends a beat later.
         self.until(self.now + SECOND, |_| false);
         let ended = self.rivalry.halts.len();
         if self.violation.is_none() && ended < needed {

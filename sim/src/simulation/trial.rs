@@ -232,7 +232,7 @@ impl World {
     }
 
     /// At the very end, in some runs: a record is another one, whose checksum fits, at the member that a third one then copies from.
-    /// Two hold it now and one does not, but the two are one witness: nobody may be distrusted, and a person is called.
+    /// Two hold it now and one does not, but the two are one witness: no member may be distrusted, and a person is called.
     pub(super) fn witness(&mut self) -> Result<(), Violation> {
         let mut members = self.members();
         let is_whole =

@@ -96,9 +96,9 @@ pub(crate) struct World {
     pub(crate) hung_for_good: Vec<Slot>,
     /// A worker that holds a record that is not what was written.
     pub(crate) rotten: Option<Slot>,
-    /// Workers that do not hold what they have acknowledged, and whether they have begun anew since.
+    /// Workers that do not hold what they have acknowledged, and whether they have started over since.
     pub(crate) astray: BTreeMap<Slot, bool>,
-    /// Where replicas differ that are no witnesses of their own: whether that was seen.
+    /// Whether it was seen that replicas differ, if they do and none of them is an independent witness.
     pub(crate) differs: Option<bool>,
     /// Disks as they once were, by slot.
     pub(crate) kept_disks: BTreeMap<Slot, Disk>,
@@ -106,7 +106,7 @@ pub(crate) struct World {
     pub(crate) held_up_when_found: Option<Time>,
     /// Whether replicas differ, and no majority can say which is right.
     pub(crate) may_differ: bool,
-    /// Requests that are made beside those of clients, with the answer to the last.
+    /// Requests that are made in addition to those of clients, with the answer to the last.
     pub(crate) inquiries: Inquiries,
     /// How often the workers were given other names.
     pub(crate) renamed: u32,

@@ -19,8 +19,8 @@ function OpenWrites({ reader }: { reader: Reader }) {
   if (count === 0) return null;
   return (
     <p className="account-note">
-      {count === 1 ? "One of your writes is" : `${count} of your writes are`} not through yet. What is not through when you log
-      out stays on this device, and goes out when you log in here again.
+      {count === 1 ? "One of your writes is" : `${count} of your writes are`} not through yet. Whatever is not through when you
+      log out stays on this device and is sent when you log in here again.
     </p>
   );
 }

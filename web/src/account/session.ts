@@ -15,7 +15,7 @@ export type SessionState =
 /** Null when it went well. */
 export type Refusal = Problem | "unreachable" | null;
 
-/** For how long an answer to who is logged in is relied on. */
+/** For how long the server's answer about the session is relied on. */
 const freshForMs = 5_000;
 
 class Session extends Store<SessionState> {
@@ -78,7 +78,7 @@ class Session extends Store<SessionState> {
       this.follow(who);
       return who?.toLowerCase() === username.toLowerCase();
     }
-    throw new Error("no fresh answer to who is logged in");
+    throw new Error("the server gave no fresh answer about the session");
   }
 
   /** Asks whether the cookie is still the one of the person shown here. */
@@ -96,7 +96,7 @@ class Session extends Store<SessionState> {
     const { data, response } = await api.GET("/api/login");
     if (data !== undefined) return data.username;
     if (response.status === 401) return null;
-    throw new Error(`who is logged in was answered with ${response.status}`);
+    throw new Error(`the question about the session was answered with ${response.status}`);
   }
 
   private follow(who: string | null): void {

@@ -63,7 +63,7 @@ export default function ClusterPage() {
 
 interface PartProps {
   status: ClusterStatus;
-  /** Null while the status holds, else until when it was known to: then nothing of it is claimed for now. */
+  /** Null while the status holds; else the time until which it was known, and the page claims nothing about the present. */
   asOf: string | null;
 }
 

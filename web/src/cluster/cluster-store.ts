@@ -1,6 +1,6 @@
 /**
  * How the cluster stands, as last told, and until when that was known. An answer holds for a few seconds; after that, or
- * after a failure, nobody knows whether it still does, and the page withdraws what it claims.
+ * after a failure, it may no longer be true, and the page withdraws what it claims.
  */
 import { api, type ClusterStatus } from "../api/client.ts";
 import { explain, problemFrom } from "../api/problem.ts";

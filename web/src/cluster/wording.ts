@@ -33,7 +33,7 @@ export function standingOf(status: ClusterStatus): Standing {
   return { tone: "good", text: "Serving writes." };
 }
 
-/** In the place of all that `standingOf` says, once nobody can know it any more. */
+/** Replaces all that `standingOf` says once that can't be known any more. */
 export function withdrawnStanding(asOf: string): Standing {
   return { tone: "unknown", text: `Not known since ${asOf}.` };
 }

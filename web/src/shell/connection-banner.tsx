@@ -11,7 +11,7 @@ export function ConnectionBanner() {
         <p className="banner">
           <Icon name="offline" />
           {reachability === "offline"
-            ? "You are offline. What you have read stays here. What you write is kept, and goes out when you are back."
+            ? "You are offline. What you have read stays here. What you write is kept, and is sent when you are back online."
             : "The server does not answer. Trying again; nothing you wrote is lost."}
         </p>
       )}

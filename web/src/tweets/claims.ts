@@ -4,7 +4,7 @@
  *
  * Web Locks do that, and end with the tab that holds them, however it ends. Browsers have them on secure origins alone, and a
  * server at a plain-HTTP address of a local network is none: there the tabs ask each other over a channel, and a write is
- * free when nobody answers. Two tabs that ask in the same moment may both be granted; that is harmless, since a write is
+ * free when no tab answers. Two tabs that ask in the same moment may both be granted; that is harmless, since a write is
  * sent under one idempotency key by whichever tab sends it.
  */
 export interface Claims {

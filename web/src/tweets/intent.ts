@@ -32,7 +32,7 @@ export async function send(key: string, intent: Intent): Promise<Reply<Settled>>
       const answering = api.DELETE("/api/tweet/{id}", { params: { path: { id: intent.tweet.id }, header } });
       const reply = await replyOf<unknown>(answering);
       if (reply.kind === "done") return { kind: "done", value: "deleted" };
-      // What is not there is deleted, by whomever.
+      // A tweet that is not there was deleted, here or elsewhere.
       if (reply.kind === "refused" && reply.problem.code === 702) return { kind: "done", value: "deleted" };
       return reply;
     }

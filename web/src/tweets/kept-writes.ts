@@ -1,7 +1,7 @@
 /**
  * One person's writes whose fate is not known yet, kept on this device until it is, for whichever tab is open.
  *
- * They are in local storage, an item each, beside the drafts. Its writes are synchronous, so a draft is given up in the same
+ * They are in local storage, an item each, next to the drafts. Its writes are synchronous, so a draft is given up in the same
  * moment in which its write is kept, and a crash of the browser has either the one or the other. An item each means that
  * tabs never write over each other's. Nothing that a later change adds is needed to send a write once: an item never grows
  * when its first send is noted, and where storage is full an outcome that is not noted is asked for again.

@@ -70,7 +70,7 @@ export class Reader {
     const noun = { post: "post", edit: "edit", delete: "deletion" }[intent.kind];
     switch (state.kind) {
       case "queued":
-        announce(`Your ${noun} is kept on this device and goes out when you are back online.`);
+        announce(`Your ${noun} is kept on this device and is sent when you are back online.`);
         return;
       case "committed":
         if (!kept && intent.kind !== "delete") {

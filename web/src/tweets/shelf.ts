@@ -1,6 +1,6 @@
 /**
  * The device's own storage, as far as the browser lends it: local storage may be full, or forbidden altogether, and then even
- * looking at it throws. Nothing here throws; who writes is told whether it is kept.
+ * looking at it throws. Nothing here throws; the caller is told whether what it writes is kept.
  */
 export interface Shelf {
   keys(): string[];

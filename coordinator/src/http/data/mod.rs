@@ -33,7 +33,7 @@ use document::{DataEntry, DataPage, DataWritten};
 /// Values of a page unless told.
 const PAGE_DEFAULT: u32 = 100;
 
-/// Bytes of values that are made into an answer before whatever else is to be done has its turn.
+/// Bytes of values that are made into an answer before other tasks have their turn.
 const BYTES_AT_A_TIME: usize = 64 * 1024;
 
 /// Which values to list.

@@ -15,9 +15,9 @@ const VERSION: &str = "^(0|[1-9][0-9]{0,18})$";
 /// Visible ASCII characters.
 const IDEMPOTENCY_KEY: &str = "^[!-~]+$";
 
-/// What has no control characters, and one character at least that is drawn: see `visible.rs`. The same written out for all
-/// that lies below U+10000, since not all who read schemas know Unicode's properties; the others are the
-/// control characters that it must not have.
+/// A text with no control characters and at least one character that is drawn: see `visible.rs`. The same rule is written out for
+/// all characters below U+10000, since not all readers of schemas know Unicode's properties; `$others` are the control characters
+/// that the text must not have.
 macro_rules! visible {
     ($others:literal) => {
         concat!(

@@ -1,6 +1,6 @@
-//! Which workers the cluster is meant to have, as seen from those that are there. The settings name addresses, and a worker is who
-//! it is by its identity: a member that is not connected may be meant by a name that has not answered yet, such as `localhost` or
-//! another port after a restart. So it counts as unwanted only once another worker has answered at each of the addresses.
+//! Which workers the cluster is meant to have, as seen from those that are there. The settings name addresses, but a worker is known by
+//! its identity: a member that is not connected may be meant by a name that has not answered yet, such as `localhost` or another port
+//! after a restart. So it counts as unwanted only once another worker has answered at each of the addresses.
 
 use alloc::string::String;
 

@@ -1,5 +1,5 @@
-//! What a worker says against this leader: that it won't be sealed, or that it follows another coordinator (R14). One that has been
-//! overtaken must end, since whatever it went on to do would be undone, or would undo what the other one has acknowledged.
+//! A worker's objections to this leader: that it won't be sealed, or that it follows another coordinator (R14). A leader that has been
+//! overtaken must end, since its further work would be undone, or would undo what the other one has acknowledged.
 
 use alloc::vec::Vec;
 
@@ -46,8 +46,8 @@ impl ViewChange {
         self.advance(out);
     }
 
-    /// Why this coordinator must end, given whom a worker of its cluster follows: a later run leads, or one of the same number, or
-    /// the worker was sealed for a view that this control store does not know, or knows as another one's.
+    /// Why this coordinator must end, given the leader that a worker of its cluster follows: that leader has a later run or the same
+    /// one, or it sealed the worker for a view that this control store does not have or has from another writer.
     pub(super) fn conflict(&self, from: NodeId, follows: Follows) -> Option<Halt> {
         let record = self.record().filter(|record| follows.cluster == Some(record.cluster))?;
         if self.config.omissions.has(Omission::GoesOnBehind) {
@@ -65,9 +65,9 @@ impl ViewChange {
         let is_active = record.active.as_ref().is_some_and(|active| active.view.number == follows.view);
         let is_later = follows.view > record.number()
             || follows.writer.into_iter().chain(rival).filter(looked_at).any(|other| other.run > own.run);
-        // Whatever view came after this run began is its own.
+        // Every view that came after this run began is its own.
         let is_other = follows.view > self.begun && follows.writer.filter(looked_at).is_some_and(|writer| writer != own);
-        // Where nobody noted who sealed it, the number has to do.
+        // Where the writer of the seal was not noted, the number has to do.
         let is_unknown = follows.writer.is_none() && is_active && !self.takes_part(from);
         (is_later || is_other || is_unknown).then_some(Halt::Superseded)
     }

@@ -58,7 +58,7 @@ impl ViewChange {
         }
     }
 
-    /// The only member that may answer reads, while replicas differ and nobody knows which is right.
+    /// The only member that may answer reads, while replicas differ and it is not known which is right.
     #[must_use]
     pub fn answers(&self) -> Option<NodeId> {
         self.comparison.answers().filter(|_| !self.config.omissions.has(Omission::ReadUndecidedInTurn))

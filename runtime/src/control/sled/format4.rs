@@ -1,5 +1,5 @@
-//! The control store's format 4, which did not say who announced a view. It is read once, when a store of it is opened, and written
-//! over in the format that holds now; who announced its views stays unknown, and all copies of the store agree on that.
+//! The control store's format 4, which did not say which coordinator announced a view. A store of this format is converted to the
+//! current one when it is opened. The announcer of its views stays unknown, and all copies of the store agree on that.
 
 use serde::Deserialize;
 use skein_protocol::id::{ClusterId, Incarnation, NodeId, ViewNumber, Writer};

@@ -1,6 +1,6 @@
 //! The copy that a worker keeps while it makes a new one: the last of which it was a member, whole. It is there until the worker is a
 //! member again, since until then it may be the only copy of some record, and a person can go back to it. An interrupted copy
-//! never takes its place. On the disk it keeps the number that its records have; what was prepared and decided then lies beside it.
+//! never takes its place. On the disk it keeps the number that its records have; what was prepared and decided then is stored with it.
 //!
 //! ```text
 //! 0 kept                        its number, its view, its low-water marks
@@ -45,7 +45,7 @@ pub(super) struct Head {
 }
 
 /// Makes the kept copy the worker's own again, as a member of its old view of whose records a part was given up. The copy that was
-/// interrupted is removed first, group by group: a worker that dies meanwhile is a learner as before, and begins it anew.
+/// interrupted is removed first, group by group: a worker that dies meanwhile is a learner as before, and begins it again.
 pub(super) fn go_back(database: &mut Database, found: &Found) -> Result<ViewNumber, DiskError> {
     let Some(Kept { head, bundles }) = &found.kept else { return Err(database.damaged("it keeps no copy")) };
     database.require_room()?;

@@ -18,7 +18,7 @@ use crate::disk::{DiskError, sync_file};
 /// What a log that was set aside is called, before its number.
 const ASIDE: &str = "log.set-aside.";
 
-/// The file beside the log which says that a person's acceptance was used, until a start without it.
+/// The file next to the log which says that a person's acceptance was used, until a start without it.
 const USED: &str = "accepted-incomplete-log";
 
 /// Whether a person has accepted that the log of this directory may be incomplete, and that was not used at an earlier start
