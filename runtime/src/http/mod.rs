@@ -1,7 +1,7 @@
-//! Serving HTTP/1.1 to strangers, for the coordinator's surface and the worker's. What is the same for both is here: how many
-//! connections there may be and of whom ([`places`]), what a connection may keep from the server ([`requests`], [`patient`]),
-//! what a head of a request must look like ([`head`]), and the loop that accepts and serves ([`server`]). What is answered is
-//! the caller's business.
+//! Serving HTTP/1.1 to strangers, for the coordinator and the worker. This is what both share: the bounds on connections, of all and
+//! of one address ([`places`]), the division of a connection's bytes into requests ([`requests`]), the bound on slow readers
+//! ([`patient`]), the rules for heads ([`head`]), and the loop that accepts connections and serves them ([`server`]). The caller
+//! answers the requests.
 
 pub mod head;
 pub mod peer;

@@ -300,7 +300,7 @@ describe("a post", () => {
     told();
     expect([one.kinds(), other.kinds()]).toEqual([["elsewhere"], ["sending"]]);
     expect(sent.map(({ tab }) => tab)).toEqual([0, 1]);
-    // The refused one had no effect, and a second copy of it that is still on its way must not have one beside this.
+    // The refused one had no effect, and a copy of it that is still on its way must not have one in addition to this.
     expect(sent[1]?.key).toBe(sent[0]?.key);
     sent[1]?.answer({ kind: "refused", problem: problem(400, 512) });
     await settle();
