@@ -150,6 +150,10 @@ pub enum Sight {
     OutvotedRepaired,
     /// In calm, a member lost its vote for what a client had heard to be committed.
     VoteLost,
+    /// In calm, a member's digest came when the next comparison was under way and clients had written since.
+    DigestLate,
+    /// In calm, a small window was full because nothing was recorded.
+    RecordingStalled,
     /// A worker whose disk was put back refused to be a member.
     OldDiskRefused,
     /// A worker of which a part was given up started over.
@@ -229,7 +233,7 @@ names!(Sight,
     OneWitness => "one witness",
     SecondLeader => "second leader", SharedRun => "shared run", TakenOver => "taken over",
     DamageRepaired => "damage repaired", OutvotedRepaired => "outvoted repaired",
-    VoteLost => "vote lost",
+    VoteLost => "vote lost", DigestLate => "digest late", RecordingStalled => "recording stalled",
     OldDiskRefused => "old disk refused", SalvagedBegan => "salvaged began",
     LogSetAside => "log set aside",
     Renamed => "renamed", AllStartedAgain => "all started again", IntactKept => "intact kept",

@@ -37,6 +37,7 @@ pub mod seeds;
 mod step;
 mod trace;
 mod trial;
+mod withheld;
 mod workload;
 mod world;
 

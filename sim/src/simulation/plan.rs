@@ -155,7 +155,24 @@ impl Plan {
         if plan.trial.is_none() && random.sub("vote lost").chance(150) {
             plan.trial = Some(Trial::VoteLost);
         }
+        plan.draw_withheld(&mut random.sub("withheld"));
         plan
+    }
+
+    /// Draws what is held back in calm, where that can happen: with a second coordinator nothing is compared or recorded.
+    fn draw_withheld(&mut self, random: &mut Random) {
+        if self.trial.is_some() || self.guest || self.lose_seal || self.clients > 24 || !random.chance(400) {
+            return;
+        }
+        if random.chance(500) {
+            self.trial = Some(Trial::DigestLate);
+            return;
+        }
+        self.trial = Some(Trial::NotRecorded);
+        self.window = usize::try_from(random.magnitude(4, 64)).expect("a window");
+        // Clients are told *unknown* before beats or a doubt end the view.
+        self.request_sweeps = u8::try_from(random.between(4, 6)).expect("a few");
+        self.misses_max = 12;
     }
 
     /// Draws what clients may find full: the window, with few clients or a crowd of them, and how long they wait.

@@ -37,6 +37,8 @@ const ASKED_PER_ROUND: u64 = 6;
 #[derive(Default)]
 pub(crate) struct Recorder {
     stage: Stage,
+    /// Whether its turns are withheld.
+    pub(crate) withheld: bool,
     /// The answers that were found for those who heard *unknown*.
     found: BTreeMap<TxnId, Outcome>,
 }
@@ -56,7 +58,7 @@ impl World {
     pub(crate) fn record(&mut self) {
         self.queue.push(self.now + self.plan.record_every, Event::Record);
         let leader = self.leader();
-        if matches!(self.recorder.stage, Stage::Idle) && self.nodes[leader].is_up() {
+        if matches!(self.recorder.stage, Stage::Idle) && self.nodes[leader].is_up() && !self.recorder.withheld {
             self.recorder.stage = Stage::Asking;
             self.request(leader, ASKS, Request::Unrecorded);
         }

@@ -173,7 +173,9 @@ impl World {
                 self.note_sent(slot, &message);
                 self.aim_at(slot, to, &message);
                 self.lose_seal(slot, to, &message);
-                self.transmit(slot, to, message);
+                if let Some(message) = self.withhold(slot, to, message) {
+                    self.transmit(slot, to, message);
+                }
             }
             Output::Reply { id, reply } => self.replied(id, reply),
             Output::SetTimer { timer, after_ms } => {

@@ -35,6 +35,10 @@ pub(crate) enum Trial {
     Wrong,
     /// A client hears *committed* and the decision is lost; a member is back at once, with its disk as it was before it voted.
     VoteLost,
+    /// Its answer to a comparison of the replicas comes when the next one is under way.
+    DigestLate,
+    /// Its votes come so late that clients hear *unknown*, and nothing is recorded while the small window fills behind them.
+    NotRecorded,
 }
 
 /// A worker as it once was.
@@ -95,6 +99,8 @@ impl World {
         let tried = match trial {
             Trial::Rot | Trial::Wrong => self.rots(slot, trial == Trial::Wrong),
             Trial::VoteLost => self.loses_a_vote(slot),
+            Trial::DigestLate => self.answers_late(slot),
+            Trial::NotRecorded => self.is_not_recorded(slot),
             _ => self.goes_silent(slot, trial),
         };
         self.writes_only = false;
@@ -119,7 +125,8 @@ impl World {
                 Trial::Wrong => {
                     !self.plan.guest && members.len() > 2 && node.worker().is_some_and(|worker| !worker.records().is_empty())
                 }
-                Trial::Hang | Trial::Deaf | Trial::Mute => true,
+                Trial::DigestLate => members.len() > 1,
+                Trial::Hang | Trial::Deaf | Trial::Mute | Trial::NotRecorded => true,
             }
         };
         let fit: Vec<Slot> = members.iter().copied().filter(|slot| self.is_dispensable(*slot) && has_it(slot)).collect();

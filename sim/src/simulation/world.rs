@@ -26,6 +26,7 @@ use super::recorder::Recorder;
 use super::rival::Rivalry;
 use super::trace::Trace;
 use super::trial::Image;
+use super::withheld::LateDigest;
 
 /// What will happen.
 #[derive(Debug)]
@@ -120,6 +121,8 @@ pub(crate) struct World {
     pub(crate) images: BTreeMap<Slot, Image>,
     /// A worker whose next vote is lost when a client has heard of what it voted for, and its disk before that.
     pub(crate) lost_vote: Option<(Slot, Disk)>,
+    /// A member whose answer to a comparison comes late.
+    pub(crate) late_digest: Option<LateDigest>,
     /// Whether clients only write.
     pub(crate) writes_only: bool,
     pub(crate) readers: Readers,
@@ -178,6 +181,7 @@ impl World {
             awaits_era: false,
             images: BTreeMap::new(),
             lost_vote: None,
+            late_digest: None,
             writes_only: false,
             readers: Readers::default(),
             calls_max: 0,

@@ -76,6 +76,8 @@ fn mistakes_made_on_purpose_are_found() {
         "UnknownAsAborted",
         "OneVoteLess",
         "RetryCommitted",
+        "StuckForever",
+        "LateDigest",
     ];
     for name in common {
         let seeded = mistake::named(name).expect("a mistake has a name");
