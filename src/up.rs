@@ -1,7 +1,8 @@
 //! `skein up`: a whole cluster in one process. The coordinator meets the workers within the process, by names that are the same at
 //! each start; they listen on loopback all the same, on ports that the system picks and with a secret that never leaves the
 //! process. With a data directory each part has its own below it, and a later `up` goes on where this one ended. The parts start
-//! from the workers upwards and end in the opposite order. A worker whose log is damaged is left out, loudly, if another holds all.
+//! from the workers upwards and end in the opposite order. A worker whose log is damaged is left out, loudly, if another
+//! holds all: if its log is that of a member of the last active view.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use clap::Args;
 use skein_coordinator::config::membership::{MembershipArgs, MembershipConfig};
 use skein_coordinator::config::{Auth, CoordinatorConfig, SurfaceArgs, SurfaceConfig, number, worker_address};
 use skein_protocol::limits::MEMBERS_MAX;
-use skein_protocol::membership::view::Standing;
+use skein_protocol::membership::view::View;
+use skein_runtime::control;
 use skein_runtime::disk::DiskError;
 use skein_runtime::disk::access::check_directory;
 use skein_runtime::shutdown::{self, Trigger};
@@ -22,7 +24,7 @@ use skein_worker::metrics::WorkerMetrics;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::process::{Counters, say_ready};
 use crate::settings::random_secret;
@@ -104,22 +106,55 @@ impl UpConfig {
         self.part(&format!("worker-{number}"))
     }
 
-    /// If a person has accepted logs whose ends may be missing: makes sure that there is one, and notes the acceptance as used for the
-    /// workers that have none and start empty.
-    fn accept(&self) -> anyhow::Result<()> {
-        let Some(data) = self.data.as_deref().filter(|_| self.salvage.accept_incomplete) else { return Ok(()) };
-        let (mut without, mut with) = (Vec::new(), 0);
-        for directory in (1..=self.workers).filter_map(|number| self.data_of_worker(number)) {
-            if !wal::sled::counts(&directory, true)? || wal::sled::newest_of_a_member(&directory)?.is_some() {
-                with += 1;
+    /// The view that was active last, if the control store of an earlier start knows one.
+    fn last_active(&self) -> Result<Option<View>, DiskError> {
+        self.part("coordinator").map_or(Ok(None), |data| control::sled::last_active(&data))
+    }
+
+    fn data_of_workers(&self) -> impl Iterator<Item = (usize, PathBuf)> {
+        (1..=self.workers).filter_map(|number| Some((number, self.data_of_worker(number)?)))
+    }
+
+    /// What becomes of a person's acceptance of logs whose ends may be missing. Where the log of a worker holds all, nothing has to be
+    /// accepted. Else it makes sure that there is a log to accept, and notes the acceptance as used for the workers that have none
+    /// and start empty.
+    fn acceptance(&self, active: Option<&View>) -> anyhow::Result<Acceptance> {
+        let Some(data) = self.data.as_deref().filter(|_| self.salvage.accept_incomplete) else { return Ok(Acceptance::None) };
+        let (mut fresh, mut used) = (Vec::new(), false);
+        for (number, directory) in self.data_of_workers() {
+            if wal::sled::counts(&directory, true)? {
+                fresh.push((number, directory));
             } else {
+                used = true;
+            }
+        }
+        if fresh.is_empty() {
+            return Ok(Acceptance::None);
+        }
+        if let Some(active) = active {
+            for (number, directory) in self.data_of_workers() {
+                if wal::sled::holds_all(&directory, active)? {
+                    let name = worker_address::in_process(number);
+                    warn!(
+                        worker.address = name,
+                        "--accept-incomplete-log has no effect: the log of {name} holds all records, so nothing has to be given up"
+                    );
+                    return Ok(Acceptance::NotNeeded);
+                }
+            }
+        }
+        let mut without = Vec::new();
+        for (_, directory) in &fresh {
+            if wal::sled::newest_of_a_member(directory)?.is_none() {
                 without.push(directory);
             }
         }
-        if with == 0 {
+        if without.len() == fresh.len() && !used {
             return Err(DiskError::NothingToAccept(data.to_owned()).into());
         }
-        without.iter().try_for_each(|directory| wal::sled::note_use(directory)).map_err(anyhow::Error::from)
+        let counts = without.len() < fresh.len();
+        without.into_iter().try_for_each(|directory| wal::sled::note_use(directory))?;
+        Ok(if counts { Acceptance::Counts } else { Acceptance::None })
     }
 
     fn worker(&self, number: usize, secret: &Secret, neighbours: &Neighbours) -> WorkerConfig {
@@ -137,8 +172,19 @@ impl UpConfig {
     }
 }
 
+/// What a person's acceptance of logs whose ends may be missing does at a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Acceptance {
+    /// There is none, or it was used at an earlier start.
+    None,
+    /// It was given, but a log is there that holds all: it is used up, and does nothing.
+    NotNeeded,
+    /// No log holds all, and one at least is taken up as it is.
+    Counts,
+}
+
 /// Runs the cluster until the shutdown starts or a part can't go on.
-pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyhow::Result<()> {
+pub async fn up(mut config: UpConfig, counters: Counters, trigger: Trigger) -> anyhow::Result<()> {
     let http = TcpListener::bind(config.http).await.with_context(|| format!("can't listen on {}", config.http))?;
     let url = http.local_addr()?;
     let secret = random_secret()?;
@@ -153,7 +199,9 @@ pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyho
     let (end_workers, _) = shutdown::channel();
     let mut workers = JoinSet::new();
     let (mut hold_all, mut damaged) = (false, Vec::new());
-    config.accept()?;
+    let active = config.last_active()?;
+    let acceptance = config.acceptance(active.as_ref())?;
+    config.salvage.accept_incomplete &= acceptance != Acceptance::NotNeeded;
     for number in 1..=config.workers {
         let worker = config.worker(number, &secret, &neighbours);
         let listener = TcpListener::bind(worker.cluster).await.context("a worker can't listen on loopback")?;
@@ -161,11 +209,15 @@ pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyho
         let (recovered, is_recovered) = oneshot::channel();
         let run = skein_worker::run(worker, listeners, instruments.clone(), end_workers.watch(), move |status| {
             // The receiver is gone only when the whole process ends.
-            recovered.send(status.standing).ok();
+            recovered.send((status.node, status.standing, status.view)).ok();
         });
         workers.spawn(run);
         match is_recovered.await {
-            Ok(standing) => hold_all |= standing == Some(Standing::Member),
+            // Where an acceptance counts, no log holds all.
+            Ok((node, standing, view)) => {
+                let is_held = active.as_ref().is_some_and(|active| active.is_held_by(node, standing, view));
+                hold_all |= is_held && acceptance != Acceptance::Counts;
+            }
             Err(_) => {
                 let ended = workers.join_next().await.expect("the worker was spawned");
                 match ended.context("a worker panicked")? {
@@ -176,6 +228,10 @@ pub async fn up(config: UpConfig, counters: Counters, trigger: Trigger) -> anyho
         }
     }
     go_on_without(damaged, hold_all)?;
+    if acceptance == Acceptance::NotNeeded {
+        // Only now: a worker that starts without the flag forgets that it was used before.
+        config.data_of_workers().try_for_each(|(_, directory)| wal::sled::note_use(&directory))?;
+    }
 
     let coordinator = CoordinatorConfig {
         http: url,
@@ -207,13 +263,18 @@ fn is_damaged(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(DiskError::Damaged { .. }))
 }
 
-/// Leaves out the workers whose logs are damaged, if the log of another shows that it holds all records. Their directories stay: what
-/// can still be read there may be of use, and only a person may delete it.
+/// Leaves out the workers whose logs are damaged, if the log of another holds all records. Their directories stay: what can still be
+/// read there may be of use, and only a person may delete it. If no other log holds all, a damaged one may be the newest there is.
 fn go_on_without(damaged: Vec<(usize, anyhow::Error)>, hold_all: bool) -> anyhow::Result<()> {
-    for (number, error) in damaged {
-        let name = worker_address::in_process(number);
+    let names: Vec<String> = damaged.iter().map(|(number, _)| worker_address::in_process(*number)).collect();
+    for ((_, error), name) in damaged.into_iter().zip(&names) {
         if !hold_all {
-            return Err(error.context(format!("{name} can't start, and no other worker's log says that it holds all records")));
+            let names = names.join(", ");
+            return Err(error.context(format!(
+                "{names} can't start, and no other worker's log says that it holds all records. What was acknowledged last may be \
+                 nowhere else: DO NOT REMOVE the directory, make a copy of it, and see \"A worker does not start: its log is damaged\" \
+                 in ops/runbooks.md"
+            )));
         }
         error!(
             worker.address = name,

@@ -223,3 +223,61 @@ async fn up_starts_without_a_worker_whose_log_is_damaged_until_a_person_has_it_b
     // The process of before has ended long ago.
     up.process = Process::start("another", &["up", "--http", "0", "--workers", "1"], &[]);
 }
+
+/// The cluster says nowhere that records were given up.
+async fn nothing_is_given_up(up: &Up) {
+    let standing = Client::new(up.process.url()).get("/api/cluster").await.json();
+    assert!(standing["curtailed_in_view"].is_null(), "{standing}");
+    let log = up.process.log_text();
+    assert!(!log.contains("WRITES THAT WERE ACKNOWLEDGED MAY BE LOST"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_does_not_go_on_with_older_logs_when_the_only_one_that_holds_all_is_damaged() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let mut up = Up::start(&directory.path().join("data"));
+    up.write("on all three").await;
+    up.restart(false, &["--workers", "1"]);
+    up.begins_with(1, 0).await;
+    up.write("on worker-1 alone").await;
+    up.end(false);
+    let (worker, intact) = (up.data.join("worker-1"), directory.path().join("intact"));
+    let copied = std::process::Command::new("cp").arg("-a").args([&worker, &intact]).status().expect("cp runs");
+    assert!(copied.success());
+    damage(&worker.join("log"));
+    let refused = process::run(&Up::line(&up.http, &up.data, &[]), &[]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.log.contains("worker-1 can't start, and no other worker's log says that it holds all"), "{refused:?}");
+    assert!(refused.log.contains("DO NOT REMOVE") && !refused.log.contains("IS LEFT OUT"), "{refused:?}");
+    // With the log as it was, nothing is lost.
+    std::fs::rename(&worker, directory.path().join("damaged")).expect("a disk");
+    std::fs::rename(&intact, &worker).expect("a disk");
+    up.process = Process::start("up", &Up::line(&up.http, &up.data, &[]), &[]);
+    up.comes_to(3).await;
+    let mut client = Client::logged_in(up.process.url(), "ada").await;
+    assert_eq!(client.all_tweets().await, up.written);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_gives_nothing_up_for_an_acceptance_while_a_log_holds_all() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let mut up = Up::start(&directory.path().join("data"));
+    up.write("before").await;
+    up.begins_with(3, 0).await;
+    // The second time the flag has stayed in the settings.
+    for said in ["holds all records, so nothing has to be given up", "was given at an earlier one"] {
+        up.restart(true, &["--accept-incomplete-log"]);
+        up.begins_with(3, 0).await;
+        up.process.await_log(said);
+        nothing_is_given_up(&up).await;
+    }
+    up.restart(false, &[]);
+    up.end(false);
+    // One whose end may be missing copies what the others hold.
+    std::fs::write(up.data.join("worker-2/log/synced-at-interval"), b"").expect("a disk");
+    up.process = Process::start("up", &Up::line(&up.http, &up.data, &["--accept-incomplete-log"]), &[]);
+    up.comes_to(3).await;
+    nothing_is_given_up(&up).await;
+    let mut client = Client::logged_in(up.process.url(), "ada").await;
+    assert_eq!(client.all_tweets().await, up.written);
+}

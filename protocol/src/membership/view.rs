@@ -109,6 +109,13 @@ impl View {
         nodes(self.shards.iter().flat_map(|shard| &shard.learners))
     }
 
+    /// Whether a worker that was sealed last as this, for the view of this number, holds all records if this view was the last active
+    /// one: it is a member of it, and its log was not put back to an older state. One that has copied all since is not counted.
+    #[must_use]
+    pub fn is_held_by(&self, node: NodeId, standing: Option<Standing>, sealed: ViewNumber) -> bool {
+        standing == Some(Standing::Member) && sealed >= self.number && self.members().contains(&node)
+    }
+
     /// Every member and learner, each once, in the order of identities: all that can take part in a transaction.
     #[must_use]
     pub fn participants(&self) -> Vec<NodeId> {

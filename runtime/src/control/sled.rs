@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use skein_protocol::id::Incarnation;
-use skein_protocol::membership::view::ViewRecord;
+use skein_protocol::membership::view::{View, ViewRecord};
 use skein_protocol::step::Swapped;
 
 use super::Control;
@@ -31,6 +31,19 @@ pub fn open(data: &Path) -> Result<Box<dyn Control>, DiskError> {
         format4::rewrite(&mut database)?;
     }
     Ok(Box::new(Sled { database }))
+}
+
+/// The last active view of the store in the directory `control` of `data`; `None` if there is no store, or no view was active yet.
+///
+/// # Errors
+///
+/// When the disk fails or is nearly full, or the store is in use, damaged or of another format.
+pub fn last_active(data: &Path) -> Result<Option<View>, DiskError> {
+    if !data.join("control").join("db").exists() {
+        return Ok(None);
+    }
+    let record = open(data)?.load()?;
+    Ok(record.and_then(|record| record.active).map(|active| active.view))
 }
 
 impl Sled {

@@ -20,7 +20,7 @@ mod bundle;
 mod kept;
 mod salvage;
 
-pub use salvage::{counts, newest_of_a_member, note_use};
+pub use salvage::{counts, holds_all, newest_of_a_member, note_use};
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

@@ -9,10 +9,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use skein_protocol::membership::view::Standing;
+use skein_protocol::membership::view::{Standing, View};
 use tracing::warn;
 
-use super::{MARK, read};
+use super::{Found, MARK, read};
 use crate::disk::{DiskError, sync_file};
 
 /// What a log that was set aside is called, before its number.
@@ -93,6 +93,26 @@ pub fn newest_of_a_member(data: &Path) -> Result<Option<PathBuf>, DiskError> {
         }
     }
     Ok(None)
+}
+
+/// Whether the log in its place holds all records if this view was the last active one: its worker is a member of that view, its end
+/// can't be missing, and no person has given up a part of it.
+///
+/// # Errors
+///
+/// When the disk fails or is nearly full, or the log is in use.
+pub fn holds_all(data: &Path, active: &View) -> Result<bool, DiskError> {
+    let path = log(data);
+    if !path.join("db").exists() || is_incomplete(&path) {
+        return Ok(false);
+    }
+    match read(&path) {
+        Ok((_, Found { node: Some(node), snapshot, .. })) => {
+            Ok(!snapshot.salvaged && active.is_held_by(node, snapshot.standing, snapshot.view))
+        }
+        Ok(_) | Err(DiskError::Damaged { .. } | DiskError::Format { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The logs that were set aside, by their numbers.
