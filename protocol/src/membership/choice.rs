@@ -30,7 +30,7 @@ mod wanted;
 
 /// How often members that did not answer are asked again before a copy that is not trusted counts: a worker that refuses for good
 /// must not keep the cluster from serving at all.
-const ASKED_AGAIN_MAX: u8 = 3;
+pub(super) const ASKED_AGAIN_MAX: u8 = 3;
 
 /// All that the choice depends on.
 pub(super) struct Situation<'a> {

@@ -17,9 +17,10 @@ use crate::membership::view::View;
 use crate::operation::Digest;
 use crate::step::ComparisonStatus;
 
-/// Beats without a word of damage after which a worker that had reported it is trusted again: several times the period in which it
-/// would repeat it.
-const CALM_BEATS: u8 = 12;
+/// Beats that a worker which had reported damage must answer without repeating the report before it is trusted again. A worker
+/// repeats it with each round of its housekeeping, so this is several rounds even where beats are frequent. A beat without an
+/// answer proves nothing: a worker that hangs reports nothing either.
+const CALM_BEATS: u8 = 16;
 
 /// What has been found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -63,17 +64,14 @@ impl Comparison {
         news
     }
 
-    /// Another beat has passed, in which these were connected and could have reported damage.
-    pub fn beat(&mut self, could_report: impl Fn(NodeId) -> bool) {
-        let Comparison { reported, distrusted, .. } = self;
-        reported.retain(|node, beats| {
-            *beats += u8::from(could_report(*node));
-            let lasts = *beats < CALM_BEATS;
-            if !lasts {
-                distrusted.remove(node);
-            }
-            lasts
-        });
+    /// This node has answered another beat of the active view, and could have reported damage before that.
+    pub fn answered(&mut self, node: NodeId) {
+        let Some(beats) = self.reported.get_mut(&node) else { return };
+        *beats += 1;
+        if *beats == CALM_BEATS {
+            self.reported.remove(&node);
+            self.distrusted.remove(&node);
+        }
     }
 
     /// All members have given their sums. With `wrong`, those lose who should win: a mistake for tests.

@@ -282,3 +282,27 @@ fn a_digest_that_comes_late_does_not_count_in_the_next_comparison() {
     assert_eq!(late_digest(Omissions::NONE), 0);
     assert_eq!(late_digest(Omissions::only(Omission::LateDigest)), 1);
 }
+
+#[test]
+fn a_bad_copy_that_hangs_is_not_trusted_again() {
+    let mut world = World::new(2);
+    world.commit(vec![put("a", "1"), put("b", "2")]);
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    corrupt(&mut world, 1, "a", false);
+    scrub(&mut world);
+    world.restart(NodeId(2));
+    world.run();
+    scrub(&mut world);
+    world.timeout(Timer::Beat);
+    world.paused = Some(NodeId(1));
+    for _ in 0..14 {
+        world.timeout(Timer::Beat);
+        world.timeout(Timer::Join);
+    }
+    world.resume();
+    scrub(&mut world);
+    let intact = world.workers[&NodeId(2)].1.records.get(&key("a")).map(|stored| stored.is_intact(&key("a")));
+    assert_eq!(intact, Some(true));
+}

@@ -173,3 +173,27 @@ fn what_a_client_was_told_to_be_committed_is_so_whatever_the_members_report() {
     let broken = std::panic::catch_unwind(|| put_back_within_a_view(Omissions::only(Omission::SettleByReports)));
     assert!(broken.is_err(), "it breaks R13");
 }
+
+#[test]
+fn the_only_copy_of_what_a_client_was_told_to_be_committed_is_waited_for() {
+    let mut world = World::with_window(2, 64, Omissions::NONE);
+    world.commit(vec![put("a", "1")]);
+    let before = world.workers[&NodeId(2)].1.clone();
+    world.lose = |message| matches!(message, Message::Decide { .. });
+    assert!(matches!(world.commit(vec![put("b", "1")]), Reply::Committed { .. }));
+    world.lose = |_| false;
+    world.stop(NodeId(2));
+    world.stop(NodeId(1));
+    world.run();
+    world.down.insert(NodeId(2), before);
+    world.restart(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.restart(NodeId(1));
+    world.run();
+    for _ in 0..6 {
+        world.timeout(Timer::Join);
+        world.timeout(Timer::Beat);
+    }
+    assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "1"), ("b", "1")]));
+}

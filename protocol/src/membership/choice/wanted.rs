@@ -38,7 +38,7 @@ impl Situation<'_> {
     }
 
     /// Whether another process answers at its address.
-    pub(super) fn is_replaced(&self, member: &Member) -> bool {
+    pub(in crate::membership) fn is_replaced(&self, member: &Member) -> bool {
         self.connected.values().any(|peer| peer.address == member.address && peer.node != member.node)
             && !self.connected.contains_key(&member.node)
     }

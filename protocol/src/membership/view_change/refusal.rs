@@ -39,7 +39,7 @@ impl ViewChange {
             (SealReason::Foreign, bound) => {
                 out.push(Output::Publish(Event::NotTaken { node: from, address, bound, foreign: true }))
             }
-            (SealReason::Lacks | SealReason::Led, _) => self.put_back(from, out),
+            (SealReason::Lacks | SealReason::Led, _) => self.put_back(from, true, out),
         }
         self.silent.insert(from);
         self.stage = Stage::Gathering { over: true };

@@ -13,10 +13,6 @@ impl ViewChange {
     pub fn beat(&mut self, out: &mut Vec<Output>) {
         let missing = self.detector.beat();
         self.joiners.beat();
-        if self.stage == Stage::Steady {
-            let connected = &self.connected;
-            self.comparison.beat(|node| connected.contains_key(&node));
-        }
         self.beat += 1;
         let members = self.active().map(|active| active.view.members()).unwrap_or_default();
         let is_missing = |node: &NodeId| missing.contains(node) || !self.connected.contains_key(node);
@@ -49,6 +45,9 @@ impl ViewChange {
         if follows.view >= active || !self.takes_part(from) || self.config.omissions.has(Omission::BeatOfDeadView) {
             let news = !self.detector.knows(from);
             self.detector.answered(from);
+            if self.stage == Stage::Steady && follows.view == active {
+                self.comparison.answered(from);
+            }
             if news && self.stage == Stage::Steady && !self.takes_part(from) {
                 self.await_joiners(out);
             }
