@@ -82,6 +82,13 @@ impl World {
         if !matches!(self.halted, Some(Halt::WorkerHoldsView { .. })) {
             return Err(Violation::new("identity", "a coordinator without a view took workers that belong to one"));
         }
+        // That they would refuse to be sealed is no reason to try.
+        if self.control.record.is_some() {
+            return Err(Violation::new(
+                "identity",
+                "a coordinator without a view announced one to workers that belong to another",
+            ));
+        }
         self.coverage.saw(Sight::ControlLost);
         views::check(&self.standings(), &self.ledger)
     }

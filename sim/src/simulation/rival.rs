@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use skein_protocol::id::Incarnation;
+use skein_protocol::id::{Incarnation, ViewId};
 use skein_protocol::membership::view::ViewRecord;
 use skein_protocol::step::{Halt, Role};
 
@@ -88,7 +88,7 @@ impl World {
         }
         self.calls_max = 0;
         self.until(self.now + ANSWER_MAX, |world| world.calls_under_way() == 0);
-        let mut random = self.random.sub("second leader");
+        let mut random = self.random.sub("what a second leader has");
         let (leader, rival) = (self.leader(), self.nodes.len());
         let newest = self.rivalry.kept.len().saturating_sub(1);
         // What is copied while a view is announced is the last store but one: its next number is unused.
@@ -120,14 +120,18 @@ impl World {
             self.start(rival);
         }
         let runs = [leader, rival].map(|slot| self.run_of(slot));
-        let shared = runs[0].is_some() && runs[0] == runs[1];
+        // One that knows less than the workers ends alone, whatever its run is.
+        let active = [leader, rival].map(|slot| self.active_of(slot));
+        let shared = runs[0].is_some() && runs[0] == runs[1] && active[0] == active[1];
         let needed = if shared { 2 } else { 1 };
         let begun = self.now;
         self.until(begun + END_MAX, |world| world.rivalry.halts.len() >= needed);
         // A coordinator that hears of it a beat later ends a beat later.
         self.until(self.now + SECOND, |_| false);
         let ended = self.rivalry.halts.len();
-        if self.violation.is_none() && ended < needed {
+        // Or it finds no member of the last view that it knows, and never leads.
+        let never_led = !shared && self.nodes[rival].coordinator().is_none_or(|rival| !rival.leader().is_steady());
+        if self.violation.is_none() && ended < needed && !never_led {
             let detail = format!("of two leaders, of the runs {runs:?}, {ended} have ended after {} s", END_MAX / SECOND);
             return Err(Violation::new("leaders", detail));
         }
@@ -135,6 +139,11 @@ impl World {
         self.keep_one();
         self.writes_only = false;
         self.recover()
+    }
+
+    /// The last active view that a coordinator knows.
+    fn active_of(&self, slot: Slot) -> Option<ViewId> {
+        self.nodes[slot].coordinator().and_then(|coordinator| coordinator.leader().active()).map(|active| active.view.id())
     }
 
     /// The run of a coordinator that is up, or would be.
