@@ -213,6 +213,9 @@ impl World {
     }
 
     pub(super) fn rest(&mut self) -> Result<(), Violation> {
+        // Slow clients may still be asking.
+        self.calls_max = 0;
+        self.until(self.now + ANSWER_MAX, |world| world.calls_under_way() == 0);
         self.until(self.now + REST, |_| false);
         // A comparison of the replicas may just be under way.
         self.until(self.now + ANSWER_MAX, |world| {
