@@ -534,12 +534,6 @@ impl ViewChange {
         self.stage == Stage::Steady
     }
 
-    /// Whether the outcomes of the next view are being swapped in.
-    #[must_use]
-    pub fn is_deciding(&self) -> bool {
-        matches!(self.stage, Stage::Deciding { .. })
-    }
-
     /// Workers with a connection.
     #[must_use]
     pub fn peers(&self) -> &BTreeMap<NodeId, Peer> {

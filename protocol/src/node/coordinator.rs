@@ -212,8 +212,6 @@ impl Coordinator {
 
     fn message(&mut self, from: NodeId, message: Message, out: &mut Vec<Output>) {
         match message {
-            // What the record of the view to come settles is settled: a vote that comes later must not decide otherwise.
-            Message::Vote { .. } if self.leader.is_deciding() => {}
             Message::Vote { txn, view, vote } => self.transactions.voted(from, txn, view, vote, out),
             Message::Acknowledged { txn, view } => self.transactions.acknowledged(from, txn, view, out),
             Message::Answered { read, result } => {
