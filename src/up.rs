@@ -2,7 +2,7 @@
 //! each start; they listen on loopback all the same, on ports that the system picks and with a secret that never leaves the
 //! process. With a data directory each part has its own below it, and a later `up` goes on where this one ended. The parts start
 //! from the workers upwards and end in the opposite order. A worker whose log is damaged is left out, loudly, if another
-//! holds all: if its log is that of a member of the last active view.
+//! holds all: if its log is that of a member of the last active view. So is one that has no room on its disk to start over.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use skein_protocol::membership::view::View;
 use skein_runtime::control;
 use skein_runtime::disk::DiskError;
 use skein_runtime::disk::access::check_directory;
+use skein_runtime::driver::Stopped;
 use skein_runtime::shutdown::{self, Trigger};
 use skein_runtime::transport::{Neighbours, Secret};
 use skein_runtime::wal::{self, Salvage};
@@ -211,7 +212,7 @@ pub async fn up(mut config: UpConfig, counters: Counters, trigger: Trigger) -> a
             // The receiver is gone only when the whole process ends.
             recovered.send((status.node, status.standing, status.view)).ok();
         });
-        workers.spawn(run);
+        workers.spawn(async move { (number, run.await) });
         match is_recovered.await {
             // Where an acceptance counts, no log holds all.
             Ok((node, standing, view)) => {
@@ -220,7 +221,7 @@ pub async fn up(mut config: UpConfig, counters: Counters, trigger: Trigger) -> a
             }
             Err(_) => {
                 let ended = workers.join_next().await.expect("the worker was spawned");
-                match ended.context("a worker panicked")? {
+                match ended.context("a worker panicked")?.1 {
                     Err(error) if is_damaged(&error) => damaged.push((number, error)),
                     ended => ended?,
                 }
@@ -246,17 +247,36 @@ pub async fn up(mut config: UpConfig, counters: Counters, trigger: Trigger) -> a
     let instruments = skein_coordinator::Instruments { registry: counters.registry, runtime: counters.runtime };
     let run = skein_coordinator::run(coordinator, http, instruments, trigger.watch(), || say_ready(&format!("http://{url}")));
     let mut run = std::pin::pin!(run);
-    let outcome = tokio::select! {
-        outcome = &mut run => outcome,
-        Some(ended) = workers.join_next() => {
-            trigger.start();
-            run.await?;
-            ended.context("a worker panicked")?.and(Err(anyhow::anyhow!("a worker has ended")))
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut run => break outcome,
+            Some(ended) = workers.join_next() => match ended {
+                Ok((number, Err(error))) if has_no_room(&error) && !workers.is_empty() => leave_out_for_room(number, &error),
+                ended => {
+                    trigger.start();
+                    run.await?;
+                    break ended.context("a worker panicked")?.1.and(Err(anyhow::anyhow!("a worker has ended")));
+                }
+            },
         }
     };
     end_workers.start();
-    let ended = workers.join_all().await.into_iter().collect::<anyhow::Result<()>>();
+    let ended = workers.join_all().await.into_iter().try_for_each(|(_, ended)| ended);
     outcome.and(ended)
+}
+
+/// Whether a worker ended because it was to start over and has no room to keep what it held. It is no member then, so the members,
+/// which hold all records, can go on without it.
+fn has_no_room(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Stopped::NoRoomToStartOver(_)))
+}
+
+fn leave_out_for_room(number: usize, error: &anyhow::Error) {
+    let name = worker_address::in_process(number);
+    error!(
+        worker.address = name,
+        "{name} IS LEFT OUT: {error:#}. The cluster goes on with the other workers, one copy fewer, until skein up is started again"
+    );
 }
 
 fn is_damaged(error: &anyhow::Error) -> bool {

@@ -85,6 +85,20 @@ pub enum DiskError {
         /// Bytes that must be.
         needed: u64,
     },
+    /// The disk has no room for a second copy of what is there; nothing was written.
+    #[error(
+        "{path}: {free} bytes are free on its disk, and {needed} must be to start over: what it held as a member is kept until it is a \
+         member again. Make room and start it again; or, if enough other members hold all records, move the directory away and start \
+         it without one"
+    )]
+    NoRoomToStartOver {
+        /// Where.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must be.
+        needed: u64,
+    },
     /// A person has accepted a log whose end may be missing, and there is none.
     #[error("{0} has no log of a member, neither in use nor set aside, so there is nothing to accept")]
     NothingToAccept(PathBuf),

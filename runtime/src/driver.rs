@@ -20,6 +20,7 @@ use crate::control::Control;
 use crate::metrics::RuntimeMetrics;
 use crate::transport::Endpoint;
 use crate::wal::Log;
+use crate::wal::thread::Failure;
 
 /// Requests that may wait for the machine; further ones are refused at once.
 const REQUESTS_WAITING_MAX: usize = 8 * 1024;
@@ -99,12 +100,24 @@ pub enum Stopped {
     /// Its log failed; what is on disk is not known any more.
     #[error("the log failed: {0}")]
     Log(String),
+    /// Its disk has no room to start over beside what it held before. Nothing is lost, and its log was closed in order.
+    #[error("it has no room to start over: {0}")]
+    NoRoomToStartOver(String),
     /// Its control store failed.
     #[error("the control store failed: {0}")]
     Control(String),
     /// It panicked: an invariant is broken.
     #[error("it panicked: {0}")]
     Panicked(String),
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Final(reason) => Stopped::Log(reason),
+            Failure::NoRoomToStartOver(reason) => Stopped::NoRoomToStartOver(reason),
+        }
+    }
 }
 
 /// Starts a machine. Must be called within a tokio runtime, which then carries it and its connections.

@@ -3,13 +3,10 @@
 //! Failing system calls are injected into the real process by `strace`. Rule R6 seen from outside.
 
 use std::fs::File;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::Command;
 
-use tempfile::TempDir;
-
+use crate::harness::small_disk::SmallDisk;
 use crate::harness::strace::{self, fail};
 use crate::scene::Scene;
 
@@ -45,56 +42,19 @@ async fn a_worker_whose_disk_fails_or_is_full_stops_and_comes_back_with_its_disk
     scene.judge().await;
 }
 
-/// A disk of so many megabytes, in memory.
-struct Disk {
-    at: TempDir,
-}
-
-impl Disk {
-    /// None where the tests don't run as root, who alone can mount one.
-    fn mount(megabytes: u32) -> Option<Disk> {
-        let at = tempfile::tempdir().expect("a directory for the test");
-        if at.path().metadata().expect("it is there").uid() != 0 {
-            return None;
-        }
-        run("mount", &["-t", "tmpfs", "-o", &format!("size={megabytes}m,mode=700"), "skein-test"], at.path());
-        Some(Disk { at })
-    }
-
-    /// Leaves not a byte free.
-    fn fill(&self) {
-        let mut filler = File::create(self.at.path().join("filler")).expect("a file");
-        while filler.write_all(&[7; 4096]).map_err(|error| assert_eq!(error.kind(), ErrorKind::StorageFull)).is_ok() {}
-    }
-
-    fn empty(&self) {
-        std::fs::remove_file(self.at.path().join("filler")).expect("it was made");
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        run("umount", &["--lazy"], self.at.path());
-    }
-}
-
-fn run(program: &str, arguments: &[&str], path: &Path) {
-    let ran = Command::new(program).args(arguments).arg(path).output().expect("the program is there");
-    assert!(ran.status.success(), "{program} {}: {}", path.display(), String::from_utf8_lossy(&ran.stderr));
-}
-
 /// A disk that others fill: as above, and what was kept is all there when there is room again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_whose_disk_others_fill_comes_back_when_there_is_room() {
-    let Some(disk) = Disk::mount(96) else { return };
+    let place = tempfile::tempdir().expect("a directory for the test");
+    let Some(disk) = SmallDisk::mount(place.path(), 96) else { return };
     let mut scene = Scene::begin(WORKERS, CLIENTS, 12).await;
     scene.cluster.kill_worker(1);
     scene.left_out(1).await;
-    scene.cluster.move_worker(1, disk.at.path().join("data"));
+    scene.cluster.move_worker(1, place.path().join("data"));
     scene.cluster.start_worker(1);
     scene.back(1).await;
     strace::announce(scene.cluster.worker(1));
-    disk.fill();
+    disk.fill(0);
     stops(&mut scene, 1).await;
     assert!(!scene.cluster.try_start_worker(1, "room"), "it starts although there is no room");
     disk.empty();

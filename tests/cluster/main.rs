@@ -23,6 +23,7 @@ mod outcomes;
 mod pauses;
 mod readers;
 mod restarts;
+mod room;
 mod roster;
 mod rush;
 mod salvage;

@@ -15,6 +15,7 @@ use crate::harness::bits;
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan, free_port};
 use crate::harness::process::{self, Process};
+use crate::harness::proxy::Weather;
 use crate::harness::wait::until;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -262,6 +263,73 @@ async fn an_older_copy_is_gone_on_with_when_the_last_member_is_gone_for_good_and
     let standing = cluster.agreed(2).await;
     assert!(standing["curtailed_in_view"].is_u64(), "{standing}");
     assert_eq!(put(&mut client, "new", &json!("once more")).await, 201);
+}
+
+/// Records of a copy that takes a while, bytes of each, and how slow the network is that they take.
+const RECORDS: usize = 2_200;
+const RECORD_BYTES: usize = 4_000;
+const DELAY: Duration = Duration::from_millis(300);
+
+/// The steps of the runbook: what a worker held as a member is there to go back to when the member it copies from is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_learner_held_as_a_member_is_gone_back_to_when_the_last_member_is_gone_for_good() {
+    let mut cluster = Cluster::start(Plan::proxied(2).patient());
+    let mut client = Client::logged_in(&cluster.url(), "ada").await;
+    let value = "x".repeat(RECORD_BYTES);
+    for batch in 0..RECORDS / 22 {
+        let write = |number: usize| json!({ "key": format!("{batch}/{number}"), "value": value });
+        let writes: Vec<Value> = (0..22).map(write).collect();
+        let answer = client.post("/api/transactions", &json!({ "writes": writes })).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    cluster.agreed(2).await;
+    cluster.kill_worker(1);
+    cluster.agreed(1).await;
+    assert_eq!(put(&mut client, "new", &json!("on the last alone")).await, 201);
+    // The learner has begun its copy when the last member's disk dies.
+    cluster.proxy(1).set(Weather::slow(DELAY));
+    cluster.start_worker(1);
+    let copying = async || {
+        let standing = client.get("/api/cluster").await.json();
+        let copied = standing["learners"][0]["records_copied"].as_u64()?;
+        (copied > 0).then_some(copied)
+    };
+    let (copied, _) = until("the worker copies", SOON, copying).await;
+    assert!(copied < RECORDS as u64, "it has all already");
+    cluster.kill_workers(&[0, 1]);
+    cluster.proxy(1).heal();
+    std::fs::remove_dir_all(cluster.worker_directory(0)).expect("its disk is gone");
+
+    // Whoever starts it in the ordinary way hears that there is something to go back to, and nothing is given up.
+    cluster.start_worker(1);
+    cluster.worker(1).await_log("is kept until this worker is a member again");
+    cluster.start_worker(0);
+    assert_eq!(client.get("/readyz").await.status, 503, "nobody has decided anything");
+    cluster.worker(1).signal("TERM");
+    assert_eq!(cluster.worker(1).wait().code(), Some(0));
+    cluster.workers[1] = None;
+
+    cluster.coordinator().announce("WRITES THAT WERE ACKNOWLEDGED MAY BE LOST");
+    cluster.start_worker_with(1, &["--accept-incomplete-log"]);
+    cluster.worker(1).await_log("is taken up again, which was kept while this worker made a new one");
+    let standing = cluster.agreed(2).await;
+    assert!(standing["curtailed_in_view"].is_u64(), "{standing}");
+    let status = process::run(&["status", &cluster.url()], &[]);
+    assert!(status.output.contains("members: ok, 2 connected of 2 in the view"), "{status:?}");
+    reads(&mut client, "new", 404).await;
+    for batch in 0..RECORDS / 22 {
+        let answer = client.get(&format!("/api/data?prefix={batch}/&limit=22")).await;
+        let records = answer.json()["data"].as_array().expect("a list").clone();
+        assert!(
+            records.len() == 22 && records.iter().all(|record| record["value"] == value.as_str()),
+            "batch {batch}: {answer:?}"
+        );
+    }
+    // Once both are members again nothing is kept any more.
+    cluster.kill_all();
+    cluster.start_all();
+    cluster.agreed(2).await;
+    assert!(!cluster.worker(1).log_text().contains("is kept until"), "{}", cluster.worker(1).log_text());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,14 +53,28 @@ impl Room {
 
 /// An error if the disk has too little room for the database in this directory, which may be a new one.
 pub(super) fn look(path: &Path) -> Result<(), DiskError> {
-    let size = path.join("db").metadata().map_or(0, |metadata| metadata.len());
-    demand(path, FREE_BYTES_MIN + size / SNAPSHOT_PART)
+    demand(path, FREE_BYTES_MIN + database_bytes(path) / SNAPSHOT_PART)
+}
+
+/// Bytes of the file in which sled keeps most of the database.
+fn database_bytes(path: &Path) -> u64 {
+    path.join("db").metadata().map_or(0, |metadata| metadata.len())
+}
+
+/// Bytes of the files in which sled keeps what is long: most of a database with values of some kB.
+fn blobs_bytes(path: &Path) -> u64 {
+    let blobs = path.join("blobs").read_dir().into_iter().flatten().flatten();
+    // Sled may remove one at any moment.
+    blobs.filter_map(|blob| Some(blob.metadata().ok()?.len())).sum()
 }
 
 /// An error if the disk has too little room for as much again as is in this directory.
 pub(super) fn look_for_another(path: &Path) -> Result<(), DiskError> {
-    let size = path.join("db").metadata().map_or(0, |metadata| metadata.len());
-    demand(path, FREE_BYTES_MIN + size + 2 * size / SNAPSHOT_PART)
+    let size = database_bytes(path) + blobs_bytes(path);
+    demand(path, FREE_BYTES_MIN + size + 2 * size / SNAPSHOT_PART).map_err(|error| match error {
+        DiskError::Full { path, free, needed } => DiskError::NoRoomToStartOver { path, free, needed },
+        other => other,
+    })
 }
 
 fn demand(path: &Path, needed: u64) -> Result<(), DiskError> {

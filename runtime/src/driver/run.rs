@@ -171,7 +171,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
             ready = true;
             match persisted {
                 Ok(records) => batch.persisted = records,
-                Err(reason) => batch.failed = Some(Stopped::Log(reason)),
+                Err(failure) => batch.failed = Some(failure.into()),
             }
         }
         if let Poll::Ready(swapped) = self.swaps.poll(cx) {
@@ -430,10 +430,10 @@ impl<M: Machine + Send + 'static> Driver<M> {
     async fn end(mut self) -> Stopped {
         let mut stopped = self.stopped.take().expect("the loop ends with a reason");
         if let Some(log) = self.log.take() {
-            let orderly = !self.killed && !matches!(stopped, Stopped::Log(_));
+            let orderly = !self.killed && !matches!(stopped, Stopped::Log(_) | Stopped::NoRoomToStartOver(_));
             let closing = tokio::task::spawn_blocking(move || if orderly { log.close() } else { Ok(()) });
-            if let Ok(Err(reason)) = closing.await {
-                stopped = Stopped::Log(reason);
+            if let Ok(Err(failure)) = closing.await {
+                stopped = failure.into();
             }
         }
         self.swaps.finish().await;

@@ -28,8 +28,8 @@ pub(crate) mod thread;
 pub trait Wal: Send {
     /// Takes these records in, in order and as one group: after a crash either all of the group are there or none, and
     /// never without the groups before it. Says how many bytes of records it took. An error is final: what the log holds is
-    /// not known any more, and the process must stop. After [`DiskError::Full`] it must stop as well, but nothing of the group
-    /// was taken in, and the log can still be closed in order.
+    /// not known any more, and the process must stop. After [`DiskError::Full`] and [`DiskError::NoRoomToStartOver`] it must stop as
+    /// well, but nothing of the group was taken in, and the log can still be closed in order.
     fn append(&mut self, records: &[Record]) -> Result<u64, DiskError>;
 
     /// Returns once all that was appended survives a power cut.

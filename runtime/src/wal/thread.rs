@@ -42,9 +42,18 @@ struct State {
     queue: Vec<Record>,
     /// Records that are persisted, counted from the start.
     persisted: u64,
-    failed: Option<String>,
+    failed: Option<Failure>,
     ending: Option<Ending>,
     waker: Option<Waker>,
+}
+
+/// Why a log takes nothing any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// What it holds is not known, or the disk is full.
+    Final(String),
+    /// It was to begin a copy and has no room to keep what is there; the log was closed in order.
+    NoRoomToStartOver(String),
 }
 
 /// How the thread ends.
@@ -67,8 +76,11 @@ impl LogThread {
                 let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| theirs.run(log, &metrics)));
                 match ran {
                     Ok(Ok(())) => {}
-                    Ok(Err(error)) => theirs.fail(error.to_string()),
-                    Err(_) => theirs.fail("the engine panicked".into()),
+                    Ok(Err(error @ DiskError::NoRoomToStartOver { .. })) => {
+                        theirs.fail(Failure::NoRoomToStartOver(error.to_string()))
+                    }
+                    Ok(Err(error)) => theirs.fail(Failure::Final(error.to_string())),
+                    Err(_) => theirs.fail(Failure::Final("the engine panicked".into())),
                 }
             })
             .expect("the system can start a thread while the process starts");
@@ -97,10 +109,10 @@ impl LogThread {
     }
 
     /// Ready with the number of records that were persisted since the last time, or with the reason of a failure.
-    pub(crate) fn poll_persisted(&mut self, cx: &mut Context<'_>) -> Poll<Result<u32, String>> {
+    pub(crate) fn poll_persisted(&mut self, cx: &mut Context<'_>) -> Poll<Result<u32, Failure>> {
         let mut state = self.shared.lock();
-        if let Some(reason) = &state.failed {
-            return Poll::Ready(Err(reason.clone()));
+        if let Some(failure) = &state.failed {
+            return Poll::Ready(Err(failure.clone()));
         }
         let more = u32::try_from(state.persisted - self.reported).expect("the queue is bounded");
         if more == 0 {
@@ -114,7 +126,7 @@ impl LogThread {
     }
 
     /// Writes and syncs what is left, marks the log as closed in order and ends the thread. Blocks.
-    pub(crate) fn close(mut self) -> Result<(), String> {
+    pub(crate) fn close(mut self) -> Result<(), Failure> {
         self.end(Ending::Orderly);
         self.shared.lock().failed.take().map_or(Ok(()), Err)
     }
@@ -139,9 +151,9 @@ impl Shared {
         self.state.lock().expect("no holder of this lock panics")
     }
 
-    fn fail(&self, reason: String) {
+    fn fail(&self, failure: Failure) {
         let mut state = self.lock();
-        state.failed = Some(reason);
+        state.failed = Some(failure);
         if let Some(waker) = state.waker.take() {
             waker.wake();
         }
@@ -171,7 +183,9 @@ impl Shared {
             if !records.is_empty() {
                 let bytes = match engine.append(&records) {
                     // Closed in order, even a log that is synced at an interval is trusted when there is room again.
-                    Err(full @ DiskError::Full { .. }) => return engine.close().and(Err(full)),
+                    Err(full @ (DiskError::Full { .. } | DiskError::NoRoomToStartOver { .. })) => {
+                        return engine.close().and(Err(full));
+                    }
                     appended => appended?,
                 };
                 metrics.appended_bytes.inc_by(bytes);

@@ -6,6 +6,7 @@ pub mod client;
 pub mod cluster;
 pub mod process;
 pub mod proxy;
+pub mod small_disk;
 pub mod stall;
 pub mod strace;
 pub mod wait;

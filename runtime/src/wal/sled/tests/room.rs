@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
 
+use super::super::super::thread::Failure;
 use super::*;
 
 /// A mounted disk of so many megabytes.
@@ -100,7 +101,8 @@ fn a_log_synced_at_an_interval_is_closed_in_order_before_the_disk_is_full() {
         log.append(&mut vec![record.clone()]);
         match runtime.block_on(std::future::poll_fn(|cx| log.poll_persisted(cx))) {
             Ok(_) => expected.fold(&record),
-            Err(reason) => break reason,
+            Err(Failure::Final(reason)) => break reason,
+            Err(other) => panic!("{other:?}"),
         }
         key += 1;
     };
@@ -147,4 +149,30 @@ fn a_log_that_found_the_disk_full_after_all_ends_and_holds_what_was_synced() {
     copy(&data, kept.path());
     let found = open_in(kept.path()).snapshot;
     assert!(found == expected || found == unsynced, "something synced is missing");
+}
+
+#[test]
+fn a_copy_begins_only_where_there_is_room_to_keep_the_one_before() {
+    let Some(disk) = Disk::mount(48) else { return };
+    let data = disk.at.path().join("data");
+    let Opened { mut engine, snapshot: mut expected, .. } = open_in(&data);
+    let held: Vec<Record> =
+        std::iter::once(sealed(1, Standing::Member)).chain((0..100).map(|key| put(key, key, vec![7; 50_000]))).collect();
+    for record in held {
+        expected.fold(&record);
+        engine.append(&[record]).unwrap();
+    }
+    engine.sync().unwrap();
+    let error = engine.append(&[sealed(2, Standing::Learner)]).unwrap_err();
+    assert!(matches!(error, DiskError::NoRoomToStartOver { .. }), "{error}");
+    engine.close().unwrap();
+    drop(engine);
+    let Opened { snapshot, mut engine, recovery } = open_in(&data);
+    assert!(snapshot == expected && recovery.clean && recovery.keeps.is_none(), "it was touched: {recovery:?}");
+
+    disk.enlarge(96);
+    engine.append(&[sealed(2, Standing::Learner)]).unwrap();
+    engine.close().unwrap();
+    drop(engine);
+    assert!(open_in(&data).recovery.keeps.is_some());
 }
