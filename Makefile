@@ -15,9 +15,11 @@ BENCH_SECONDS ?= 5
 # How long `make sim` runs, and what it passes on.
 SIM_SECONDS ?= 60
 SIM_ARGS ?=
-# How long `make chaos` runs, and from which seed; without one it takes any and says which.
+# How long `make chaos` runs, and from which seed; without one it takes any and says which. Settings of the world that replace what the
+# seed draws: see docs/testing.md.
 SECONDS ?= 60
 SEED ?=
+WORLD ?=
 # How many requests `make contract` makes up for each operation and phase; its seed is SEED, 1 without one.
 EXAMPLES ?= 5
 # What `make load` runs, from ops/k6; how many arrivals a second, and for how long.
@@ -69,9 +71,9 @@ model: ## explore every world of the protocol's model and leave out each of its 
 sim: ## play whole clusters under faults for a minute (SIM_SECONDS=n; SIM_ARGS="--seed N" replays one)
 	@cargo run --profile sim --locked --package skein-sim --bin skein-sim -- --seconds $(SIM_SECONDS) $(SIM_ARGS)
 
-chaos: setup-test app ## break a whole cluster under load for a minute (SECONDS=n SEED=n)
-	@SKEIN_CHAOS_SECONDS=$(SECONDS) SKEIN_CHAOS_SEED=$(SEED) cargo test --locked --package skein --test cluster -- \
-		--exact chaos::chaos
+chaos: setup-test app ## break whole clusters under load for a minute (SECONDS=n SEED=n WORLD='workers=2 light=0')
+	@SKEIN_CHAOS_SECONDS=$(SECONDS) SKEIN_CHAOS_SEED=$(SEED) SKEIN_CHAOS_WORLD="$(WORLD)" \
+		cargo test --locked --package skein --test cluster -- --exact chaos::chaos
 
 fuzz: ## feed the frame decoder with random bytes for a minute (FUZZ_SECONDS=n)
 	@ops/setup fuzz

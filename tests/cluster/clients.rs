@@ -29,6 +29,17 @@ const WRITES_WITHIN: Duration = Duration::from_secs(60);
 /// The pause after a refusal, and after the server could not be reached.
 const REFUSED_PAUSE: Duration = Duration::from_millis(20);
 
+/// What clients are to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    pub clients: u32,
+    pub seed: u64,
+    /// Between two requests of one client.
+    pub pause: Duration,
+    /// Bytes that fill a value up, at the most; how many is drawn for each.
+    pub value_bytes_max: usize,
+}
+
 /// Whoever reads at the end, and how many do so at once.
 const LAST_READER: u32 = 1_000_000;
 const LAST_READERS: u32 = 8;
@@ -52,8 +63,9 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Logs so many in and lets them work, each with a pause between two requests.
-    pub async fn start(url: &str, clients: u32, seed: u64, pause: Duration) -> Self {
+    /// Logs all of them in and lets them work.
+    pub async fn start(url: &str, work: Work) -> Self {
+        let Work { clients, seed, pause, value_bytes_max } = work;
         let shared = Shared {
             stop: AtomicBool::new(false),
             acknowledged: AtomicUsize::new(0),
@@ -63,11 +75,14 @@ impl Clients {
         let mut all = Clients { people: JoinSet::new(), shared: Arc::new(shared), origin: Instant::now() };
         for number in 0..clients {
             let client = Client::logged_in(url, &format!("client-{number}")).await;
+            let random = Random::new(seed.wrapping_mul(1_000).wrapping_add(u64::from(number)));
             let worker = Worker {
                 recorder: Recorder::new(client, number, all.origin),
-                random: Random::new(seed.wrapping_mul(1_000).wrapping_add(u64::from(number))),
+                sizes: random.sub("sizes"),
+                random,
                 shared: Arc::clone(&all.shared),
                 pause,
+                value_bytes_max: value_bytes_max as u64,
             };
             all.people.spawn(worker.work());
         }
@@ -113,13 +128,18 @@ impl Clients {
 struct Worker {
     recorder: Recorder,
     random: Random,
+    sizes: Random,
     shared: Arc<Shared>,
     pause: Duration,
+    value_bytes_max: u64,
 }
 
 impl Worker {
     async fn work(mut self) -> (Vec<Event>, Vec<String>) {
         while !self.shared.stop.load(Ordering::Relaxed) {
+            if self.value_bytes_max > 0 {
+                self.recorder.fill(usize::try_from(self.sizes.magnitude(1, self.value_bytes_max)).expect("a small number"));
+            }
             let heard = match self.random.below(100) {
                 0..30 => self.keep().await,
                 30..65 => self.use_register().await,

@@ -17,6 +17,7 @@ mod history;
 mod hostile;
 mod identity;
 mod leaders;
+mod load;
 mod memory;
 mod network;
 mod outcomes;

@@ -2,20 +2,18 @@
 //! each write is accepted, and the coordinator's memory stays within a bound. Some reads may be refused for the moment, but some must
 //! be answered.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hyper::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan};
+use crate::load::read_slowly;
 
 /// Records of the list, and the bytes of each: together as long as an answer may be.
 const RECORDS: usize = 1_000;
@@ -31,13 +29,6 @@ const LASTS: Duration = Duration::from_secs(30);
 
 const FAST_READERS: usize = 600;
 const SLOW_READERS: usize = 300;
-
-/// What a slow reader takes at once, and how often: 10 kB/s.
-const SIP_BYTES: usize = 1_000;
-const SIP_EVERY: Duration = Duration::from_millis(100);
-
-/// Bytes that the kernel keeps for a slow reader: few, so that the server feels how slow it is.
-const SLOW_BUFFER_BYTES: u32 = 8 * 1024;
 
 /// Memory that the coordinator may take at the most.
 const MEMORY_MIB_MAX: u64 = 700;
@@ -77,7 +68,11 @@ async fn readers_of_long_lists_end_no_view_and_refuse_no_write() {
     let cookie = reader.cookie().expect("logged in").to_owned();
     let mut readers = JoinSet::new();
     for _ in 0..SLOW_READERS {
-        readers.spawn(read_slowly(writer.address(), cookie.clone()));
+        let (server, cookie) = (writer.address(), cookie.clone());
+        readers.spawn(async move {
+            let ended = read_slowly(server, &cookie, LIST, RECORDS * RECORD_BYTES).await;
+            panic!("the coordinator listens and takes requests: {ended:?}");
+        });
     }
     let writes = write_meanwhile(&mut writer).await;
     readers.shutdown().await;
@@ -131,29 +126,6 @@ async fn read_fast(mut client: Client, heard: Arc<Heard>, stop: Arc<AtomicBool>)
                 pause.tick().await;
             }
             Err(failure) => panic!("a list was not answered: {failure:?}"),
-        }
-    }
-}
-
-/// Asks for the list on one connection after the other, and takes 10 kB/s of it.
-async fn read_slowly(server: SocketAddr, cookie: String) {
-    let request = format!("GET {LIST} HTTP/1.1\r\nHost: {server}\r\nCookie: {cookie}\r\n\r\n");
-    let mut sips = tokio::time::interval(SIP_EVERY);
-    sips.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_recv_buffer_size(SLOW_BUFFER_BYTES).expect("a size that the kernel takes");
-        let mut stream = socket.connect(server).await.expect("the coordinator listens");
-        stream.write_all(request.as_bytes()).await.expect("a request is taken");
-        let mut sip = [0; SIP_BYTES];
-        // It is cut off at last, or keeps its connection and has got all; either way it asks again.
-        let mut taken = 0;
-        while taken < RECORDS * RECORD_BYTES {
-            sips.tick().await;
-            match stream.read(&mut sip).await {
-                Ok(0) | Err(_) => break,
-                Ok(bytes) => taken += bytes,
-            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::clients::{Clients, read_all};
+use crate::clients::{Clients, Work, read_all};
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan};
 use crate::harness::stall;
@@ -52,7 +52,8 @@ impl Scene {
     /// The same with a plan of the test's own.
     pub async fn of(plan: Plan, clients: u32, seed: u64) -> Self {
         let cluster = Cluster::start(plan);
-        let clients = Clients::start(&cluster.url(), clients, seed, CLIENTS_PAUSE).await;
+        let work = Work { clients, seed, pause: CLIENTS_PAUSE, value_bytes_max: 0 };
+        let clients = Clients::start(&cluster.url(), work).await;
         let watcher = Client::new(&cluster.url());
         let scene = Scene { cluster, clients, watcher };
         scene.clients.writes(100).await;

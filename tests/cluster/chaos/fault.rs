@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use skein_sim::simulation::random::Random;
 
+use super::roster::Change;
 use crate::harness::cluster::Cluster;
 use crate::harness::proxy::{Injected, Weather};
 use crate::harness::strace;
@@ -38,6 +39,8 @@ pub enum Kind {
     HalfOpen,
     /// A worker's network is slow.
     Slow,
+    /// A worker is removed from the roster, and added again.
+    Roster,
     /// The coordinator is killed and started again.
     Coordinator,
     /// All processes are killed at once and started again.
@@ -53,11 +56,13 @@ pub struct Fault {
     happened: bool,
     /// Who makes system calls fail.
     failing: Option<Child>,
+    /// What an operator is about to do.
+    change: Option<Change>,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Kill,
         Kind::Replace,
         Kind::Disk,
@@ -68,6 +73,7 @@ impl Kind {
         Kind::Mute,
         Kind::HalfOpen,
         Kind::Slow,
+        Kind::Roster,
         Kind::Coordinator,
         Kind::Everything,
     ];
@@ -83,6 +89,7 @@ impl Kind {
             Kind::Kill | Kind::Replace | Kind::Disk => (100, 3_000),
             Kind::Pause | Kind::Partition | Kind::Deaf | Kind::Mute | Kind::HalfOpen => (300, 5_000),
             Kind::Slow => (1_000, 4_000),
+            Kind::Roster => (200, 2_000),
             Kind::Cut | Kind::Coordinator | Kind::Everything => (0, 0),
         };
         Duration::from_millis(random.between(least, most))
@@ -90,9 +97,10 @@ impl Kind {
 }
 
 impl Fault {
-    /// Does it to a worker.
-    pub fn begin(kind: Kind, worker: usize, cluster: &mut Cluster, random: &mut Random) -> Self {
-        let mut fault = Fault { kind, worker, before: cluster.proxy(worker).injected(), happened: false, failing: None };
+    /// Does it to a worker, for so long.
+    pub fn begin(kind: Kind, worker: usize, lasts: Duration, cluster: &mut Cluster, random: &mut Random) -> Self {
+        let before = cluster.proxy(worker).injected();
+        let mut fault = Fault { kind, worker, before, happened: false, failing: None, change: None };
         let weather = |weather: Weather| cluster.proxy(worker).set(weather);
         match kind {
             Kind::Kill | Kind::Replace => fault.happened = cluster.kill_worker(worker).signal() == Some(SIGKILL),
@@ -107,9 +115,18 @@ impl Fault {
             Kind::Mute => weather(Weather::mute()),
             Kind::HalfOpen => weather(Weather::half_open()),
             Kind::Slow => weather(Weather::slow(Duration::from_millis(random.between(5, 100)))),
+            Kind::Roster => {
+                let name = cluster.seen_address(worker).to_owned();
+                fault.change = Some(Change::begin(cluster.url(), name, lasts));
+            }
             Kind::Coordinator | Kind::Everything => unreachable!("no fault of a worker"),
         }
         fault
+    }
+
+    /// Whether it can be ended: a worker that was removed is added by an operator, who may have to ask more than once.
+    pub fn may_end(&self) -> bool {
+        self.change.as_ref().is_none_or(Change::is_over)
     }
 
     /// Ends it; says whether it did anything.
@@ -127,7 +144,7 @@ impl Fault {
                 cluster.start_worker(self.worker);
             }
             Kind::Pause => cluster.worker(self.worker).resume(),
-            Kind::Cut => {}
+            Kind::Cut | Kind::Roster => {}
             _ => cluster.proxy(self.worker).heal(),
         }
         self.happened
@@ -155,6 +172,7 @@ impl Fault {
             Kind::Partition | Kind::Deaf | Kind::Mute => more(|injected| injected.bytes_held + injected.connections_stalled),
             Kind::HalfOpen => more(|injected| injected.bytes_swallowed + injected.connections_stalled),
             Kind::Slow => more(|injected| injected.bytes_delayed),
+            Kind::Roster => self.change.as_ref().is_some_and(Change::removed),
             Kind::Coordinator | Kind::Everything => unreachable!("no fault of a worker"),
         };
         self.happened
@@ -184,6 +202,7 @@ impl Display for Kind {
             Kind::Mute => "one-way from the worker",
             Kind::HalfOpen => "half-open",
             Kind::Slow => "delay",
+            Kind::Roster => "worker removed and added",
             Kind::Coordinator => "coordinator killed",
             Kind::Everything => "everything killed",
         })

@@ -223,6 +223,11 @@ impl Cluster {
         &self.proxies[index]
     }
 
+    /// The proxy before a worker, to open and close addresses of it.
+    pub fn proxy_mut(&mut self, index: usize) -> &mut Proxy {
+        &mut self.proxies[index]
+    }
+
     /// Names another worker to the coordinator, from its next start on, in the place of this one.
     pub fn rename_worker(&mut self, index: usize, address: String) {
         self.worker_addresses[index] = address;

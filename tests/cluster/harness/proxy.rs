@@ -14,6 +14,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 /// Bytes that are read at once, and how many such pieces wait for their time in each direction of a connection; what more there
@@ -87,11 +88,18 @@ struct Counts {
     made: AtomicU64,
 }
 
-/// A proxy before one worker.
+/// A proxy before one worker. It listens at one address or at several.
 pub struct Proxy {
-    address: SocketAddr,
+    worker: SocketAddr,
+    doors: Vec<Door>,
     orders: watch::Sender<Orders>,
     counts: Arc<Counts>,
+}
+
+/// Where it listens, and what takes connections there.
+struct Door {
+    address: SocketAddr,
+    accepting: AbortHandle,
 }
 
 impl Weather {
@@ -136,22 +144,35 @@ impl Path {
 impl Proxy {
     /// A proxy on this port of loopback, before the worker at this address.
     pub fn start(port: u16, worker: SocketAddr) -> Self {
-        let (orders, seen) = watch::channel(Orders::default());
-        let counts = Arc::new(Counts::default());
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is free");
-        listener.set_nonblocking(true).expect("a socket of ours");
-        let address = listener.local_addr().expect("it is bound");
-        let shared = Arc::clone(&counts);
-        NETWORK.spawn(async move {
-            let listener = TcpListener::from_std(listener).expect("a socket of ours");
-            accept(listener, worker, seen, shared).await;
-        });
-        Proxy { address, orders, counts }
+        let mut proxy = Proxy { worker, doors: Vec::new(), orders: watch::Sender::default(), counts: Arc::default() };
+        proxy.open((Ipv4Addr::LOCALHOST, port).into());
+        proxy
     }
 
-    /// Where it listens.
+    /// Listens at one more address of loopback.
+    pub fn open(&mut self, address: SocketAddr) {
+        let listener = std::net::TcpListener::bind(address).expect("the port is free");
+        listener.set_nonblocking(true).expect("a socket of ours");
+        let address = listener.local_addr().expect("it is bound");
+        let (worker, seen, counts) = (self.worker, self.orders.subscribe(), Arc::clone(&self.counts));
+        let accepting = NETWORK.spawn(async move {
+            let listener = TcpListener::from_std(listener).expect("a socket of ours");
+            accept(listener, worker, seen, counts).await;
+        });
+        self.doors.push(Door { address, accepting: accepting.abort_handle() });
+    }
+
+    /// Listens no longer anywhere but where it began to listen last. Connections stay.
+    pub fn close_others(&mut self) {
+        let others = self.doors.len() - 1;
+        for door in self.doors.drain(..others) {
+            door.accepting.abort();
+        }
+    }
+
+    /// Where it began to listen last.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.doors.last().expect("it listens somewhere").address
     }
 
     /// From now on it behaves like this.

@@ -14,6 +14,8 @@ pub struct Recorder {
     client: Client,
     origin: Instant,
     next: EventId,
+    /// Bytes that fill each value up.
+    fill: usize,
     events: Vec<Event>,
     /// Requests that got no answer in all the time that a server may take.
     silent: Vec<String>,
@@ -41,7 +43,13 @@ pub struct Wish {
 impl Recorder {
     /// Remembers what this client does from now on, in moments since `origin`.
     pub fn new(client: Client, number: u32, origin: Instant) -> Self {
-        Recorder { client, origin, next: EventId { client: number, number: 0 }, events: Vec::new(), silent: Vec::new() }
+        let next = EventId { client: number, number: 0 };
+        Recorder { client, origin, next, fill: 0, events: Vec::new(), silent: Vec::new() }
+    }
+
+    /// Fills the values of the next requests up with so many bytes.
+    pub fn fill(&mut self, bytes: usize) {
+        self.fill = bytes;
     }
 
     /// All that was done, and the requests that were never answered.
@@ -78,7 +86,7 @@ impl Recorder {
 
     /// Writes one record, upon what was seen there if anything was.
     pub async fn put(&mut self, key: &str, upon: Option<&Sight>) -> Heard {
-        let body = value(self.next, upon.and_then(|sight| sight.found));
+        let body = self.value(upon.and_then(|sight| sight.found));
         self.change(Method::PUT, key, upon, Some(body)).await
     }
 
@@ -127,7 +135,7 @@ impl Recorder {
             let mut write = Map::from_iter([("key".to_owned(), json!(wish.key))]);
             match wish.delete {
                 true => write.insert("delete".to_owned(), json!(true)),
-                false => write.insert("value".to_owned(), value(self.next, wish.upon.as_ref().and_then(|sight| sight.found))),
+                false => write.insert("value".to_owned(), self.value(wish.upon.as_ref().and_then(|sight| sight.found))),
             };
             if let Some(sight) = &wish.upon {
                 let expect = sight.version.map_or(json!("absent"), |version| json!({ "version": version.to_string() }));
@@ -169,6 +177,15 @@ impl Recorder {
         (self.remember(began, sights.clone(), changes, end), sights)
     }
 
+    fn value(&self, after: Option<EventId>) -> Value {
+        let writer = self.next.to_string();
+        let mut value = json!({ "writer": writer, "after": after.map(|after| after.to_string()) });
+        if self.fill > 0 {
+            value["filling"] = json!(filling(&writer, self.fill));
+        }
+        value
+    }
+
     async fn send(
         &mut self,
         method: Method,
@@ -200,13 +217,21 @@ fn path(key: &str) -> String {
     format!("/api/data/{key}")
 }
 
-fn value(writer: EventId, after: Option<EventId>) -> Value {
-    json!({ "writer": writer.to_string(), "after": after.map(|after| after.to_string()) })
+/// Whose a value is. What fills it up must be there to the last byte.
+pub fn writer(value: &Value) -> EventId {
+    let writer = value["writer"].as_str().unwrap_or_else(|| panic!("{value} is no value of ours"));
+    if let Some(found) = value["filling"].as_str() {
+        assert_eq!(found, filling(writer, found.len()), "the value of {writer} is not whole");
+    }
+    writer.parse().unwrap_or_else(|error| panic!("{value} is no value of ours: {error}"))
 }
 
-/// Whose a value is.
-pub fn writer(value: &Value) -> EventId {
-    value["writer"].as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{value} is no value of ours"))
+/// What fills a value of this writer up: it is like no other writer's.
+pub fn filling(writer: &str, bytes: usize) -> String {
+    let piece = format!("{writer} ");
+    let mut filling = piece.repeat(bytes.div_ceil(piece.len()));
+    filling.truncate(bytes);
+    filling
 }
 
 /// The judges order a record's states by their versions, which clients in general may not.
