@@ -70,9 +70,9 @@ pub enum DiskError {
         /// What is wrong.
         what: String,
     },
-    /// Others may write to it.
-    #[error("{}", access::exposed(.0))]
-    Exposed(PathBuf),
+    /// Others can change it; this is how, and what to do.
+    #[error("{0}")]
+    Exposed(String),
     /// The disk is nearly full; nothing was written.
     #[error(
         "{path}: {free} bytes are free on its disk and {needed} must be, or what it holds is at risk: make room, then start again"
@@ -174,8 +174,8 @@ impl Database {
         } else {
             DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
         }
-        if access::is_writable_by_others(path).map_err(io)? {
-            return Err(DiskError::Exposed(path.into()));
+        if let Some(said) = access::exposed_directory(path).map_err(io)? {
+            return Err(DiskError::Exposed(said));
         }
         if access::is_readable_within(path).map_err(io)? {
             warn!(path = %path.display(), "others on this machine can read {}: chmod 700 keeps them out", path.display());

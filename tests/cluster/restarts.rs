@@ -211,6 +211,8 @@ async fn up_starts_without_a_worker_whose_log_is_damaged_until_a_person_has_it_b
     assert!(standing["others"].to_string().contains("worker-2"), "one can see that it is missing: {standing}");
     // A person has looked, and has it begin again.
     up.end(false);
+    let log_text = up.process.log_text();
+    assert!(log_text.contains("no node of this name runs in this process") && !log_text.contains("socket address"), "{log_text}");
     std::fs::rename(up.data.join("worker-2"), directory.path().join("damaged")).expect("a disk");
     up.process = Process::start("up", &Up::line(&up.http, &up.data, &[]), &[]);
     up.comes_to(3).await;

@@ -77,6 +77,47 @@ fn what_is_of_another_kind_hides_nothing_else_that_is_wrong() {
 }
 
 #[test]
+fn a_number_below_zero_is_said_with_its_bounds_and_with_all_the_rest() {
+    let ended = run(&["up", "--sign-ups", "-1", "--memory-max", "-5", "--window", "-256", "--workers", "0"], &[]);
+    assert_eq!((ended.code, ended.output.as_str()), (Some(2), ""), "{ended:?}");
+    for said in
+        ["--sign-ups must be a number from 0 to 1000000", "--memory-max must", "--window must be a number from 256", "--workers"]
+    {
+        assert!(ended.log.contains(said), "{said} is missing in {}", ended.log);
+    }
+    let ended = run(&["up", "--no-such-flag"], &[]);
+    assert!(ended.code == Some(2) && ended.log.contains("--no-such-flag"), "{ended:?}");
+}
+
+#[test]
+fn bounds_on_connections_that_contradict_each_other_are_refused() {
+    let ended = run(&["up", "--connections-per-address", "9000", "--connections-max", "10"], &[]);
+    assert_eq!((ended.code, ended.output.as_str()), (Some(2), ""), "{ended:?}");
+    for said in ["--connections-per-address", "--connections-max", "9000", "10"] {
+        assert!(ended.log.contains(said), "{said} is missing in {}", ended.log);
+    }
+}
+
+#[test]
+fn what_others_may_replace_below_or_above_the_data_is_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (open, link, data) = (folder.path().join("open"), folder.path().join("link"), folder.path().join("data"));
+    let (target, part) = (open.join("data"), data.join("worker-2"));
+    for made in [&target, &part] {
+        fs::create_dir_all(made).expect("a folder");
+    }
+    std::os::unix::fs::symlink(&target, &link).expect("a link");
+    for (path, mode) in [(folder.path(), 0o755), (&data, 0o755), (&part, 0o777), (&open, 0o777), (&target, 0o700)] {
+        fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
+    }
+    for (path, said) in [(&link, format!("chmod o-w {}", open.display())), (&data, format!("chmod go-w {}", part.display()))] {
+        let ended = run(&["up", "--http", "0", "--data", path.to_str().expect("text")], &[]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.log.contains(&said), "{said} is missing in {}", ended.log);
+    }
+}
+
+#[test]
 fn a_switch_is_on_by_its_variable_as_by_its_name() {
     for (line, variables) in [
         (["up", "--http", "0", "--workers", "1", "--trust-proxy"], [("SKEIN_LOG", "info")]),
@@ -194,6 +235,8 @@ fn the_help_shows_the_default_the_bound_and_the_variable_of_each_flag() {
                 ("--heartbeats-missed", "2 to 100", "SKEIN_HEARTBEATS_MISSED"),
                 ("--compare", "1 to 86400", "SKEIN_COMPARE"),
                 ("--window", "256 to 32768", "SKEIN_WINDOW"),
+                ("--connections-per-address", "512", "SKEIN_CONNECTIONS_PER_ADDRESS"),
+                ("--answers-max", "16 to 65536", "SKEIN_ANSWERS_MAX"),
             ],
         ),
         (

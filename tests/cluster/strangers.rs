@@ -56,7 +56,7 @@ async fn connections_that_are_kept_do_not_silence_a_worker() {
     let metrics = exchange(&address, &PROBE.replace("/readyz", "/metrics")).await;
     let standing = metrics.lines().filter(|line| line.starts_with("skein_http_connections{"));
     let standing: usize = standing.map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap()).sum();
-    assert!((1..=64 + 64).contains(&standing), "{standing} connections stand");
+    assert!((1..=64 + 256).contains(&standing), "{standing} connections stand");
     keeping.shutdown().await;
 }
 
@@ -94,6 +94,8 @@ async fn a_workers_page_takes_http_by_the_book_and_no_name_that_leads_here() {
         (get("/readyz", "Host: ann@localhost\r\n"), "400"),
         (get("http://evil.example/readyz", "Host: localhost\r\n"), "400"),
         (get("/readyz#top", "Host: localhost\r\n"), "400"),
+        (get("http://192.0.2.1/readyz", "Host: 192.0.2.1\r\n"), "421"),
+        (get("/readyz", "Host: localhost\r\nTwo Words: x\r\n"), "400"),
         (get("/readyz", "Host: localhost\r\nTransfer-Encoding: gzip, chunked\r\n"), "400"),
         (get("/readyz", &format!("Host: localhost\r\n{many}")), "431"),
         (get("/readyz", &format!("Host: localhost\r\nX: {}\r\n", "y".repeat(20_000))), "431"),
@@ -102,7 +104,50 @@ async fn a_workers_page_takes_http_by_the_book_and_no_name_that_leads_here() {
     for (request, status) in rows {
         let answer = exchange(&address, &request).await;
         assert_eq!(answer.split(' ').nth(1), Some(status), "{request:?}: {answer}");
+        let said = answer.split_once("\r\n\r\n").expect("an end of the head").1;
+        assert!(!said.is_empty(), "{request:?}: every answer says what is wrong: {answer}");
     }
+}
+
+/// Connections with half a request that come at once, and how often they do: 400 in a second.
+const HALVES: usize = 40;
+const HALVES_EVERY: Duration = Duration::from_millis(100);
+
+/// Probes next to them.
+const PROBES: usize = 200;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_are_answered_next_to_half_requests_without_end_from_their_own_address() {
+    let mut cluster = Cluster::start(Plan::in_memory().patient());
+    let address = address(cluster.worker(0).url());
+    let mut halves = JoinSet::new();
+    let sending = address.clone();
+    let opened = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&opened);
+    let flood = tokio::spawn(async move {
+        let mut again = tokio::time::interval(HALVES_EVERY);
+        loop {
+            again.tick().await;
+            while halves.try_join_next().is_some() {}
+            for _ in 0..HALVES {
+                let (sending, counted) = (sending.clone(), Arc::clone(&counted));
+                halves.spawn(async move {
+                    let Ok(mut stream) = TcpStream::connect(sending).await else { return };
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    stream.write_all(b"GET /readyz HTTP/1.1\r\nHo").await.ok();
+                    // Until the other end closes.
+                    stream.read_to_end(&mut Vec::new()).await.ok();
+                });
+            }
+        }
+    });
+    let many = async || (opened.load(Ordering::Relaxed) > 10 * HALVES).then_some(());
+    until("all places of the address are taken many times over", ANSWERED_WITHIN, many).await;
+    for number in 0..PROBES {
+        let answer = exchange(&address, PROBE).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "probe {number} got {answer:?}");
+    }
+    flood.abort();
 }
 
 /// Bytes of memory that a process has had at the most.

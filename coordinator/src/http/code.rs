@@ -101,7 +101,7 @@ codes! {
     UriTooLong = 723, URI_TOO_LONG, "uri_too_long";
     /// This coordinator stopped before it had an answer; what was asked for may have happened.
     NoAnswer = 724, BAD_GATEWAY, "no_answer";
-    /// The Host header names another server than this one.
+    /// The Host header, or the target, names another server than this one.
     Misdirected = 725, MISDIRECTED_REQUEST, "misdirected";
     /// There is no value under this key.
     NoSuchValue = 726, NOT_FOUND, "no_such_value";

@@ -77,6 +77,7 @@ fn an_entry_that_went_behind_its_back_is_missed() {
 #[test]
 fn a_directory_made_here_is_its_owners_alone() {
     let data = tempfile::tempdir().unwrap();
+    fs::set_permissions(data.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let above = data.path().join("data");
     let path = above.join("log");
     drop(Database::open(&path, 1..=1, |_, _| Ok(())).unwrap());
@@ -88,8 +89,10 @@ fn a_directory_made_here_is_its_owners_alone() {
     assert!(!access::is_readable_within(&path).unwrap(), "the directory above it keeps others out");
     fs::set_permissions(&above, fs::Permissions::from_mode(0o750)).unwrap();
     assert!(access::is_readable_within(&path).unwrap());
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
-    fs::set_permissions(&above, fs::Permissions::from_mode(0o755)).unwrap();
-    let refused = Database::open(&path, 1..=1, |_, _| Ok(()));
-    assert!(matches!(refused, Err(DiskError::Exposed(_))), "others may write to it");
+    for (path_mode, above_mode) in [(0o777, 0o755), (0o700, 0o777)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(path_mode)).unwrap();
+        fs::set_permissions(&above, fs::Permissions::from_mode(above_mode)).unwrap();
+        let refused = Database::open(&path, 1..=1, |_, _| Ok(()));
+        assert!(matches!(refused, Err(DiskError::Exposed(_))), "others may write to it, or replace it");
+    }
 }

@@ -1,6 +1,5 @@
 //! What the head of a request must look like (RFC 9110, RFC 9112), as far as the HTTP library takes more than it should, and
-//! the bounds on its path and headers. The library itself refuses what it can't parse, bodies with two lengths, and codings
-//! that do not end with `chunked`. Here is also the guard against a page that has its own name lead to this machine (DNS
+//! the bounds on its path and headers. What the library itself would refuse is found before, by [`super::syntax`]. Here is also the guard against a page that has its own name lead to this machine (DNS
 //! rebinding): a server on loopback takes no names but `localhost`.
 
 use http::uri::{Authority, Scheme};
@@ -14,17 +13,17 @@ pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Header lines.
 pub const HEADERS_MAX: usize = 64;
 
-/// The target of the request has a fragment, which no request may have. The server puts it into the extensions, since the
-/// library drops fragments.
-#[derive(Clone, Copy, Debug)]
-pub struct Fragment;
+/// The head that came can't be read, or says two things at once. The library gets another one in its place, with this among the
+/// extensions.
+#[derive(Clone, Debug)]
+pub struct Unreadable(pub Refused);
 
 /// Why a head is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// The kind of fault.
     pub fault: Fault,
-    /// The header that is wrong, or `path`, `target` or `headers`.
+    /// The header that is wrong, or `request line`, `version`, `path`, `target` or `headers`.
     pub field: &'static str,
     /// What is wrong and what is allowed.
     pub detail: String,
@@ -46,7 +45,7 @@ pub enum Fault {
 }
 
 impl Refused {
-    fn malformed(field: &'static str, detail: &str) -> Self {
+    pub(super) fn malformed(field: &'static str, detail: &str) -> Self {
         Refused { fault: Fault::Malformed, field, detail: detail.to_owned(), bound: None }
     }
 }
@@ -56,14 +55,13 @@ impl Refused {
 /// # Errors
 /// The first fault, naming the field and the bound.
 pub fn check<B>(request: &Request<B>) -> Result<(), Refused> {
+    if let Some(Unreadable(refused)) = request.extensions().get() {
+        return Err(refused.clone());
+    }
     let (uri, headers) = (request.uri(), request.headers());
     within_bounds(uri, headers)?;
-    if request.extensions().get::<Fragment>().is_some() {
-        return Err(Refused::malformed("target", "it must not have a fragment"));
-    }
     let host = host(request.version(), headers)?;
-    target(request.method(), uri, host.as_ref())?;
-    coding(headers)
+    target(request.method(), uri, host.as_ref())
 }
 
 fn within_bounds(uri: &Uri, headers: &HeaderMap) -> Result<(), Refused> {
@@ -72,9 +70,6 @@ fn within_bounds(uri: &Uri, headers: &HeaderMap) -> Result<(), Refused> {
     };
     if uri.path_and_query().map_or(0, |path| path.as_str().len()) > URI_BYTES_MAX {
         return refused(Fault::UriTooLong, "path", URI_BYTES_MAX, "bytes");
-    }
-    if headers.len() > HEADERS_MAX {
-        return refused(Fault::HeadersTooLong, "headers", HEADERS_MAX, "lines");
     }
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if bytes > HEADER_BYTES_MAX {
@@ -123,41 +118,49 @@ fn target(method: &Method, uri: &Uri, host: Option<&Authority>) -> Result<(), Re
     }
 }
 
-/// A body comes as it is, or in chunks; no other coding is taken.
-fn coding(headers: &HeaderMap) -> Result<(), Refused> {
-    let mut values = headers.get_all(header::TRANSFER_ENCODING).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(()),
-        (Some(value), None) if value.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(Refused::malformed("Transfer-Encoding", "must be absent or exactly chunked")),
-    }
-}
-
 /// Checks that a request to a server on loopback names it by an address or as `localhost`: any other name may be one that its
-/// owner made to lead here, so that a page under that name passes for one of this server.
+/// owner made to lead here, so that a page under that name passes for one of this server. A target with an address is sent to a
+/// proxy, or by a client that knows this server as one: it must name this machine. (`Host` may be any address, since a port that is
+/// forwarded to loopback is known by that of another machine.)
 ///
 /// # Errors
 /// When the request names another server.
 pub fn named_locally<B>(request: &Request<B>) -> Result<(), Refused> {
-    let is_local_target = request.uri().authority().is_none_or(is_local_name);
-    if is_local_target && request.headers().get_all(header::HOST).iter().all(is_local) {
-        return Ok(());
+    let misdirected = |field, detail: &str| {
+        let detail = format!("a server on loopback takes only {detail} here, unless it is set to trust a proxy (--trust-proxy)");
+        Err(Refused { fault: Fault::Misdirected, field, detail, bound: None })
+    };
+    if !request.headers().get_all(header::HOST).iter().all(is_local) {
+        return misdirected("Host", "an address or localhost");
     }
-    let detail =
-        "a server on loopback takes only an address or localhost here, unless it is set to trust a proxy (--trust-proxy)";
-    Err(Refused { fault: Fault::Misdirected, field: "Host", detail: detail.to_owned(), bound: None })
+    match request.uri().authority().map(named) {
+        None | Some(Name::Localhost) => Ok(()),
+        Some(Name::Address(address)) if address.to_canonical().is_loopback() || address.is_unspecified() => Ok(()),
+        Some(_) => misdirected("target", "a path, an address of loopback or localhost"),
+    }
 }
 
 /// Whether a `Host` is an address or `localhost`: a name that no page's owner can have lead elsewhere.
 #[must_use]
 pub fn is_local(host: &HeaderValue) -> bool {
-    authority(host).is_some_and(|authority| is_local_name(&authority))
+    authority(host).is_some_and(|authority| !matches!(named(&authority), Name::Other))
 }
 
-fn is_local_name(authority: &Authority) -> bool {
+/// How a server is named.
+enum Name {
+    Localhost,
+    Address(IpAddr),
+    Other,
+}
+
+fn named(authority: &Authority) -> Name {
     let host = authority.host();
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+    match address.parse() {
+        Ok(address) => Name::Address(address),
+        Err(_) if host.eq_ignore_ascii_case("localhost") => Name::Localhost,
+        Err(_) => Name::Other,
+    }
 }
 
 fn authority(host: &HeaderValue) -> Option<Authority> {
@@ -224,27 +227,11 @@ mod tests {
     }
 
     #[test]
-    fn a_body_comes_in_chunks_or_as_it_is() {
-        let of = |codings: &[&str]| {
-            let coded = codings.iter().map(|coding| ("transfer-encoding", *coding));
-            refused("POST", "/", Version::HTTP_11, &[("host", "a")].into_iter().chain(coded).collect::<Vec<_>>())
-        };
-        assert_eq!(of(&["Chunked"]), None);
-        for codings in
-            [&["gzip, chunked"][..], &["chunked", "chunked"], &["chunked, chunked"], &["identity"], &["gzip", "chunked"]]
-        {
-            assert_eq!(of(codings), Some((Fault::Malformed, "Transfer-Encoding")), "{codings:?}");
-        }
-    }
-
-    #[test]
     fn paths_and_headers_have_bounds() {
         let of = |target: &str, lines: &[(&str, &str)]| refused("GET", target, Version::HTTP_11, lines);
         assert_eq!(of(&format!("/{}", "x".repeat(URI_BYTES_MAX)), &[]), Some((Fault::UriTooLong, "path")));
         let long = "y".repeat(HEADER_BYTES_MAX);
-        for lines in [vec![("x", "y"); HEADERS_MAX + 1], vec![("x", long.as_str())]] {
-            assert_eq!(of("/", &lines), Some((Fault::HeadersTooLong, "headers")));
-        }
+        assert_eq!(of("/", &[("x", &long)]), Some((Fault::HeadersTooLong, "headers")));
     }
 
     #[test]
@@ -255,7 +242,22 @@ mod tests {
         for host in ["evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example:8080", "", "a b"] {
             assert!(!is_local(&HeaderValue::from_static(host)), "{host:?} was let through");
         }
-        let target = Request::builder().uri("http://evil.example/").body(()).unwrap();
-        assert_eq!(named_locally(&target).unwrap_err().fault, Fault::Misdirected);
+    }
+
+    #[test]
+    fn a_target_on_loopback_names_this_machine_whatever_host_says() {
+        let of = |target: &str, host: &str| {
+            let request = Request::builder().uri(target).header("host", host).body(()).unwrap();
+            named_locally(&request).map_err(|refused| (refused.fault, refused.field))
+        };
+        for server in ["127.0.0.1:8080", "localhost", "[::1]:80", "0.0.0.0", "127.9.9.9"] {
+            assert_eq!(of(&format!("http://{server}/"), server), Ok(()), "{server}");
+        }
+        for server in ["192.0.2.1", "10.0.0.1:8080", "[2001:db8::1]"] {
+            assert_eq!(of(&format!("http://{server}/"), server), Err((Fault::Misdirected, "target")), "{server}");
+            assert_eq!(of("/", server), Ok(()), "a port of {server} may be forwarded here");
+        }
+        assert_eq!(of("http://evil.example/", "evil.example"), Err((Fault::Misdirected, "Host")));
+        assert_eq!(of("http://evil.example/", "localhost"), Err((Fault::Misdirected, "target")));
     }
 }

@@ -1,8 +1,8 @@
 //! The places for connections. There is a bound on all and one for each address; a connection within both has a regular place.
 //! Beyond them there is a reserve: a connection there is answered once, may ask for the probes' paths alone and has little time.
 //! So monitoring reaches a process however many other connections there are. When regular places run short, the connections that have
-//! been idle for longest lose theirs. In the reserve the oldest that has asked for nothing makes way, or the oldest of all when it has
-//! had its time.
+//! been idle for longest lose theirs. In the reserve the oldest makes way that has sent a part of a request, else the oldest that has
+//! sent nothing, or the oldest of all when it has had its time: a probe sends its request whole, as soon as it is connected.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::peer::network;
+use super::requests::AtHand;
 
 /// Connections in the reserve.
-const RESERVE_MAX: usize = 64;
+const RESERVE_MAX: usize = 256;
 
-/// Connections of one address in the reserve.
-const RESERVE_PER_ADDRESS_MAX: usize = 16;
+/// Connections of one address in the reserve. With so many, one that comes in a burst has time to send its request before it is the
+/// oldest.
+const RESERVE_PER_ADDRESS_MAX: usize = 64;
 
 /// A connection that is idle for less is not closed for others: its next request may be on its way.
 const IDLE_AT_LEAST: Duration = Duration::from_secs(1);
@@ -87,6 +89,7 @@ pub struct Busy {
 pub struct Activity {
     /// The millisecond, counted from the server's start, since which there has been nothing to do; [`BUSY`] while there is.
     idle_since: AtomicU64,
+    at_hand: Arc<AtHand>,
     leave: Notify,
 }
 
@@ -163,7 +166,8 @@ impl Places {
         if kind == Kind::Reserve && !held.make_room_in_reserve(address, of_address.reserve, since) {
             return (None, bound);
         }
-        let activity = Arc::new(Activity { idle_since: AtomicU64::new(millis(since)), leave: Notify::new() });
+        let idle_since = AtomicU64::new(millis(since));
+        let activity = Arc::new(Activity { idle_since, at_hand: Arc::new(AtHand::new()), leave: Notify::new() });
         let number = held.next;
         held.next += 1;
         held.by_number.insert(number, Holder { address, kind, since, activity: Arc::clone(&activity) });
@@ -216,8 +220,8 @@ impl Held {
         }
     }
 
-    /// Makes room for one more in the reserve, if there is none: at the cost of the oldest that has asked for nothing, or of the
-    /// oldest that should have its answer by now.
+    /// Makes room for one more in the reserve, if there is none: at the cost of the oldest whose request has come in part, of the oldest
+    /// that has sent nothing, or of the oldest that should have its answer by now.
     fn make_room_in_reserve(&mut self, address: IpAddr, of_address: usize, now: Duration) -> bool {
         let among = if of_address >= RESERVE_PER_ADDRESS_MAX {
             Some(address)
@@ -226,12 +230,14 @@ impl Held {
         } else {
             return true;
         };
-        let mut in_reserve = self
+        let in_reserve = self
             .by_number
             .iter()
             .filter(|(_, holder)| holder.kind == Kind::Reserve && among.is_none_or(|address| holder.address == address));
+        let idle = |(_, holder): &(&u64, &Holder)| holder.activity.is_idle();
+        let begun = in_reserve.clone().filter(idle).find(|(_, holder)| holder.activity.at_hand.is_begun());
         let oldest = in_reserve.clone().next().filter(|(_, holder)| now >= holder.since + ANSWERED_WITHIN);
-        let Some((number, _)) = in_reserve.find(|(_, holder)| holder.activity.is_idle()).or(oldest) else { return false };
+        let Some((number, _)) = begun.or_else(|| in_reserve.clone().find(idle)).or(oldest) else { return false };
         let number = *number;
         if let Some(holder) = self.by_number.remove(&number) {
             self.change(holder.address, |count| count.reserve -= 1);
@@ -289,6 +295,12 @@ impl Activity {
     /// Returns when the connection is to leave.
     pub async fn asked_to_leave(&self) {
         self.leave.notified().await;
+    }
+
+    /// What of a request has come.
+    #[must_use]
+    pub fn at_hand(&self) -> Arc<AtHand> {
+        Arc::clone(&self.at_hand)
     }
 
     /// Whether no request is under way.

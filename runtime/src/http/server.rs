@@ -17,20 +17,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::head::Fragment;
+use super::head::Unreadable;
 use super::patient::{Pace, Patient};
 use super::peer::Peer;
 use super::places::{Bounds, Busy, Kind, Place, Places};
-use super::requests::{AtHand, Requests};
+use super::requests::Requests;
+use super::syntax::HEAD_BYTES_MAX;
 use crate::metrics::HttpMetrics;
 use crate::shutdown::Shutdown;
-
-/// Bytes that hyper keeps of one request's head. More than [`super::head`] allows, so that a request that is not far beyond its
-/// bounds gets an answer that names them; one that is gets a bare 431.
-const HEAD_BUFFER_BYTES: usize = 32 * 1024;
-
-/// Header lines that hyper takes in, for the same reason more than are allowed.
-const HEAD_LINES_MAX: usize = 256;
 
 /// Bytes that the kernel may keep of what is sent to one client.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
@@ -66,7 +60,7 @@ pub struct Limits {
 }
 
 /// Serves until the shutdown starts, then until all connections have ended or the bound for that has passed. `answer` gets each
-/// request, with its [`Peer`] and, where it has one, its [`Fragment`] among the extensions.
+/// request, with its [`Peer`] and, where its head could not be taken, [`Unreadable`] among the extensions.
 pub async fn serve<A, F, B>(listener: TcpListener, limits: Limits, metrics: HttpMetrics, answer: A, mut shutdown: Shutdown)
 where
     A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
@@ -101,6 +95,7 @@ where
             continue;
         };
         let peer = Peer { address, at_loopback, place: place.kind() };
+        let in_reserve = peer.place == Kind::Reserve;
         let (answer, shutdown, metrics, ended) = (answer.clone(), shutdown.clone(), metrics.clone(), ended.clone());
         tokio::spawn(async move {
             let _counted = metrics.connected(peer.place);
@@ -112,6 +107,11 @@ where
             }
             drop(ended);
         });
+        if in_reserve {
+            // What has come on this connection is looked at before the next one takes a place from others: whose request is whole
+            // keeps its place, and whose is not makes way.
+            tokio::task::yield_now().await;
+        }
     }
     drop((listener, ended));
     if tokio::time::timeout(limits.drain_time_max, standing.closed()).await.is_err() {
@@ -134,14 +134,14 @@ where
     let header_time_max = if in_reserve { RESERVE_HEADER_TIME_MAX } else { limits.header_time_max };
     let per = limits.write_time_max;
     let pace = Pace { bytes: WRITE_RATE_MIN.saturating_mul(per.as_secs().max(1)), per };
-    let at_hand = Arc::new(AtHand::new());
-    let requests = Requests::new(Patient::new(stream, pace), Arc::clone(&at_hand));
     let activity = place.activity();
+    let at_hand = activity.at_hand();
+    let requests = Requests::new(Patient::new(stream, pace), Arc::clone(&at_hand));
     let service = service_fn(|mut request: Request<Incoming>| {
         let busy = place.busy();
         let length = request.body().size_hint().exact();
-        if at_hand.take(length) {
-            request.extensions_mut().insert(Fragment);
+        if let Some(refused) = at_hand.take(length) {
+            request.extensions_mut().insert(Unreadable(refused));
         }
         request.extensions_mut().insert(peer);
         let answering = answer(request);
@@ -156,8 +156,8 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_time_max)
-        .max_buf_size(HEAD_BUFFER_BYTES)
-        .max_headers(HEAD_LINES_MAX)
+        // A head has gone through a check before; what is longer does not get here.
+        .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(requests), service);
     tokio::pin!(connection);
     let mut leaving = false;

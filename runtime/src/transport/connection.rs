@@ -217,6 +217,9 @@ async fn keep_dialing(address: String, context: Arc<Context>) {
             continue;
         }
         let attempt = async {
+            if !address.contains(':') {
+                return Err(HandshakeError::NotHere);
+            }
             let stream = TcpStream::connect(&address).await.map_err(HandshakeError::Io)?;
             context.shake_hands(stream, true).await
         };

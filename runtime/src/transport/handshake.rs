@@ -72,6 +72,9 @@ pub enum HandshakeError {
     /// The other end closed when it had our proof.
     #[error("it closed the connection during the handshake; the cluster's secrets may differ")]
     Refused,
+    /// The other end is known by the name of a node of this process, and there is none at the moment.
+    #[error("no node of this name runs in this process")]
+    NotHere,
     /// The connection broke.
     #[error("{0}")]
     Io(std::io::Error),
