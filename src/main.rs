@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 use skein_coordinator::config::CoordinatorArgs;
 
 use crate::roster::WorkerLine;
@@ -70,7 +70,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let line = CommandLine::parse();
+    let line = command_line();
     match line.command {
         Command::Up(args) => {
             let settings = settings::with_secret(|secret| args.check(secret));
@@ -98,4 +98,12 @@ fn main() -> ExitCode {
         },
         Command::Secret(args) => secret::make(&args),
     }
+}
+
+/// Reads the command line. A number below zero is taken for a value, not for an unknown flag, so that what is wrong with it is said with its
+/// bounds and with all the rest.
+fn command_line() -> CommandLine {
+    let takes_numbers = |arg: Arg| if arg.get_action().takes_values() { arg.allow_negative_numbers(true) } else { arg };
+    let command = CommandLine::command().mut_subcommands(|command| command.mut_args(takes_numbers));
+    CommandLine::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }

@@ -91,7 +91,7 @@ impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             AbortReason::Expectation { .. } => "a record was not as expected",
-            AbortReason::Memory => "a worker's memory is full; reads, deletes and log-ins go on",
+            AbortReason::Memory => "a worker's memory is full; reads, deletes and log-ins of existing accounts go on",
             AbortReason::Contention => "older transactions stood in its way each time",
         })
     }

@@ -118,13 +118,19 @@ pub struct SurfaceArgs {
     #[arg(long, value_name = "N", env = "SKEIN_CONNECTIONS_MAX", hide_env_values = true, default_value = "8192")]
     pub connections_max: String,
 
-    /// Connections from one address at once (1 to 65536); this machine may have half of all, and with --trust-proxy there is no such bound
-    #[arg(long, value_name = "N", env = "SKEIN_CONNECTIONS_PER_ADDRESS", hide_env_values = true, default_value = "512")]
-    pub connections_per_address: String,
+    /// Connections from one address at once (1 to --connections-max; 512, or --connections-max if that is less, without it); this machine
+    /// may have half of all, and with --trust-proxy there is no such bound
+    #[arg(long, value_name = "N", env = "SKEIN_CONNECTIONS_PER_ADDRESS", hide_env_values = true)]
+    pub connections_per_address: Option<String>,
 
     /// MiB of request bodies under way at once before more are refused with 503; one address may use half of it (1 to 65536)
     #[arg(long, value_name = "MIB", env = "SKEIN_BODIES_MAX", hide_env_values = true, default_value = "64")]
     pub bodies_max: String,
+
+    /// MiB of long answers under way at once before more wait, and are refused with 503 after 2 s; one address may use a quarter of it, one
+    /// account or token a sixteenth (16 to 65536)
+    #[arg(long, value_name = "MIB", env = "SKEIN_ANSWERS_MAX", hide_env_values = true, default_value = "128")]
+    pub answers_max: String,
 
     /// Passwords hashed at once; each takes 19 MiB and some ten milliseconds of a core (1 to 64)
     #[arg(long, value_name = "N", env = "SKEIN_HASHES_MAX", hide_env_values = true, default_value = "4")]
@@ -238,16 +244,23 @@ pub struct AnswerLimits {
     pub wait_max: Duration,
 }
 
-impl Default for AnswerLimits {
-    fn default() -> Self {
-        let mib = 1024 * 1024;
+impl AnswerLimits {
+    /// So many bytes to all clients, of which an address and an account or token have their shares.
+    #[must_use]
+    pub fn of(bytes_max: usize) -> Self {
         AnswerLimits {
-            bytes_max: 128 * mib,
-            bytes_per_address_max: 32 * mib,
-            bytes_per_client_max: 8 * mib,
+            bytes_max,
+            bytes_per_address_max: bytes_max / 4,
+            bytes_per_client_max: bytes_max / 16,
             waiting_per_client_max: 64,
             wait_max: Duration::from_secs(2),
         }
+    }
+}
+
+impl Default for AnswerLimits {
+    fn default() -> Self {
+        AnswerLimits::of(128 << 20)
     }
 }
 
@@ -360,8 +373,17 @@ impl SurfaceArgs {
         let writes = number("--writes", &self.writes, 0..=1_000_000, &mut wrong);
         let requests_max = number("--requests-max", &self.requests_max, 1..=REQUESTS_MAX as u32, &mut wrong);
         let connections_max = number("--connections-max", &self.connections_max, 1..=65_536, &mut wrong);
-        let per_address = number("--connections-per-address", &self.connections_per_address, 1..=65_536, &mut wrong);
+        let per_address = match &self.connections_per_address {
+            Some(text) => number("--connections-per-address", text, 1..=65_536, &mut wrong),
+            None => connections_max.min(Limits::default().connections_per_address_max as u32),
+        };
+        if per_address > connections_max && !wrong.iter().any(|said| said.starts_with("--connections")) {
+            wrong.push(format!(
+                "--connections-per-address must not be more than --connections-max, which is {connections_max}, but it is {per_address}"
+            ));
+        }
         let bodies_max = number("--bodies-max", &self.bodies_max, 1..=65_536, &mut wrong);
+        let answers_max = number("--answers-max", &self.answers_max, 16..=65_536, &mut wrong);
         let hashes_max = number("--hashes-max", &self.hashes_max, 1..=64, &mut wrong);
         let demo = switch("--demo", &self.demo, &mut wrong);
         let trust_proxy = switch("--trust-proxy", &self.trust_proxy, &mut wrong);
@@ -406,6 +428,7 @@ impl SurfaceArgs {
                 connections_per_address_max: per_address as usize,
                 body_bytes_max: (bodies_max as usize) << 20,
                 hashes_at_once_max: hashes_max as usize,
+                answers: AnswerLimits::of((answers_max as usize) << 20),
                 ..Limits::default()
             },
             trust_proxy,
@@ -521,6 +544,33 @@ mod tests {
             assert!(said.iter().any(|error| error.starts_with(name)), "{name} is missing in {said:?}");
         }
         assert_eq!(said.len(), 7, "{said:?}");
+    }
+
+    #[test]
+    fn one_address_may_not_have_more_connections_than_all() {
+        let said = parse("0 1 --connections-max 10 --connections-per-address 9000 --tweet-max 0").check(None).unwrap_err();
+        assert_eq!(said.len(), 2, "{said:?}");
+        let said = said.iter().find(|said| said.starts_with("--connections-per-address")).unwrap();
+        assert!(said.contains("--connections-max") && said.contains("10") && said.contains("9000"), "{said}");
+        let said = parse("0 1 --connections-max x --connections-per-address 9000").check(None).unwrap_err();
+        assert_eq!(said.len(), 1, "{said:?}");
+        for (line, bounds) in
+            [("", (8192, 512)), ("--connections-max 10", (10, 10)), ("--connections-per-address 8192", (8192, 8192))]
+        {
+            let limits = parse(&format!("0 1 {line}")).check(None).unwrap().surface.limits;
+            assert_eq!((limits.connections_max, limits.connections_per_address_max), bounds, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_shares_of_answers_are_parts_of_the_whole() {
+        let mib = 1 << 20;
+        for (line, shares) in [("", (128, 32, 8)), ("--answers-max 16", (16, 4, 1))] {
+            let answers = parse(&format!("0 1 {line}")).check(None).unwrap().surface.limits.answers;
+            let of = (answers.bytes_max / mib, answers.bytes_per_address_max / mib, answers.bytes_per_client_max / mib);
+            assert_eq!(of, shares, "{line}");
+        }
+        assert!(parse("0 1 --answers-max 15").check(None).unwrap_err()[0].contains("from 16 to 65536"));
     }
 
     #[test]

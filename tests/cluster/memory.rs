@@ -1,4 +1,4 @@
-//! The memory bound: beyond it writes are refused with 507 and a reason, reads, deletes and log-ins go on, and what deletes give
+//! The memory bound: beyond it writes are refused with 507 and a reason, reads, deletes and log-ins of existing accounts go on, and what deletes give
 //! back can be written again. What *full* means is the same for the refusal, the pages, the metrics and `skein status`.
 
 use std::time::Duration;
@@ -69,6 +69,8 @@ async fn people_and_operators_get_into_a_full_store_and_make_room_again() {
     let stranger = &mut Client::new(&url);
     let stranger = stranger.post("/api/login", &json!({ "username": "grace" })).await;
     assert_eq!(stranger.status, 507, "an account is a record like others: {stranger:?}");
+    let said = stranger.json()["detail"].to_string();
+    assert!(said.contains("log-ins of existing accounts go on"), "what it says is true of new names as well: {said}");
 
     for tweet in again.all_tweets().await.iter().take(500) {
         let path = format!("/api/tweet/{}", tweet["id"].as_str().expect("an id"));

@@ -21,7 +21,8 @@ pub struct MembershipArgs {
     #[arg(long, value_name = "SECONDS", env = "SKEIN_COMPARE", hide_env_values = true, default_value = "60")]
     pub compare: String,
 
-    /// Transactions that may be under way, or have an unknown outcome that is not recorded yet, before writes wait (256 to 32768)
+    /// Unfinished writes before further ones wait (256 to 32768); one is unfinished until its outcome is known or, if its client was
+    /// told that it is unknown, recorded
     #[arg(long, value_name = "N", env = "SKEIN_WINDOW", hide_env_values = true, default_value = "32768")]
     pub window: String,
 }

@@ -13,7 +13,8 @@ use super::body::{Form, JsonBody};
 use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::precondition;
-use crate::accounts::{self, Created, Earlier, SignUp, SignedUp};
+use crate::accounts::{self, Created, Earlier, Error, SignUp, SignedUp};
+use crate::cluster::Error::{Stopped, Unknown};
 
 /// Who wants an account.
 #[derive(Deserialize, ToSchema)]
@@ -72,7 +73,7 @@ impl From<accounts::Account> for Account {
         (status = 400, description = "606, 708 or 709: a field, the body or the key is malformed", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "607: the username exists already", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "713: the Idempotency-Key was used for another request", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 429, description = "720: too many sign-ups from this address; 719: a repeat that has tried too many passwords. `Retry-After` says how long to wait", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "720: too many sign-ups from this address, or too many that failed; 719: a repeat that has tried too many passwords. `Retry-After` says how long to wait", body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
 pub async fn create(
@@ -93,8 +94,15 @@ pub async fn create(
     let signed_up = match earlier {
         Some(earlier) => SignedUp::Before(earlier),
         None => {
-            app.limits.sign_up(&client.address)?;
-            app.accounts.sign_up(&form, once.as_ref(), &client.address).await?
+            let attempt = app.limits.sign_up(&client.address)?;
+            let signed_up = app.accounts.sign_up(&form, once.as_ref(), &client.address).await;
+            match &signed_up {
+                // What is not known counts: there may be an account.
+                Ok(SignedUp::Now(_)) | Err(Error::Cluster(Unknown { .. } | Stopped)) => attempt.succeeded(),
+                Ok(SignedUp::Before(_)) | Err(Error::Busy) => attempt.give_back(),
+                Err(_) => attempt.failed(),
+            }
+            signed_up?
         }
     };
     let created = match signed_up {

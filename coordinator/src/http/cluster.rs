@@ -38,7 +38,7 @@ pub struct ClusterStatus {
     pending_view: Option<u64>,
     /// Whether a write would be accepted now.
     serving: bool,
-    /// Whether writes that need room are refused with 507, since the memory of a member is full; deletes and log-ins go on.
+    /// Whether writes that need room are refused with 507, since the memory of a member is full; deletes and log-ins of existing accounts go on.
     full: bool,
     /// What an acknowledged write is worth; null if this coordinator has met no member yet that could tell. No more than memory if this
     /// coordinator has no data directory, since nobody can use the members' logs when it has ended.

@@ -1,6 +1,6 @@
 //! For probes and tools: `/livez` says that the process answers, `/readyz` has a line per part and is 200 while requests are
 //! served, `/metrics` has everything that is counted. They are answered even when all other requests are refused. A store that is
-//! full counts as ready: reads, deletes and log-ins are served, and if a load balancer took the coordinator away, no client could
+//! full counts as ready: reads, deletes and log-ins of existing accounts are served, and if a load balancer took the coordinator away, no client could
 //! delete.
 
 use std::collections::BTreeSet;
@@ -105,7 +105,7 @@ fn serving(status: &CoordinatorStatus) -> String {
     }
     let members = status.connected.iter().filter(|peer| status.full.contains(&peer.node)).map(|peer| peer.address.as_str());
     format!(
-        "degraded, the memory of {} is full: writes that need room are refused with 507; reads, deletes and log-ins are served",
+        "degraded, the memory of {} is full: writes that need room are refused with 507; reads, deletes and log-ins of existing accounts are served",
         members.collect::<Vec<_>>().join(", ")
     )
 }

@@ -1,6 +1,7 @@
 //! Limits in rate, per name and address, address or user. Log-ins are limited always, the failed ones more narrowly than the
-//! others; sign-ups unless the settings say otherwise, and writes only where they say so. A refusal says when to come back. A name is checked before it
-//! comes here, so that nothing but names that could be somebody's takes room in the tables.
+//! others; sign-ups unless the settings say otherwise, the failed ones always; and writes only where the settings say so. A refusal
+//! says when to come back. A name is checked before it comes here, so that nothing but names that could be somebody's takes room in
+//! the tables.
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub struct RateLimits {
     logins: Attempts,
     logins_by_address: Attempts,
     sign_ups: Option<Attempts>,
+    failed_sign_ups: Attempts,
     writes: Option<Attempts>,
 }
 
@@ -34,6 +36,13 @@ pub struct RateLimits {
 pub struct LoginAttempt<'a> {
     failure: Option<[Taken<'a>; 2]>,
     login: [Taken<'a>; 2],
+}
+
+/// A try to sign up. It counts as an account and as a failed sign-up until it is known to be but one of them, or neither; one that was
+/// broken off before that counts as both.
+pub struct SignUpAttempt<'a> {
+    failure: Taken<'a>,
+    account: Option<Taken<'a>>,
 }
 
 /// A try that was taken, and from which bucket.
@@ -47,12 +56,15 @@ impl RateLimits {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         let Allowance { tries, per } = limits.login_failures;
+        let of_address = Allowance { tries: tries.saturating_mul(NAMES_PER_ADDRESS), per };
         RateLimits {
             failures: Attempts::new(limits.login_failures),
-            failures_by_address: Attempts::new(Allowance { tries: tries.saturating_mul(NAMES_PER_ADDRESS), per }),
+            failures_by_address: Attempts::new(of_address),
             logins: Attempts::new(LOGINS_PER_USER),
             logins_by_address: Attempts::new(LOGINS_PER_ADDRESS),
             sign_ups: limits.sign_ups.map(Attempts::new),
+            // It costs as much hashing as a failed log-in, and tells as well whether a name is taken.
+            failed_sign_ups: Attempts::new(of_address),
             writes: limits.writes.map(Attempts::new),
         }
     }
@@ -86,13 +98,24 @@ impl RateLimits {
     }
 
     /// Counts a sign-up from this address.
-    pub fn sign_up(&self, address: &str) -> Result<(), Problem> {
-        limited(self.sign_ups.as_ref(), address, "too many sign-ups from this address")
+    pub fn sign_up(&self, address: &str) -> Result<SignUpAttempt<'_>, Problem> {
+        let refused = |what| move |wait| too_many(Code::TooManyRequests, what, wait);
+        let failure = taken(&self.failed_sign_ups, address).map_err(refused("too many failed sign-ups from this address"))?;
+        let account = self.sign_ups.as_ref().map(|sign_ups| taken(sign_ups, address)).transpose();
+        match account.map_err(refused("too many sign-ups from this address")) {
+            Ok(account) => Ok(SignUpAttempt { failure, account }),
+            Err(problem) => {
+                failure.give_back();
+                Err(problem)
+            }
+        }
     }
 
     /// Counts a write by this user.
     pub fn write(&self, username: &str) -> Result<(), Problem> {
-        limited(self.writes.as_ref(), &username.to_ascii_lowercase(), "too many writes by this user")
+        let Some(writes) = &self.writes else { return Ok(()) };
+        let refused = |wait| too_many(Code::TooManyRequests, "too many writes by this user", wait);
+        writes.take(&username.to_ascii_lowercase()).map_err(refused)
     }
 }
 
@@ -113,10 +136,31 @@ impl LoginAttempt<'_> {
     }
 }
 
+impl SignUpAttempt<'_> {
+    /// There is an account, or there may be one: no failure.
+    pub fn succeeded(self) {
+        self.failure.give_back();
+    }
+
+    /// There is none: a failure.
+    pub fn failed(self) {
+        self.account.into_iter().for_each(Taken::give_back);
+    }
+
+    /// It came to nothing, and no password was hashed: neither.
+    pub fn give_back(self) {
+        self.account.into_iter().chain([self.failure]).for_each(Taken::give_back);
+    }
+}
+
 impl Taken<'_> {
     fn give_back(self) {
         self.attempts.give_back(&self.key);
     }
+}
+
+fn taken<'a>(attempts: &'a Attempts, key: &str) -> Result<Taken<'a>, Duration> {
+    attempts.take(key).map(|()| Taken { attempts, key: key.to_owned() })
 }
 
 /// Takes a try from both, or from neither.
@@ -124,7 +168,6 @@ fn take_both<'a>(
     first: (&'a Attempts, &str, impl FnOnce(Duration) -> Problem),
     second: (&'a Attempts, &str, impl FnOnce(Duration) -> Problem),
 ) -> Result<[Taken<'a>; 2], Problem> {
-    let taken = |attempts: &'a Attempts, key: &str| attempts.take(key).map(|()| Taken { attempts, key: key.to_owned() });
     let one = taken(first.0, first.1).map_err(first.2)?;
     match taken(second.0, second.1) {
         Ok(two) => Ok([one, two]),
@@ -133,11 +176,6 @@ fn take_both<'a>(
             Err(second.2(wait))
         }
     }
-}
-
-fn limited(attempts: Option<&Attempts>, key: &str, what: &str) -> Result<(), Problem> {
-    let Some(attempts) = attempts else { return Ok(()) };
-    attempts.take(key).map_err(|wait| too_many(Code::TooManyRequests, what, wait))
 }
 
 fn too_many(code: Code, what: &str, wait: Duration) -> Problem {
@@ -179,6 +217,29 @@ mod tests {
             limits.login("bob", "192.0.2.1").unwrap_or_else(|_| panic!("refused")).give_back();
         }
         assert!(limits.login("bob", "192.0.2.1").is_ok());
+    }
+
+    #[test]
+    fn a_sign_up_that_fails_leaves_its_place_and_is_limited_as_a_failed_log_in_is() {
+        let once = Allowance { tries: 1, per: Duration::from_secs(600) };
+        let limits = RateLimits::new(&Limits { login_failures: once, sign_ups: Some(once), ..Limits::default() });
+        let sign_up = |address| limits.sign_up(address).map_err(|problem| problem.code());
+        for _ in 0..3 * NAMES_PER_ADDRESS {
+            sign_up("192.0.2.1").unwrap_or_else(|_| panic!("refused")).give_back();
+        }
+        for _ in 0..NAMES_PER_ADDRESS {
+            sign_up("192.0.2.1").unwrap_or_else(|_| panic!("refused")).failed();
+        }
+        assert_eq!(sign_up("192.0.2.1").err(), Some(Code::TooManyRequests));
+        sign_up("192.0.2.2").unwrap_or_else(|_| panic!("refused")).succeeded();
+        for _ in 0..2 * NAMES_PER_ADDRESS {
+            assert_eq!(sign_up("192.0.2.2").err(), Some(Code::TooManyRequests), "one account is made already");
+        }
+        // One that was broken off counts as both.
+        for _ in 0..2 {
+            drop(sign_up("192.0.2.3"));
+        }
+        assert_eq!(sign_up("192.0.2.3").err(), Some(Code::TooManyRequests));
     }
 
     fn settings_tries() -> u32 {

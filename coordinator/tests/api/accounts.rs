@@ -97,6 +97,34 @@ async fn sign_ups_are_limited_by_address() {
 }
 
 #[tokio::test]
+async fn a_sign_up_that_fails_takes_no_place_and_finds_out_no_more_names_than_a_log_in() {
+    let mut settings = SurfaceConfig::new(Auth::Password);
+    settings.limits.sign_ups = Some(Allowance { tries: 2, per: Duration::from_secs(3600) });
+    settings.limits.login_failures = Allowance { tries: 1, per: Duration::from_secs(3600) };
+    let cluster = Cluster::with(settings).await;
+    let mut client = cluster.client();
+    client.post("/api/account", form("ann")).await.ok(201);
+    for _ in 0..5 {
+        client.post("/api/account", form("Ann")).await.problem(409, 607);
+    }
+    client.post("/api/account", form("bob")).await.ok(201);
+    client.post("/api/account", form("cy")).await.problem(429, 720);
+    // Ten times the failed log-ins of one name, which is what one address may find out by logging in.
+    let mut settings = SurfaceConfig::new(Auth::Password);
+    settings.limits.sign_ups = None;
+    settings.limits.login_failures = Allowance { tries: 1, per: Duration::from_secs(3600) };
+    let cluster = Cluster::with(settings).await;
+    let mut client = cluster.client();
+    client.post("/api/account", form("ann")).await.ok(201);
+    for _ in 0..10 {
+        client.post("/api/account", form("ann")).await.problem(409, 607);
+    }
+    let refused = client.post("/api/account", form("ann")).await;
+    assert!(refused.problem(429, 720)["detail"].as_str().unwrap().contains("failed sign-ups"));
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+}
+
+#[tokio::test]
 async fn a_repeat_tries_no_more_passwords_than_a_log_in() {
     let mut settings = SurfaceConfig::new(Auth::Password);
     settings.limits.login_failures.tries = 3;

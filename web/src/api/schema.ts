@@ -450,7 +450,7 @@ export interface components {
              */
             curtailed_in_view: number | null;
             durability: components["schemas"]["Durability"] | null;
-            /** @description Whether writes that need room are refused with 507, since the memory of a member is full; deletes and log-ins go on. */
+            /** @description Whether writes that need room are refused with 507, since the memory of a member is full; deletes and log-ins of existing accounts go on. */
             full: boolean;
             /**
              * Format: int64
@@ -700,7 +700,7 @@ export interface components {
          *     | 722 | 504 | The answer took longer than allowed; what was asked for may have happened. |
          *     | 723 | 414 | The path or query is longer than allowed. |
          *     | 724 | 502 | This coordinator stopped before it had an answer; what was asked for may have happened. |
-         *     | 725 | 421 | The Host header names another server than this one. |
+         *     | 725 | 421 | The Host header, or the target, names another server than this one. |
          *     | 726 | 404 | There is no value under this key. |
          *     | 727 | 409 | What the transaction expects does not hold; nothing was written. |
          *     | 728 | 413 | A value, or all of one transaction, is longer than allowed. |
@@ -1049,7 +1049,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description 720: too many sign-ups from this address; 719: a repeat that has tried too many passwords. `Retry-After` says how long to wait */
+            /** @description 720: too many sign-ups from this address, or too many that failed; 719: a repeat that has tried too many passwords. `Retry-After` says how long to wait */
             429: {
                 headers: {
                     /** @description Seconds after which to try again, where that may help */

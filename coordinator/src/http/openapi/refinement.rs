@@ -6,6 +6,8 @@ use serde_json::json;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Components, Object, OneOfBuilder, Schema, Type};
 
+use crate::visible::not_drawn;
+
 /// Entity tags with commas between them, or a star.
 const ENTITY_TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$"#;
 
@@ -15,37 +17,32 @@ const VERSION: &str = "^(0|[1-9][0-9]{0,18})$";
 /// Visible ASCII characters.
 const IDEMPOTENCY_KEY: &str = "^[!-~]+$";
 
-/// A text with no control characters and at least one character that is drawn: see `visible.rs`. The same rule is written out for
-/// all characters below U+10000, since not all readers of schemas know Unicode's properties; `$others` are the control characters
-/// that the text must not have.
-macro_rules! visible {
-    ($others:literal) => {
-        concat!(
-            "^[^",
-            $others,
-            "]*[^",
-            r"\u0000-\u0020\u007F-\u00A0\u00AD\u034F\u061C\u115F\u1160\u1680\u17B4\u17B5\u180B-\u180F\u2000-\u200F",
-            r"\u2028-\u202F\u205F-\u206F\u2800\u3000\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFFB",
-            "][^",
-            $others,
-            "]*$"
-        )
-    };
+/// The control characters that a name, of a person or a token, must not have.
+const NOT_IN_NAME: &str = r"\u0000-\u001F\u007F-\u009F";
+
+/// Those that the text of a tweet must not have, in which lines may break.
+const NOT_IN_TEXT: &str = r"\u0000-\u0008\u000B-\u001F\u007F-\u009F";
+
+/// The pattern of a text with none of these control characters and at least one character that is drawn: see `visible.rs`. The ranges
+/// are written out, since not all readers of schemas know Unicode's properties. Those beyond U+FFFF stand as they are: no way to escape
+/// them is known to all readers.
+fn visible(controls: &str) -> String {
+    let escaped = |end: char| if u32::from(end) < 0x1_0000 { format!("\\u{:04X}", u32::from(end)) } else { end.to_string() };
+    let ranges = not_drawn().into_iter().map(|(first, last)| match first == last {
+        true => escaped(first),
+        false => format!("{}-{}", escaped(first), escaped(last)),
+    });
+    format!("^[^{controls}]*[^{}][^{controls}]*$", ranges.collect::<String>())
 }
 
-/// A name, of a person or a token.
-const NAME: &str = visible!(r"\u0000-\u001F\u007F-\u009F");
-
-/// The text of a tweet, in which lines may break.
-const TEXT: &str = visible!(r"\u0000-\u0008\u000B-\u001F\u007F-\u009F");
-
-/// The forms that have such a text, and which member it is.
-const VISIBLE: [(&str, &str, &str); 3] = [("NewAccount", "name", NAME), ("TokenForm", "name", NAME), ("TweetText", "text", TEXT)];
+/// The forms that have such a text, which member it is, and which control characters it must not have.
+const VISIBLE: [(&str, &str, &str); 3] =
+    [("NewAccount", "name", NOT_IN_NAME), ("TokenForm", "name", NOT_IN_NAME), ("TweetText", "text", NOT_IN_TEXT)];
 
 /// Says of the forms what their types don't.
 pub fn refine(components: &mut Components) {
-    for (name, member, pattern) in VISIBLE {
-        property(form(components, name), member).pattern = Some(pattern.to_owned());
+    for (name, member, controls) in VISIBLE {
+        property(form(components, name), member).pattern = Some(visible(controls));
     }
     if let Some(RefOr::T(Schema::OneOf(expectation))) = components.schemas.get_mut("Expectation") {
         for kind in &mut expectation.items {
@@ -104,20 +101,33 @@ fn property<'a>(form: &'a mut Object, name: &str) -> &'a mut Object {
 
 #[cfg(test)]
 mod tests {
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
     use regex::Regex;
 
     use super::*;
     use crate::accounts::field;
     use crate::tweets::check_text;
 
+    /// All characters below U+10000, those around the ends of each range, and some that are drawn from all others.
+    fn characters() -> impl Iterator<Item = char> {
+        let ends = not_drawn().into_iter().flat_map(|(first, last)| [u32::from(first), u32::from(last)]);
+        let around = ends.flat_map(|end| end.saturating_sub(1)..=end + 1);
+        let mut random = StdRng::seed_from_u64(1);
+        let others = (0..10_000).map(move |_| random.random_range(0x1_0000..=u32::from(char::MAX)));
+        (0..0x1_0000).chain(around).chain(others).filter_map(char::from_u32)
+    }
+
     #[test]
     fn the_patterns_of_texts_say_what_is_taken() {
-        let (name, text) = (Regex::new(NAME).unwrap(), Regex::new(TEXT).unwrap());
-        for character in (0..0x1_0000).filter_map(char::from_u32) {
+        let [name, text] = [NOT_IN_NAME, NOT_IN_TEXT].map(|controls| Regex::new(&visible(controls)).unwrap());
+        for character in characters() {
             for said in [character.to_string(), format!("a{character}"), format!("{character} \u{200b}")] {
                 assert_eq!(name.is_match(&said), field::name(&said).is_none(), "a name of {said:?}");
                 assert_eq!(text.is_match(&said), check_text(&said, 100).is_ok(), "a tweet of {said:?}");
             }
         }
+        let tag = "\u{E0041}";
+        assert!(!name.is_match(tag) && !text.is_match(tag));
     }
 }
