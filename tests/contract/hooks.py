@@ -1,18 +1,24 @@
 """What Schemathesis has to know of Skein: who sends a request, and which requests would leave this machine.
 
-A run is of a person with a cookie or of a program with a bearer token (SKEIN_CONTRACT_AS); what only operators may do is asked
-for with their header in both. Each log-in and log-out has a session of its own, since it ends the one that it is sent with.
+A run is of a person with a cookie or of a program with a bearer token (SKEIN_CONTRACT_AS), and people log in by name or with passwords
+(SKEIN_CONTRACT_AUTH); what only operators may do is asked for with their header in all. Each log-in and log-out has a session of its
+own, since it ends the one that it is sent with. Where there are passwords, every other log-in that is meant to be valid is made that of
+an account that is there: no right password is ever made up.
 """
 
+import contextlib
 import itertools
 import json
 import os
+import urllib.error
 import urllib.request
 
 import schemathesis
 from schemathesis import GenerationMode
 
 URL = os.environ["SKEIN_CONTRACT_URL"]
+WITH_PASSWORDS = os.environ["SKEIN_CONTRACT_AUTH"] == "password"
+PASSWORD = "correct horse"
 OPERATOR = {"Authorization": "Skein-Operator local"}
 
 
@@ -24,8 +30,18 @@ def ask(path, body, headers):
         return answer.headers, json.load(answer)
 
 
+def credentials(username):
+    """What this person logs in with; the account is made if there is none."""
+    if not WITH_PASSWORDS:
+        return {"username": username}
+    form = {"username": username, "name": "Contract", "email": "contract@example.org", "password": PASSWORD}
+    with contextlib.suppress(urllib.error.HTTPError):
+        ask("/api/account", form, {})
+    return {"username": username, "password": PASSWORD}
+
+
 def cookie(username):
-    headers, _ = ask("/api/login", {"username": username}, {})
+    headers, _ = ask("/api/login", credentials(username), {})
     return headers["Set-Cookie"].split(";")[0].split("=", 1)
 
 
@@ -36,6 +52,7 @@ def token():
 PERSON = cookie("contract")
 PROGRAM = token()
 NUMBERS = itertools.count()
+LOG_INS = itertools.count()
 
 
 @schemathesis.auth(refresh_interval=None)
@@ -60,8 +77,24 @@ class Caller:
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
+    mend_conditions(case)
+    if WITH_PASSWORDS and case.operation.definition.raw["operationId"] == "logIn":
+        use_an_account(case)
+
+
+def use_an_account(case):
+    """Every other log-in that is meant to be valid is that of an account."""
+    if is_meant_to_be_valid(case) and isinstance(case.body, dict) and next(LOG_INS) % 2 == 0:
+        case.body.update(credentials("contract"))
+
+
+def is_meant_to_be_valid(case):
+    return case.meta is not None and case.meta.generation.mode == GenerationMode.POSITIVE
+
+
+def mend_conditions(case):
     """The coverage phase fills optional headers with a bare 0, also where their pattern wants quotes, and calls the request valid."""
-    if case.meta is not None and case.meta.generation.mode == GenerationMode.POSITIVE:
+    if is_meant_to_be_valid(case):
         for name in ("If-Match", "If-None-Match"):
             if str(case.headers.get(name)) == "0":
                 case.headers[name] = '"0"'
