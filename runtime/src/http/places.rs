@@ -412,4 +412,19 @@ mod tests {
         let _late = places.take_at(address(200), now + ANSWERED_WITHIN).0.unwrap();
         assert!(is_asked_to_leave(&asking[0].0).await, "it has had its time");
     }
+
+    #[tokio::test]
+    async fn half_requests_make_way_in_the_reserve_before_those_that_have_sent_nothing() {
+        let (places, now) = (Places::new(Bounds { all: 1, per_address: 1, per_loopback: 1 }), Instant::now());
+        let _regular = places.take_at(address(0), now);
+        let probe = places.take_at(address(1), now).0.unwrap();
+        let mut halves: Vec<Place> = Vec::new();
+        for number in 0..10 * RESERVE_PER_ADDRESS_MAX {
+            let half = places.take_at(address(1), now).0.unwrap();
+            half.activity.at_hand().note_begun(true);
+            assert!(!is_asked_to_leave(&probe).await, "after {number} half requests");
+            halves.push(half);
+        }
+        assert!(is_asked_to_leave(&halves[0]).await, "the oldest half request");
+    }
 }

@@ -102,6 +102,11 @@ impl AtHand {
         self.begun.load(Ordering::Relaxed)
     }
 
+    /// Notes whether a part of a head has come, and the rest has not.
+    pub(super) fn note_begun(&self, begun: bool) {
+        self.begun.store(begun, Ordering::Relaxed);
+    }
+
     /// Whether the other end has yet to take something.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
@@ -195,7 +200,7 @@ impl<S: AsyncRead + Unpin> Requests<S> {
     fn poll_head(&mut self, context: &mut Context<'_>, scratch: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         while self.kept.is_empty() || !self.look() {
             let mut scratch = scratch.take(HEAD_BYTES_MAX - self.kept.len());
-            self.at_hand.begun.store(!self.kept.is_empty(), Ordering::Relaxed);
+            self.at_hand.note_begun(!self.kept.is_empty());
             ready!(Pin::new(&mut self.socket).poll_read(context, &mut scratch))?;
             if scratch.filled().is_empty() {
                 self.kept.clear();
@@ -203,7 +208,7 @@ impl<S: AsyncRead + Unpin> Requests<S> {
             }
             self.kept.extend_from_slice(scratch.filled());
         }
-        self.at_hand.begun.store(false, Ordering::Relaxed);
+        self.at_hand.note_begun(false);
         Poll::Ready(Ok(()))
     }
 }
