@@ -372,6 +372,26 @@ pub struct Report {
     pub stamp: u64,
 }
 
+impl Report {
+    /// How this transaction ended, if the member remembers it.
+    #[must_use]
+    pub fn outcome(&self, txn: TxnId) -> Option<Outcome> {
+        self.decided.binary_search_by_key(&txn, |(txn, _)| *txn).ok().map(|place| self.decided[place].1)
+    }
+
+    /// Whether the member holds this transaction prepared.
+    #[must_use]
+    pub fn has_prepared(&self, txn: TxnId) -> bool {
+        self.prepared.binary_search_by_key(&txn, |prepared| prepared.txn).is_ok()
+    }
+
+    /// The first sequence of this run that the member was not told to forget.
+    #[must_use]
+    pub fn mark(&self, run: Incarnation) -> u64 {
+        self.marks.iter().find(|(marked, _)| *marked == run).map_or(0, |(_, below)| *below)
+    }
+}
+
 /// A transaction in doubt, as a member reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PreparedReport {

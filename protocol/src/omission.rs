@@ -129,6 +129,12 @@ pub enum Omission {
     BegunForgotten,
     /// A coordinator that hears of a later view than its control store holds goes on.
     GoesOnBehind,
+    /// A worker that has found damage says so once, and does not repeat it.
+    DamageToldOnce,
+    /// A member whose copy is not trusted is not asked again when it is all that is left and has missed an answer.
+    BadNotAsked,
+    /// R15: a member that does not report what it has said may stay, unless that was told to be committed.
+    RollBackUnseen,
 }
 
 /// The rule that is left out of a machine, if one is.

@@ -546,7 +546,7 @@ pub enum Event {
         address: String,
     },
     /// A member of the last active view does not hold what it had synced then: its log was put back to an older state. It is
-    /// left out.
+    /// left out, and does not count until it has started over (R15).
     RolledBack {
         /// Who.
         node: NodeId,

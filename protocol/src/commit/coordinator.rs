@@ -21,12 +21,14 @@ use crate::commit::window::Window;
 use crate::id::{Age, Incarnation, NodeId, RequestId, TraceContext, TxnId, Version, ViewNumber};
 use crate::limits;
 use crate::membership::view::View;
-use crate::message::{Message, NoReason, Outcome, Prepare, Report, Vote};
+use crate::message::{Message, NoReason, Outcome, Prepare, Vote};
 use crate::omission::{Omission, Omissions};
 use crate::operation::{Action, Operation, TableId};
 use crate::step::{AbortReason, Event, KnownOutcome, Output, Refusal, Reply, TransactionStep, Unrecorded};
 use crate::store::lock::{Claimed, LockTable, Policy};
 use crate::store::placement;
+
+mod rollback;
 
 /// Requests that write only rows of the cluster itself, beyond those of clients.
 const OWN_REQUESTS_MAX: usize = 64;
@@ -457,20 +459,6 @@ impl Transactions {
     #[must_use]
     pub fn stands_by(&self, settlement: &Settlement) -> bool {
         self.committing().all(|(txn, _)| settlement.outcome(*txn) == Some(Outcome::Committed))
-    }
-
-    /// Whether this member has voted for a transaction that is committed, and does not report it any more: its log was put back to an
-    /// older state.
-    #[must_use]
-    pub fn is_missing_in(&self, node: NodeId, report: &Report) -> bool {
-        let Some(bit) = bit(&self.nodes, node).filter(|bit| self.learners & bit == 0) else { return false };
-        let reported = |txn: &TxnId| {
-            let decided = report.decided.binary_search_by_key(txn, |(txn, _)| *txn);
-            decided.is_ok_and(|place| report.decided[place].1 == Outcome::Committed)
-                || report.prepared.binary_search_by_key(txn, |prepared| prepared.txn).is_ok()
-        };
-        let missing = self.committing().any(|(txn, transaction)| transaction.participants & bit != 0 && !reported(txn));
-        missing && !self.omissions.has(Omission::SettleByReports)
     }
 
     /// What is to be recorded.

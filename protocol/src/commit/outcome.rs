@@ -2,11 +2,11 @@
 //! committed; so is one that every participant among the new members has prepared, since its coordinator may have told its
 //! client so. Anything else can't have been committed and is aborted.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::id::{Incarnation, NodeId, TxnId, Version};
-use crate::membership::view::{Outcomes, View};
+use crate::membership::view::{ActiveView, Outcomes, View};
 use crate::message::{Outcome, PreparedReport, Report};
 use crate::store::placement;
 
@@ -91,6 +91,32 @@ pub fn settle(view: &View, reports: &BTreeMap<NodeId, Report>) -> Settlement {
         }
     }
     settlement
+}
+
+/// The members of the active view whose reports lack what another one reports as committed in that view: all of them had it prepared
+/// and synced by then, so their logs were put back to an older state (R15).
+#[must_use]
+pub fn lacking(active: &ActiveView, reports: &BTreeMap<NodeId, Report>) -> Vec<NodeId> {
+    let mark = |run: Incarnation| active.ended.iter().find(|(ended, _)| *ended == run).map_or(0, |(_, below)| *below);
+    // What ended before the view is in its record, by name or below a mark.
+    let in_view = |txn: TxnId| {
+        txn.sequence >= mark(txn.incarnation) && active.outcomes.binary_search_by_key(&txn, |(txn, _)| *txn).is_err()
+    };
+    let committed: BTreeSet<TxnId> = reports
+        .values()
+        .flat_map(|report| &report.decided)
+        .filter(|(txn, outcome)| *outcome == Outcome::Committed && in_view(*txn))
+        .map(|(txn, _)| *txn)
+        .collect();
+    let members = active.view.members();
+    let lacks = |report: &Report| {
+        let knows = |txn: &TxnId| {
+            report.has_prepared(*txn) || report.outcome(*txn).is_some() || txn.sequence < report.mark(txn.incarnation)
+        };
+        !committed.iter().all(knows)
+    };
+    let of_view = reports.iter().filter(|(node, _)| members.contains(node));
+    of_view.filter(|(_, report)| lacks(report)).map(|(node, _)| *node).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::commit::outcome::Settlement;
 use crate::id::{Incarnation, TxnId};
@@ -128,6 +129,12 @@ impl Window {
     #[must_use]
     pub fn may_forget(&self, low_water: u64) -> bool {
         low_water > self.forgotten_below
+    }
+
+    /// The transactions that were begun in the active view.
+    #[must_use]
+    pub fn of_view(&self) -> Range<u64> {
+        self.first_of_view..self.next_sequence
     }
 
     /// The workers were told to forget all below.

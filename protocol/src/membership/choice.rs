@@ -48,6 +48,8 @@ pub(super) struct Situation<'a> {
     pub(super) asked_again: u8,
     /// Members whose silence was waited for already.
     pub(super) suspected: &'a BTreeSet<NodeId>,
+    /// Members whose logs were put back to an older state within the last active view.
+    pub(super) rolled_back: &'a BTreeSet<NodeId>,
     /// Whose copy is not trusted.
     pub(super) comparison: &'a Comparison,
     pub(super) joiners: &'a Joiners,
@@ -82,7 +84,9 @@ impl Situation<'_> {
         let is_member = |node: NodeId| members().any(|member| member.node == node);
         let counts = active.shards.iter().any(|shard| self.salvaged(shard).is_some_and(is_member));
         let patient = self.asked_again < ASKED_AGAIN_MAX && !self.omissions.has(Omission::TrustDistrusted);
-        let bad = |node: NodeId| counts && self.is_salvaged(node) || patient && self.comparison.distrusts(node);
+        let bad = |node: NodeId| {
+            counts && self.is_salvaged(node) || patient && self.comparison.distrusts(node) || self.rolled_back.contains(&node)
+        };
         let whole = |member: &Member| !bad(member.node);
         let is_silent = |member: &Member| self.silent.contains(&member.node);
         // Nor does a copy that is not trusted count at once when the others are lost: they may have been held up together.
@@ -92,6 +96,10 @@ impl Situation<'_> {
         let may_come = |member: &Member| alone && !self.connected.contains_key(&member.node) && !gone(member);
         let better = |member: &Member| whole(member) && (is_silent(member) || may_come(member));
         if !members().any(|member| there(&member) && whole(member)) && members().any(better) {
+            return Choice::AskAgain;
+        }
+        // A bad copy that is all there is must be asked again as well, or it would be waited for though it is there.
+        if !members().any(|member| there(&member)) && members().any(is_silent) && !self.omissions.has(Omission::BadNotAsked) {
             return Choice::AskAgain;
         }
         if active.shards.iter().any(|shard| self.awaits_better(shard)) {
@@ -115,7 +123,8 @@ impl Situation<'_> {
     /// begins again, as a learner.
     fn next_of(&self, shard: &Shard) -> Option<Shard> {
         let there = |member: &&Member| self.connected.contains_key(&member.node) && !self.silent.contains(&member.node);
-        let whole = |member: &&Member| there(member) && !self.is_salvaged(member.node);
+        let whole =
+            |member: &&Member| there(member) && !self.is_salvaged(member.node) && !self.rolled_back.contains(&member.node);
         let stays = |member: &&Member| whole(member) && !self.is_unwanted(member) && !self.comparison.distrusts(member.node);
         let mut members: Vec<Member> = shard.members.iter().filter(stays).filter_map(|member| self.here(member.node)).collect();
         if members.is_empty() {

@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use crate::commit::coordinator::Transactions;
 use crate::commit::outcome::{self, Settlement};
 use crate::id::{ClusterId, NodeId, RequestId, ViewId, ViewNumber, Writer};
-use crate::membership::choice::{ASKED_AGAIN_MAX, Choice, Situation};
+use crate::membership::choice::{Choice, Situation};
 use crate::membership::comparison::Comparison;
 use crate::membership::copy::Copies;
 use crate::membership::failure_detector::FailureDetector;
@@ -33,6 +33,7 @@ use crate::step::{Event, Halt, Output, Peer, Reply, RosterRefusal, Swapped, Time
 mod joining;
 mod refusal;
 mod repair;
+mod rollback;
 mod roster;
 mod watch;
 
@@ -87,9 +88,8 @@ pub struct ViewChange {
     beat: u64,
     /// How often they were asked again since then though one that is not trusted was there.
     asked_again: u8,
-    /// How often all that reported lacked what clients were told to be committed, and others were waited for, since the last active
-    /// view.
-    insisted: u8,
+    /// Members whose logs were put back to an older state within the last active view (R15).
+    rolled_back: BTreeSet<NodeId>,
     /// Members whose silence was waited for already, or that are lost again and again: no grace for them.
     suspected: BTreeSet<NodeId>,
     /// Members of whose records a part was given up, and of whom it was said that the cluster goes on with them.
@@ -154,7 +154,7 @@ impl ViewChange {
             connected: BTreeMap::new(),
             silent: BTreeSet::new(),
             asked_again: 0,
-            insisted: 0,
+            rolled_back: BTreeSet::new(),
             activating: BTreeSet::new(),
             copies: Copies::default(),
             joiners: Joiners::default(),
@@ -229,6 +229,7 @@ impl ViewChange {
             silent: &self.silent,
             asked_again: self.asked_again,
             suspected: &self.suspected,
+            rolled_back: &self.rolled_back,
             comparison: &self.comparison,
             joiners: &self.joiners,
             copies: &self.copies,
@@ -363,20 +364,12 @@ impl ViewChange {
         if reports.len() < view.members().len() {
             return;
         }
-        let put_back: Vec<NodeId> =
-            reports.iter().filter(|(node, report)| transactions.is_missing_in(**node, report)).map(|(node, _)| *node).collect();
-        if !put_back.is_empty() {
-            let all = put_back.len() == reports.len();
-            let asks_again = !all || self.insisted < ASKED_AGAIN_MAX && self.another_may_come();
-            self.insisted += u8::from(all && asks_again);
-            put_back.into_iter().for_each(|node| self.put_back(node, asks_again, out));
-            if asks_again {
-                self.stage = Stage::Gathering { over: true };
-                self.advance(out);
-                return;
-            }
-        }
         let Stage::Sealing { view, reports } = &self.stage else { return };
+        let rolled_back = self.rolled_back_in(reports, transactions);
+        if !rolled_back.is_empty() {
+            self.leave_rolled_back(rolled_back, out);
+            return;
+        }
         let mut settlement = outcome::settle(view, reports);
         if let Some(before) = self.record.as_ref().and_then(|record| record.active.as_ref()) {
             if !self.cleared {
@@ -403,26 +396,6 @@ impl ViewChange {
         self.stage = Stage::Deciding { next, settlement };
     }
 
-    /// Whether a member of the last active view that is not in this attempt may still come back.
-    fn another_may_come(&self) -> bool {
-        let Stage::Sealing { view, .. } = &self.stage else { return false };
-        let sealed = view.members();
-        let shards = self.active().into_iter().flat_map(|active| &active.view.shards);
-        shards.flat_map(|shard| &shard.members).any(|member| {
-            let situation = self.situation();
-            !sealed.contains(&member.node) && !situation.is_removed(member) && !situation.is_replaced(member)
-        })
-    }
-
-    /// This one's log was put back to an older state. `silenced`: the next attempt goes without it, if there is another.
-    fn put_back(&mut self, node: NodeId, silenced: bool, out: &mut Vec<Output>) {
-        let address = self.connected.get(&node).map(|peer| peer.address.clone()).unwrap_or_default();
-        out.push(Output::Publish(Event::RolledBack { node, address }));
-        if silenced {
-            self.silent.insert(node);
-        }
-    }
-
     fn activate(&mut self, active: ActiveView, settlement: Settlement, out: &mut Vec<Output>) -> Activated {
         let ActiveView { view, outcomes, .. } = active;
         self.cleared = false;
@@ -447,7 +420,7 @@ impl ViewChange {
         self.dial(out);
         self.silent.clear();
         self.asked_again = 0;
-        self.insisted = 0;
+        self.rolled_back.clear();
         self.suspected.clear();
         let own_vote = self.config.omissions.has(Omission::CopyVotes);
         for (learner, donor) in self.copies.complete().filter(|_| !own_vote) {

@@ -255,7 +255,7 @@ impl Worker {
             Message::Activate { view, outcomes } if view == self.view && self.allegiance.is_led_by(from) => {
                 self.active = true;
                 self.settle_before(view, &outcomes, out);
-                if self.damaged > 0 {
+                if self.repeats_damage() {
                     // Before any other worker copies what is here.
                     self.tell_damage(out);
                 }
@@ -433,6 +433,11 @@ impl Worker {
         self.tell_damage(out);
     }
 
+    /// Whether there is damage to be told again: a coordinator may have missed it, or be another one by now.
+    fn repeats_damage(&self) -> bool {
+        self.damaged > 0 && !self.config.omissions.has(Omission::DamageToldOnce)
+    }
+
     fn tell_damage(&self, out: &mut Vec<Output>) {
         for to in &self.coordinators {
             out.push(Output::Send { to: *to, message: Message::Damaged { view: self.view, records: self.damaged } });
@@ -445,10 +450,11 @@ impl Worker {
         let slice = records.saturating_mul(self.config.sweep_ms) / self.config.scrub_ms.max(1) + 1;
         let damaged = self.participant.store.scrub(usize::try_from(slice).unwrap_or(usize::MAX).clamp(256, SCRUBBED_AT_ONCE_MAX));
         // What was found before may have been found again, which does no harm.
-        if damaged > self.damaged {
+        let news = damaged > self.damaged;
+        if news {
             self.damaged = damaged;
         }
-        if self.damaged > 0 {
+        if self.repeats_damage() || news {
             self.tell_damage(out);
         }
     }

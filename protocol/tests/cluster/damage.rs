@@ -306,3 +306,28 @@ fn a_bad_copy_that_hangs_is_not_trusted_again() {
     let intact = world.workers[&NodeId(2)].1.records.get(&key("a")).map(|stored| stored.is_intact(&key("a")));
     assert_eq!(intact, Some(true));
 }
+
+/// The only member is found to be damaged while it is late with an answer. Whether it serves again.
+fn is_damaged_and_late(omissions: Omissions) -> bool {
+    let mut world = World::with_window(2, 64, omissions);
+    world.commit(vec![put("a", "1"), put("b", "2")]);
+    world.stop(NodeId(2));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    assert_eq!(world.members(), [NodeId(1)]);
+    world.paused = Some(NodeId(1));
+    let view = world.coordinator.leader().active().unwrap().view.number;
+    world.input(COORDINATOR, Input::Message { from: NodeId(1), message: Message::InDoubt { view } });
+    world.input(COORDINATOR, Input::Message { from: NodeId(1), message: Message::Damaged { view, records: 1 } });
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.resume();
+    (0..8).for_each(|_| world.timeout(Timer::ViewChange));
+    world.coordinator.status().serving
+}
+
+#[test]
+fn a_bad_copy_that_is_late_and_all_there_is_is_asked_again() {
+    assert!(is_damaged_and_late(Omissions::NONE));
+    assert!(!is_damaged_and_late(Omissions::only(Omission::BadNotAsked)), "it is waited for though it is there");
+}

@@ -9,6 +9,7 @@ mod leaders;
 mod membership;
 mod outcomes;
 mod reads;
+mod rollback;
 mod salvage;
 mod transactions;
 mod window;

@@ -71,6 +71,11 @@ pub struct World {
     inputs: usize,
     /// How often it was said that no copy is trusted that others could begin from.
     pub untrusted: usize,
+    /// How often it was said that a member's log was put back.
+    pub rolled_back: usize,
+    /// Whether the control store answers only when a test says so, and how many swaps wait for that.
+    pub slow_swaps: bool,
+    swaps: usize,
     /// Nothing is sent to this one.
     pub lose_to: Option<NodeId>,
     logged: bool,
@@ -140,6 +145,9 @@ impl World {
             checked_every: 1,
             inputs: 0,
             untrusted: 0,
+            rolled_back: 0,
+            slow_swaps: false,
+            swaps: 0,
             lose_to: None,
             logged,
             linked: BTreeSet::new(),
@@ -352,10 +360,15 @@ impl World {
                     }
                     Output::Publish(Event::StartedEmpty { view }) => self.emptied = Some(view),
                     Output::Publish(Event::NoDonor { .. }) => self.untrusted += 1,
+                    Output::Publish(Event::RolledBack { .. }) => self.rolled_back += 1,
                     Output::Swap { expected, record } => {
                         assert_eq!(expected, self.control);
                         self.control = Some(record);
-                        self.input(COORDINATOR, Input::Swapped(Swapped::Done));
+                        if self.slow_swaps {
+                            self.swaps += 1;
+                        } else {
+                            self.input(COORDINATOR, Input::Swapped(Swapped::Done));
+                        }
                     }
                     Output::Halt(halt) => self.halt = Some(halt),
                     Output::Publish(Event::LeftOut { node, address } | Event::NotTaken { node, address, .. }) => {
@@ -387,6 +400,15 @@ impl World {
     pub fn timeout(&mut self, timer: Timer) {
         self.input(COORDINATOR, Input::Timeout(timer));
         self.run();
+    }
+
+    /// The control store answers the next swap that waits. Whether there was one.
+    pub fn swapped(&mut self) -> bool {
+        let Some(swaps) = self.swaps.checked_sub(1) else { return false };
+        self.swaps = swaps;
+        self.input(COORDINATOR, Input::Swapped(Swapped::Done));
+        self.run();
+        true
     }
 
     pub fn let_go(&mut self) {

@@ -92,7 +92,9 @@ impl Membership {
                 node.name = name,
                 member.id = %node,
                 member.address = address,
-                "the worker at {address} does not hold what it had synced: its log was put back to an older state, and it is left out"
+                "the worker at {address} does not hold what it had synced: its log was put back to an older state. It is left out and \
+                 copies from another member. If none comes back, only a person may go on with it: restart it with \
+                 --accept-incomplete-log"
             ),
             Event::Suspected { node, address } => warn!(
                 node.name = name,

@@ -39,7 +39,9 @@ impl ViewChange {
             (SealReason::Foreign, bound) => {
                 out.push(Output::Publish(Event::NotTaken { node: from, address, bound, foreign: true }))
             }
-            (SealReason::Lacks | SealReason::Led, _) => self.put_back(from, true, out),
+            (SealReason::Lacks | SealReason::Led, _) if self.is_member(from) => self.say_rolled_back(from, out),
+            // A learner that an attempt after its copy made start over has lost nothing.
+            (SealReason::Lacks | SealReason::Led, _) => {}
         }
         self.silent.insert(from);
         self.stage = Stage::Gathering { over: true };
