@@ -22,7 +22,8 @@ pub struct Without {
     pub promises: Vec<&'static str>,
 }
 
-/// Every rule that concerns outcomes; the two halves of R10 are seen in [`crate::waiting`].
+/// Every rule that concerns outcomes; the two halves of R10 are seen in [`crate::waiting`]. Where a worker loses what it has acknowledged,
+/// the coordinator dies as well: the one that heard it would see by R15 that it is missing.
 pub fn all() -> Vec<Without> {
     let once = Bounds::default();
     let leader_dies = Bounds { coordinator_restarts: 1, ..once };
@@ -35,9 +36,9 @@ pub fn all() -> Vec<Without> {
         without("R4", Omission::ForgetOutcomes, writing(Bounds { coordinator_restarts: 2, view_changes: 1, ..once })),
         without("R5", Omission::AnyWorker, writing(Bounds { coordinator_restarts: 1, cuts: 1, view_changes: 1, ..once })),
         without("R6", Omission::VoteUnsynced, writing(Bounds { worker_restarts: 1, ..once })),
-        without("R6", Omission::AcknowledgeUnsynced, refusing(Bounds { worker_restarts: 1, ..one_left })),
+        without("R6", Omission::AcknowledgeUnsynced, refusing(Bounds { worker_restarts: 1, view_changes: 1, ..leader_dies })),
         without("R6", Omission::SealUnsynced, writing(Bounds { worker_restarts: 2, ..leader_dies })),
-        without("R7", Omission::ForgetApplied, writing(Bounds { worker_restarts: 1, coordinator_sweeps: 1, ..once })),
+        without("R7", Omission::ForgetApplied, writing(Bounds { worker_restarts: 1, coordinator_sweeps: 1, ..leader_dies })),
         without("R9", Omission::LearnerTooEarly, learning(Bounds { joins: 1, cuts: 1, ..once })),
         without("R9", Omission::DropTombstones, worlds::rejoin()),
         without("R9", Omission::ChunkReplaces, worlds::rejoin()),
@@ -51,7 +52,7 @@ pub fn mistakes() -> Vec<Without> {
     let one_left = Bounds { cuts: 1, view_changes: 1, ..once };
     vec![
         without("-", Omission::OneVoteLess, writing(once)),
-        without("-", Omission::AbortLost, refusing(one_left)),
+        without("-", Omission::AbortLost, refusing(Bounds { coordinator_restarts: 1, ..one_left })),
         without("-", Omission::SealAborts, writing(Bounds { coordinator_restarts: 1, ..once })),
         without("-", Omission::UnknownAsAborted, writing(Bounds { coordinator_sweeps: 1, ..once })),
         without("-", Omission::RetryCommitted, writing(one_left)),

@@ -253,7 +253,7 @@ impl World {
     }
 
     /// Asks the leader something, and waits for the answer.
-    fn inquire(&mut self, request: Request) -> Option<Reply> {
+    pub(super) fn inquire(&mut self, request: Request) -> Option<Reply> {
         let id = FIRST_INQUIRY + self.inquiries.0.len() as u64;
         self.inquiries.0.insert(id, None);
         self.request(self.leader(), RequestId(id), request);

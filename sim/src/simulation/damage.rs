@@ -113,6 +113,9 @@ impl World {
 
     /// A worker that went astray has started over; as a member it holds all again.
     pub(super) fn note_repair(&mut self, slot: Slot, record: &Record) {
+        if matches!(record, Record::Sealed { standing: Standing::Learner, .. }) && self.forget_rot(slot) {
+            self.coverage.saw(Sight::RottenBegan);
+        }
         let (Record::Sealed { standing, .. }, Some(begun)) = (record, self.astray.get_mut(&slot)) else { return };
         match standing {
             Standing::Learner => {
@@ -139,9 +142,9 @@ impl World {
         let knows = |disk: &Disk, txn| disk.snapshot().prepared.contains_key(&txn) || disk.snapshot().decided.contains_key(&txn);
         let now = self.nodes[*worker].disk.as_ref();
         let voted = |txn: &TxnId| now.is_some_and(|now| knows(now, *txn)) && !knows(before, *txn);
-        let (Some(txn), Some(now)) = (told.filter(voted).filter(|_| leader == self.leader()), now) else { return false };
-        // Only that vote is lost, not what was decided before it.
-        self.lost_vote = Some((*worker, now.without_vote(txn)));
+        if told.filter(voted).is_none() || leader != self.leader() {
+            return false;
+        }
         out.retain(|output| !matches!(output, Output::Send { message: Message::Decide { .. }, .. }));
         true
     }

@@ -145,13 +145,6 @@ impl Disk {
         self.progress = Progress::holding(&self.synced.records);
     }
 
-    /// The same, as it was before this transaction was prepared.
-    pub(crate) fn without_vote(&self, txn: TxnId) -> Disk {
-        let mut image = self.image();
-        image.synced.prepared.remove(&txn);
-        image
-    }
-
     /// A person gives up a part of what it held.
     pub(crate) fn salvage(&mut self) {
         self.synced.salvaged = true;

@@ -53,6 +53,8 @@ pub enum FaultKind {
     Salvage,
     /// A connection takes only so many bytes a second.
     SlowReceiver,
+    /// A bit of a record flips in a worker's memory.
+    Rot,
 }
 
 /// Faults that come about within others, counted for themselves.
@@ -188,6 +190,16 @@ pub enum Sight {
     CrowdRefused,
     /// Lists that were under way when a member died were answered by another.
     AskedAgain,
+    /// A worker of which a record had rotted while other faults happened started over.
+    RottenBegan,
+    /// A chunk of a copy was lost with the connection, and the copy could have gone on.
+    ChunkLost,
+    /// A worker that was put back within its view was said to be.
+    RollBackSeen,
+    /// A record was made again under a clock that had been set back.
+    MadeAgain,
+    /// Only a bad copy was left while other faults happened, and a person started it again from its log.
+    RottenRestarted,
 }
 
 macro_rules! names {
@@ -213,7 +225,7 @@ names!(FaultKind,
     SlowNode => "slow node", SlowSync => "slow sync", HungDisk => "hung disk", SlowLink => "slow link",
     TimerDrift => "timer drift", ClockJump => "clock jump", SwapError => "swap error", Stranger => "stranger",
     OldDisk => "old disk", Salvage => "salvage",
-    SlowReceiver => "slow receiver",
+    SlowReceiver => "slow receiver", Rot => "rot",
 );
 
 names!(Sight,
@@ -241,6 +253,8 @@ names!(Sight,
     Overtaken => "overtaken", CrowdServed => "crowd served", CrowdRefused => "crowd refused", AskedAgain => "asked again",
     LearnerSealLost => "learner's seal lost", OldControlEnded => "old control store ended", BegunEmpty => "begun empty", WentOnWithLess => "went on with less",
     BeginningInterrupted => "beginning interrupted",
+    ChunkLost => "chunk lost", RollBackSeen => "roll-back seen", MadeAgain => "made again",
+    RottenBegan => "rotten began", RottenRestarted => "rotten restarted",
 );
 
 impl FaultKind {

@@ -118,6 +118,7 @@ impl World {
             FaultKind::Stranger => self.stranger(worker),
             FaultKind::OldDisk => self.put_disk_back(worker),
             FaultKind::Salvage => self.salvage(worker),
+            FaultKind::Rot => self.rot_in_danger(worker),
             // It comes with the swaps.
             FaultKind::SwapError | FaultKind::WorkerCrash | FaultKind::WorkerLost => false,
         }

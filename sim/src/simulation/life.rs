@@ -113,6 +113,7 @@ impl World {
             return;
         }
         self.note_crash(slot);
+        self.forget_rot(slot);
         self.abandon(slot);
         self.waits.gone(slot);
         if let Some(disk) = &mut self.nodes[slot].disk {

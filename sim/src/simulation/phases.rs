@@ -44,7 +44,7 @@ pub(super) const ANSWER_MAX: Time = 3 * SECOND;
 const REST: Time = 4 * SECOND;
 
 /// The phases of a run, in order.
-const PHASES: [Phase; 10] = [
+const PHASES: [Phase; 11] = [
     World::danger,
     World::healing,
     World::calm,
@@ -54,6 +54,7 @@ const PHASES: [Phase; 10] = [
     World::rest,
     World::afterwards,
     World::epilogue,
+    World::makes_again,
     World::witness,
 ];
 
@@ -165,11 +166,12 @@ impl World {
             if served && self.now >= healed + HUNG_FOR {
                 self.stop_the_hung();
             }
-            if view.0 != self.view_number() || !self.is_steady() || !self.all_are_back() {
+            if view.0 != self.view_number() || !self.is_steady() || !self.all_are_back() || self.rots_in_danger() {
                 view = (self.view_number(), self.now);
             }
             if served && view.1 + STEADY <= self.now {
                 self.astray.clear();
+                self.rotted.clear();
                 return views::check(&self.standings(), &self.ledger);
             }
         }

@@ -73,6 +73,8 @@ pub(crate) struct Plan {
     pub(crate) trial: Option<Trial>,
     /// Whether the first seal of a learner after all faults is lost with its connection, where beats don't show it.
     pub(crate) lose_seal: bool,
+    /// Whether a chunk of a copy after all faults is lost with its connection.
+    pub(crate) lose_chunk: bool,
     /// When all logs are synced at an interval, and votes leave before that: the interval.
     pub(crate) sync_every: Option<Time>,
     /// Whether a coordinator that starts may name its workers otherwise than the one before.
@@ -81,6 +83,8 @@ pub(crate) struct Plan {
     pub(crate) afterwards: Option<Afterwards>,
     /// Whether a record that is another one is copied on, at the very end.
     pub(crate) witness: bool,
+    /// Whether a record is made again under a clock that was set back, at the very end.
+    pub(crate) makes_again: bool,
     /// Whether a second leader is started from a copy of the control store.
     pub(crate) second_leader: bool,
 }
@@ -133,6 +137,7 @@ impl Plan {
             trial: random.chance(500).then(|| random.pick(&Trial::ALL)),
             sync_every,
             lose_seal: false,
+            lose_chunk: random.sub("lost chunk").chance(400),
             window: limits::IN_FLIGHT_MAX,
             request_sweeps: 20,
             misses_max: 4,
@@ -141,6 +146,7 @@ impl Plan {
             lanes: random.sub("lanes").chance(500),
             crowd: Crowd::draw(random),
             witness: random.sub("witness").chance(300),
+            makes_again: random.sub("made again").chance(300),
             // A guest learns the views from one control store.
             second_leader: !guest && random.sub("second leader").chance(300),
             faults,
@@ -156,6 +162,12 @@ impl Plan {
             plan.trial = Some(Trial::VoteLost);
         }
         plan.draw_withheld(&mut random.sub("withheld"));
+        let rolls_back = plan.trial.is_none() && !plan.guest && !plan.hang_disk && !plan.lose_seal;
+        // Those that repair a copy have bounds of their own.
+        plan.lose_chunk &= !plan.lose_seal && !matches!(plan.trial, Some(Trial::Rot | Trial::Wrong));
+        if rolls_back && random.sub("rolled back").chance(500) {
+            plan.trial = Some(Trial::RollBack);
+        }
         plan
     }
 

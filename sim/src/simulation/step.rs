@@ -173,6 +173,7 @@ impl World {
                 self.note_sent(slot, &message);
                 self.aim_at(slot, to, &message);
                 self.lose_seal(slot, to, &message);
+                self.lose_chunk(slot, to, &message);
                 if let Some(message) = self.withhold(slot, to, message) {
                     self.transmit(slot, to, message);
                 }
@@ -290,10 +291,9 @@ impl World {
     }
 
     pub(super) fn swap(&mut self, slot: Slot, expected: Option<ViewRecord>, record: ViewRecord) {
-        let fate = self.swap_fate();
         self.say(slot, "swap", "", || super::trace::view_record(&record));
+        let (fate, wait) = self.fate_of_swap();
         self.control_of(slot).swap = Some(Swap { expected, record, fate });
-        let wait = self.random.between(self.plan.swap.0, self.plan.swap.1);
         self.queue.push(self.now + wait, Event::SwapEffect(slot, self.nodes[slot].life));
     }
 
@@ -374,11 +374,13 @@ impl World {
             }
             Published::Distrusted { node, .. } => {
                 self.say(slot, "fault", "", || format!("{node:?} is not trusted"));
-                if self.rotten.is_none_or(|rotten| self.nodes[rotten].id != node) {
+                if !self.has_rotted(node) {
                     self.violate(Violation::new("convergence", format!("{node:?} is not trusted, and holds what was written")));
                 }
                 self.hold_up_others(node);
             }
+            Published::NoDonor { view } => self.call_person(view),
+            Published::RolledBack { node, .. } => self.accused(node),
             Published::Differ { .. } if self.differs.is_some() => self.differs = Some(true),
             Published::Differ { .. } if self.may_differ => {}
             Published::Differ { view } => {

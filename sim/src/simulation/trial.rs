@@ -35,6 +35,8 @@ pub(crate) enum Trial {
     Wrong,
     /// A client hears *committed* and the decision is lost; a member is back at once, with its disk as it was before it voted.
     VoteLost,
+    /// It is back with its disk as it was earlier in the same view.
+    RollBack,
     /// Its answer to a comparison of the replicas comes when the next one is under way.
     DigestLate,
     /// Its votes come so late that clients hear *unknown*, and nothing is recorded while the small window fills behind them.
@@ -63,9 +65,6 @@ pub(crate) const PATIENT_SWEEPS: u8 = 20;
 /// Within this a damaged record is repaired: it is looked at four times a second, and copied at once.
 const REPAIR_MAX: Time = 8 * SECOND;
 
-/// After so long the leader has forgiven what members were lost for.
-const FORGIVEN_AFTER: Time = 60 * SECOND;
-
 /// Calls that clients make meanwhile, at the most.
 const CALLS: u32 = 200;
 
@@ -81,6 +80,9 @@ impl World {
             return;
         }
         let slot = self.random.index(self.plan.logged.len());
+        if self.rotten == Some(slot) {
+            return;
+        }
         let node = &self.nodes[slot];
         let Some(worker) = node.worker().filter(|worker| worker.unsynced() == 0 && worker.standing().is_some()) else { return };
         let (worker, disk, progress) = (worker.clone(), node.disk.clone(), node.progress.clone());
@@ -99,6 +101,7 @@ impl World {
         let tried = match trial {
             Trial::Rot | Trial::Wrong => self.rots(slot, trial == Trial::Wrong),
             Trial::VoteLost => self.loses_a_vote(slot),
+            Trial::RollBack => self.rolls_back(slot),
             Trial::DigestLate => self.answers_late(slot),
             Trial::NotRecorded => self.is_not_recorded(slot),
             _ => self.goes_silent(slot, trial),
@@ -115,7 +118,9 @@ impl World {
             let active = self.ledger.views.last().map(|active| active.view.number).unwrap_or_default();
             match trial {
                 Trial::HungDisk => node.disk.is_some(),
-                Trial::VoteLost => self.keeps(*slot) && node.worker().is_some_and(|worker| worker.unsynced() == 0),
+                Trial::VoteLost | Trial::RollBack => {
+                    self.keeps(*slot) && node.worker().is_some_and(|worker| worker.unsynced() == 0)
+                }
                 Trial::PutBack => {
                     let quiet = node.inbox.is_empty() && node.worker().is_some_and(|worker| worker.unsynced() == 0);
                     quiet && self.images.get(slot).is_some_and(|image| image.node == node.id && image.view < active)
@@ -183,11 +188,6 @@ impl World {
     /// It votes, the decision is lost that a client has heard of, and its vote is lost, too: what the client heard must stay so, which
     /// the checks at the end of the run look at.
     fn loses_a_vote(&mut self, slot: Slot) -> Result<(), Violation> {
-        // A member that was lost again and again is not waited for, and one without the vote would count alone.
-        let calls_max = std::mem::take(&mut self.calls_max);
-        self.until(self.now + FORGIVEN_AFTER, |_| false);
-        self.calls_max = calls_max;
-        self.wake_clients();
         self.lost_vote = self.nodes[slot].disk.as_ref().map(|disk| (slot, disk.image()));
         self.until(self.now + ANSWER_MAX, |world| world.lost_vote.is_none());
         if self.lost_vote.take().is_none() {

@@ -1,9 +1,9 @@
 //! A whole cluster in virtual time, and everything around it: the processes, the connections, the control store, the clients,
 //! and the one queue of what will happen. It takes the next thing that happens and hands it to whom it is for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use skein_protocol::id::{ClusterId, RequestId};
+use skein_protocol::id::{ClusterId, NodeId, RequestId, ViewNumber};
 use skein_protocol::step::{Halt, Output, Request, Role};
 
 use super::afterwards::Inquiries;
@@ -52,6 +52,8 @@ pub(crate) enum Event {
     Restart(Slot, u32),
     /// A worker dies for long.
     Leave(Slot, u32),
+    /// A person looks at what the leader has said of this view.
+    PersonLooks(ViewNumber),
     Unblock(Slot, Slot, u64),
     Usual(Slot, FaultKind),
     LinkUsual(Slot, Slot),
@@ -97,6 +99,8 @@ pub(crate) struct World {
     pub(crate) hung_for_good: Vec<Slot>,
     /// A worker that holds a record that is not what was written.
     pub(crate) rotten: Option<Slot>,
+    /// Workers of which a record rotted while faults happened.
+    pub(crate) rotted: BTreeSet<NodeId>,
     /// Workers that do not hold what they have acknowledged, and whether they have started over since.
     pub(crate) astray: BTreeMap<Slot, bool>,
     /// Whether it was seen that replicas differ, if they do and none of them is an independent witness.
@@ -113,6 +117,8 @@ pub(crate) struct World {
     pub(crate) renamed: u32,
     /// Logs that were set aside, by slot.
     pub(crate) set_aside: BTreeMap<Slot, Disk>,
+    /// That the next swap fails, and how long swaps take after that.
+    pub(crate) failing_swap: Option<(Time, Time)>,
     /// Whether a coordinator is to end.
     pub(crate) expects_halt: bool,
     /// Whether the next active view goes on with less than was acknowledged.
@@ -169,6 +175,7 @@ impl World {
             halted: None,
             hung_for_good: Vec::new(),
             rotten: None,
+            rotted: BTreeSet::new(),
             astray: BTreeMap::new(),
             differs: None,
             kept_disks: BTreeMap::new(),
@@ -177,6 +184,7 @@ impl World {
             inquiries: Inquiries::default(),
             renamed: 0,
             set_aside: BTreeMap::new(),
+            failing_swap: None,
             expects_halt: false,
             awaits_era: false,
             images: BTreeMap::new(),
@@ -237,6 +245,7 @@ impl World {
             Event::Fault => self.fault(),
             Event::Restart(slot, life) if self.nodes[slot].life == life => self.start(slot),
             Event::Leave(slot, life) if self.nodes[slot].life == life => self.leave(slot),
+            Event::PersonLooks(view) => self.person_looks(view),
             Event::Unblock(coordinator, worker, epoch) => {
                 if self.network.link(coordinator, worker).epoch == epoch {
                     self.say(coordinator, "heal", worker, String::new);

@@ -78,6 +78,9 @@ fn mistakes_made_on_purpose_are_found() {
         "RetryCommitted",
         "StuckForever",
         "LateDigest",
+        "DamageToldOnce",
+        "StampNotGiven",
+        "GapInCopy",
     ];
     for name in common {
         let seeded = mistake::named(name).expect("a mistake has a name");
