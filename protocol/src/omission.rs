@@ -91,6 +91,8 @@ pub enum Omission {
     OlderViewSeals,
     /// R14: no node looks at which coordinator it is that writes.
     WriterIgnored,
+    /// R14: a later run that has merely connected counts, for ever, as one that has taken over.
+    VisitorRemembered,
     /// R7: a view change does not carry the outcomes of earlier views that clients may still ask for and that are not recorded.
     ForgetUnrecorded,
     /// R7: what workers are told to forget passes outcomes whose clients heard *unknown* and that are not recorded.

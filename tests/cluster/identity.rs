@@ -3,18 +3,13 @@
 
 use std::time::Duration;
 
-use skein_protocol::id::{ClusterId, Incarnation, NodeId, ViewId, ViewNumber, Writer};
+use skein_protocol::id::{ClusterId, Incarnation, ViewId, ViewNumber, Writer};
 use skein_protocol::membership::view::Standing;
 use skein_protocol::message::{Message, Seal, SealReason};
-use skein_protocol::step::Role;
-use skein_runtime::transport::Secret;
-use skein_runtime::transport::frame::{Decoded, Frames, HEADER_BYTES, decode, messages};
-use skein_runtime::transport::handshake::{self, Hello};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan, SECRET};
+use crate::harness::impostor::Impostor;
 use crate::harness::process::{Process, run};
 use crate::scene::members;
 
@@ -71,37 +66,16 @@ async fn a_worker_of_one_cluster_is_not_taken_into_another() {
     assert_eq!(ada.all_tweets().await.len(), 1);
 }
 
-/// Sends one message and gives the first that comes back.
-async fn exchange(stream: &mut TcpStream, message: &Message) -> Message {
-    let mut frames = Frames::default();
-    frames.push(message).expect("it is short");
-    frames.seal();
-    stream.write_all(frames.bytes()).await.unwrap();
-    let mut received = Vec::new();
-    loop {
-        while let Decoded::Frame { body, .. } = decode(&received).expect("a worker sends whole frames") {
-            let length = HEADER_BYTES + body.len();
-            if let Some(answer) = messages(body).unwrap().into_iter().next() {
-                return answer;
-            }
-            received.drain(..length);
-        }
-        assert_ne!(stream.read_buf(&mut received).await.unwrap(), 0, "the worker closed the connection");
-    }
-}
-
 /// The coordinator would not even try, so this one speaks to the worker itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_not_sealed_by_another_cluster_that_knows_the_secret() {
     let cluster = Cluster::start(Plan::in_memory().patient());
     let before = cluster.agreed(3).await;
-    let mut stream = TcpStream::connect(cluster.worker_address(0)).await.unwrap();
-    let hello = Hello::new(Role::Coordinator, NodeId(rand::random()), None);
-    handshake::dial(&mut stream, &hello, Some(&Secret::parse(SECRET).unwrap())).await.unwrap();
-    let view = ViewId { number: ViewNumber(1_000), writer: Writer { run: Incarnation(1), node: hello.node } };
+    let mut impostor = Impostor::connect(&cluster.worker_address(0)).await;
+    let view = ViewId { number: ViewNumber(1_000), writer: Writer { run: Incarnation(1), node: impostor.node } };
     let (cluster_id, outcomes) = (ClusterId(rand::random()), Vec::new());
     let seal = Message::Seal(Seal { cluster: cluster_id, view, standing: Standing::Member, last_active: None, outcomes });
-    let answer = tokio::time::timeout(Duration::from_secs(5), exchange(&mut stream, &seal)).await.expect("it answers");
+    let answer = tokio::time::timeout(Duration::from_secs(5), impostor.exchange(&seal)).await.expect("it answers");
     let Message::SealRefused { view: refused, reason, follows } = answer else { panic!("{answer:?}") };
     assert_eq!((refused, reason), (view.number, SealReason::Foreign));
     assert_eq!(follows.cluster.unwrap().to_string(), before["cluster"].as_str().unwrap());

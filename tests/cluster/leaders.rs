@@ -4,8 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use skein_protocol::id::{Incarnation, ViewId, Writer};
+use skein_protocol::message::Message;
+
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan, SECRET};
+use crate::harness::impostor::Impostor;
 use crate::harness::process::Process;
 use crate::harness::wait::until;
 
@@ -101,4 +105,38 @@ async fn a_coordinator_from_an_older_copy_ends_beside_the_one_that_leads_and_dis
     client.tweet("after").await;
     assert_eq!(cluster.agreed(3).await["view"], before["view"]);
     assert_eq!(client.all_tweets().await.len(), 2);
+}
+
+/// As when an operator starts a coordinator from a copy, and stops it at once: it has the next run, and has read the current view.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_connects_and_dies_before_it_leads_changes_nothing() {
+    let mut cluster = Cluster::start(Plan::logged().patient());
+    let mut client = Client::logged_in(&cluster.url(), "ada").await;
+    client.tweet("before").await;
+    let before = cluster.agreed(3).await;
+    let mut impostor = Impostor::connect(&cluster.worker_address(0)).await;
+    let writer = Writer { run: Incarnation(0), node: impostor.node };
+    let answer = impostor.exchange(&Message::Beat { beat: 0, cluster: None, writer, active: None }).await;
+    let Message::Beating { follows, .. } = answer else { panic!("{answer:?}") };
+    let leader = follows.writer.expect("the worker is led");
+    let writer = Writer { run: Incarnation(leader.run.0 + 1), ..writer };
+    let active = Some(ViewId { number: follows.view, writer: leader });
+    // It says so at the rate of a coordinator, for several beats of the leader.
+    let mut ticks = tokio::time::interval(Duration::from_millis(250));
+    for beat in 1..=8 {
+        ticks.tick().await;
+        let answer = impostor.exchange(&Message::Beat { beat, cluster: follows.cluster, writer, active }).await;
+        assert!(matches!(answer, Message::Beating { .. }), "{answer:?}");
+        assert_eq!(cluster.coordinator().ended(), None, "{}", cluster.coordinator().log_text());
+    }
+    client.tweet("meanwhile").await;
+    drop(impostor);
+    cluster.worker(0).await_log("connection closed");
+    assert_eq!(cluster.agreed(3).await["view"], before["view"]);
+    // Nor does it matter to the leader's next run, which has the same number.
+    cluster.kill_coordinator();
+    cluster.start_all();
+    client.tweet("after").await;
+    cluster.agreed(3).await;
+    assert_eq!(client.all_tweets().await.len(), 3);
 }

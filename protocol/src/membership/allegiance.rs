@@ -2,7 +2,8 @@
 //! from copies of one record, and each believes that its own views are the next ones. So a worker notes which coordinator sealed it and
 //! which view it last knew to be active. It takes a seal only from that writer or a later run, and only if the seal follows that view.
 //! It tells any other leader, and the one that it follows, about each other: both hear of the split from the first worker that has
-//! heard both.
+//! heard both. A coordinator of a later run that has merely connected is no split: it has changed nothing, and may be gone for good
+//! before it does. The leader ends when that run seals a worker, or turns out to have led a view of its own.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::cmp::Ordering;
@@ -21,8 +22,8 @@ pub struct Allegiance {
     writer: Option<Writer>,
     /// The last view that it knows to have become active.
     last_active: Option<ViewId>,
-    /// Other coordinators that lead this cluster, of the same run or a later one: two at the most, the latest, so that each of two
-    /// can be told of the other; each with the last active view that it knows.
+    /// Other coordinators that lead this cluster, of the same run or a later one, each with the last active view that it knows: few,
+    /// and rather those whose histories exclude each other, so that each of two can be told of the other.
     rivals: BTreeMap<Writer, Option<ViewId>>,
     /// Connections of coordinators that lead, or want to, and are not followed: nothing that they say counts but their seals.
     unfollowed: BTreeSet<NodeId>,
@@ -53,7 +54,9 @@ impl Allegiance {
         if self.matters(writer, active) {
             self.rivals.insert(writer, active);
             if self.rivals.len() > RIVALS_MAX {
-                self.rivals.pop_first();
+                let visitor = self.rivals.iter().find(|(rival, active)| !self.excludes(**rival, **active));
+                let least = visitor.or(self.rivals.first_key_value()).map(|(rival, _)| *rival);
+                least.map(|least| self.rivals.remove(&least));
             }
         }
     }
@@ -65,6 +68,21 @@ impl Allegiance {
             Ordering::Equal => writer != followed,
             Ordering::Greater => self.last_active.is_none_or(knows),
         })
+    }
+
+    /// Whether this coordinator's history and another one that this worker knows of can't both go on: two coordinators have the same
+    /// run, or it has led. That stays true when its connection is gone.
+    fn excludes(&self, rival: Writer, active: Option<ViewId>) -> bool {
+        let is_of_its_run = |other: &Writer| other.run == rival.run && *other != rival;
+        self.writer.iter().chain(self.rivals.keys()).any(is_of_its_run) || self.has_led(active)
+    }
+
+    /// Whether a coordinator that names this view as the last active one has led apart from the leader that is followed: this worker
+    /// does not know the view, and its leader did not announce it. One that has only read a copy of the leader's store names a view
+    /// of that store.
+    fn has_led(&self, active: Option<ViewId>) -> bool {
+        let is_apart = |active: ViewId| self.last_active != Some(active) && self.writer.is_some_and(|it| active.writer != it);
+        active.is_some_and(is_apart) || self.omissions.has(Omission::VisitorRemembered)
     }
 
     /// Forgets those that do not matter any more.
@@ -114,15 +132,21 @@ impl Allegiance {
         self.omissions.has(Omission::WriterIgnored) || self.writer.is_none_or(|writer| writer.node == from)
     }
 
-    /// This connection is gone.
+    /// This connection is gone. A coordinator that has changed nothing leaves nothing behind.
     pub fn gone(&mut self, node: NodeId) {
         self.unfollowed.remove(&node);
+        let is_visitor = |(rival, active): &(&Writer, &Option<ViewId>)| rival.node == node && !self.excludes(**rival, **active);
+        let visitor = self.rivals.iter().find(is_visitor).map(|(rival, _)| *rival);
+        visitor.map(|visitor| self.rivals.remove(&visitor));
     }
 
-    /// What to tell a coordinator that leads, if `asker` does.
+    /// What to tell a coordinator that leads, if `asker` does. A later run concerns it once that has led, another one of its own run
+    /// in any case.
     #[must_use]
     pub fn told(&self, asker: Writer, cluster: Option<ClusterId>, view: ViewNumber) -> Follows {
         let writer = self.writer.filter(|_| !self.omissions.has(Omission::WriterIgnored));
-        Follows { cluster, view, writer, rival: self.rivals.keys().rev().copied().find(|rival| *rival != asker) }
+        let concerns =
+            |(rival, active): &(&Writer, &Option<ViewId>)| **rival != asker && (rival.run == asker.run || self.has_led(**active));
+        Follows { cluster, view, writer, rival: self.rivals.iter().rev().find(concerns).map(|(rival, _)| *rival) }
     }
 }

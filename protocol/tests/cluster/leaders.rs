@@ -84,6 +84,75 @@ fn two_that_were_both_started_again_hear_of_each_other_from_a_worker_that_follow
     assert_eq!(world.members(), [W1, W2, W3]);
 }
 
+/// The second coordinator dies: its connections to these workers are gone.
+fn rival_dies(world: &mut World, reached: &[NodeId]) {
+    world.rival = None;
+    for node in reached {
+        world.input(*node, Input::Disconnected { node: RIVAL });
+    }
+    world.run();
+}
+
+#[test]
+fn a_later_run_that_connects_and_dies_before_it_leads_changes_nothing() {
+    let mut world = World::new(3);
+    world.commit(vec![put("a", "1")]);
+    // As an operator starts a coordinator from a copy by mistake, and stops it. It waits for a member that it does not reach.
+    for run in [2, 9] {
+        world.start_rival(run, world.control.clone());
+        world.connect_rival(W1);
+        world.connect_rival(W2);
+        beat(&mut world);
+        assert_eq!((&world.halt, rival_halt(&world)), (&None, None), "run {run} has changed nothing yet");
+        rival_dies(&mut world, &[W1, W2]);
+        beat(&mut world);
+        assert_eq!(world.halt, None, "run {run} is gone");
+    }
+    assert!(matches!(world.commit(vec![put("b", "1")]), Reply::Committed { .. }));
+    // Nor does it matter to the leader's successor, which has the same run as the first that was started by mistake.
+    world.restart_coordinator();
+    world.run();
+    beat(&mut world);
+    assert_eq!((&world.halt, world.members()), (&None, vec![W1, W2, W3]));
+    assert!(matches!(world.commit(vec![put("c", "1")]), Reply::Committed { .. }));
+}
+
+#[test]
+fn of_two_with_the_same_later_run_the_second_is_told_though_the_first_has_gone() {
+    let mut world = World::new(3);
+    let copy = world.control.clone();
+    world.hold = |message| matches!(message, Message::Beating { .. });
+    // The successor of the leader waits for a worker, so no worker follows it yet.
+    world.restart_naming(&["w1", "w2", "w3"]);
+    world.queue.retain(|(node, input)| *node != W3 && !matches!(input, Input::Connected(peer) if peer.node == W3));
+    world.run();
+    world.start_rival(2, copy);
+    world.connect_rival(W2);
+    beat(&mut world);
+    // The first has ended because it was told of the other one, and nobody has told that one yet.
+    world.held.clear();
+    rival_dies(&mut world, &[W2]);
+    world.hold = |_| false;
+    world.timeout(Timer::Beat);
+    assert_eq!(world.halt, Some(Halt::SharedRun { run: Incarnation(2) }));
+}
+
+#[test]
+fn later_runs_that_come_and_go_do_not_hide_one_that_shares_the_run() {
+    let mut world = World::new(3);
+    let writer = |run, node| Writer { run: Incarnation(run), node: NodeId(node) };
+    let active = Some(view_id(1));
+    let hear = |world: &mut World, writer: Writer| {
+        let message = Message::Beat { beat: 1, cluster: Some(ClusterId(7)), writer, active };
+        world.input(W1, Input::Message { from: writer.node, message });
+    };
+    hear(&mut world, writer(1, 50));
+    (2..9).for_each(|run| hear(&mut world, writer(run, 50 + u128::from(run))));
+    world.run();
+    world.timeout(Timer::Beat);
+    assert_eq!(world.halt, Some(Halt::SharedRun { run: Incarnation(1) }));
+}
+
 #[test]
 fn a_later_run_takes_over_and_the_earlier_one_ends() {
     let mut world = World::new(3);

@@ -115,7 +115,8 @@ impl World {
         if self.chance_afterwards.chance(700) {
             self.rename_workers();
         }
-        for slot in 0..self.nodes.len() {
+        // A second leader, if there was one, stays away.
+        for slot in (0..=self.leader()).chain(self.guest()) {
             let wait = self.chance_afterwards.below(UP_WITHIN);
             self.queue.push(self.now + wait, Event::Restart(slot, self.nodes[slot].life));
         }

@@ -144,6 +144,8 @@ pub enum Sight {
     SharedRun,
     /// A second leader had taken the workers over.
     TakenOver,
+    /// A coordinator of a later run has come and gone without having led.
+    Visited,
     /// A wrong record had been copied to another member, and the two that held it outvoted no member.
     OneWitness,
     /// In calm, a record was damaged and repaired.
@@ -244,6 +246,7 @@ names!(Sight,
     OutcomesRecorded => "outcomes recorded", SilentLeftOut => "silent left out", PutBack => "put back",
     OneWitness => "one witness",
     SecondLeader => "second leader", SharedRun => "shared run", TakenOver => "taken over",
+    Visited => "visited",
     DamageRepaired => "damage repaired", OutvotedRepaired => "outvoted repaired",
     VoteLost => "vote lost", DigestLate => "digest late", RecordingStalled => "recording stalled",
     OldDiskRefused => "old disk refused", SalvagedBegan => "salvaged began",

@@ -93,6 +93,7 @@ pub const ALL: &[Seeded] = &[
     omission("R14", "SealUnanswered", Omission::SealUnanswered),
     omission("R14", "OlderViewSeals", Omission::OlderViewSeals),
     omission("R14", "WriterIgnored", Omission::WriterIgnored),
+    omission("R14", "VisitorRemembered", Omission::VisitorRemembered),
     omission("-", "LeakLocks", Omission::LeakLocks),
     omission("-", "AbortLost", Omission::AbortLost),
     omission("-", "CheckBeforeLock", Omission::CheckBeforeLock),

@@ -41,6 +41,7 @@ pub mod seeds;
 mod step;
 mod trace;
 mod trial;
+mod visit;
 mod withheld;
 mod workload;
 mod world;

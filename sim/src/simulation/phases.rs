@@ -1,7 +1,7 @@
 //! One run from its beginning to its end. In danger: faults happen while clients make their calls. Then all faults end, and
 //! within a bound the cluster must serve again. In calm: further calls, each of which must be answered soon, without any
 //! view change. In trial: one thing goes wrong, see [`super::trial`]. In a crowd: very many read, see [`super::crowd`]. With a second
-//! leader: see [`super::rival`]. At rest: nothing is asked, and nothing may be left. Some runs go on with what an operator may do
+//! leader: see [`super::rival`], and with one that only comes and goes, see [`super::visit`]. At rest: nothing is asked, and nothing may be left. Some runs go on with what an operator may do
 //! then, see [`super::afterwards`], and some end with an epilogue, in which an operator has made a mistake or has one to mend, see
 //! [`super::epilogue`].
 
@@ -44,13 +44,14 @@ pub(super) const ANSWER_MAX: Time = 3 * SECOND;
 const REST: Time = 4 * SECOND;
 
 /// The phases of a run, in order.
-const PHASES: [Phase; 11] = [
+const PHASES: [Phase; 12] = [
     World::danger,
     World::healing,
     World::calm,
     World::trial,
     World::crowd,
     World::second_leader,
+    World::visit,
     World::rest,
     World::afterwards,
     World::epilogue,

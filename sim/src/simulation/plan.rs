@@ -87,6 +87,8 @@ pub(crate) struct Plan {
     pub(crate) makes_again: bool,
     /// Whether a second leader is started from a copy of the control store.
     pub(crate) second_leader: bool,
+    /// Whether a coordinator of a later run comes and goes without having led.
+    pub(crate) visit: bool,
 }
 
 impl Plan {
@@ -149,6 +151,7 @@ impl Plan {
             makes_again: random.sub("made again").chance(300),
             // A guest learns the views from one control store.
             second_leader: !guest && random.sub("second leader").chance(300),
+            visit: !guest && random.sub("visit").chance(150),
             faults,
             logged,
         };

@@ -39,6 +39,19 @@ pub(crate) struct Rivalry {
     halts: BTreeMap<Slot, Halt>,
 }
 
+impl Rivalry {
+    /// A second coordinator is about to lead, or to try, with this control store.
+    pub(super) fn begin(&mut self, rival: Slot, control: Control) {
+        self.rival = Some((rival, control));
+    }
+
+    /// There is no second one any more. Gives those that have ended meanwhile, and why.
+    pub(super) fn end(&mut self) -> BTreeMap<Slot, Halt> {
+        self.rival = None;
+        std::mem::take(&mut self.halts)
+    }
+}
+
 impl World {
     /// The control store of a coordinator that leads.
     pub(crate) fn control_of(&mut self, slot: Slot) -> &mut Control {
@@ -104,7 +117,7 @@ impl World {
             control = self.control.copy();
         }
         self.nodes.push(Node::new(Role::Coordinator, "r".into()));
-        self.rivalry.rival = Some((rival, control));
+        self.rivalry.begin(rival, control);
         self.divide(&mut random);
         self.writes_only = true;
         self.calls_max = self.oracle.next() + CALLS;
