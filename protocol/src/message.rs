@@ -145,17 +145,23 @@ pub enum Message {
         /// Whether its memory is full.
         full: bool,
     },
-    /// Worker to every coordinator: records here are not what was once written. Said again and again until this replica begins
-    /// anew.
+    /// Worker to every coordinator: records here are not what was once written, or this replica was outvoted. Said again and again
+    /// until it begins anew.
     Damaged {
         /// The worker's view.
         view: ViewNumber,
-        /// How many records were found so.
+        /// How many records were found so; 0 if it was outvoted alone.
         records: u64,
     },
     /// Worker to every coordinator: something has been prepared here for longer than the bound without a decision (R11).
     InDoubt {
         /// The worker's view.
+        view: ViewNumber,
+    },
+    /// Leader to a member: most replicas hold something else than this one, so nobody may copy from it. The member logs that, since the
+    /// next leader can't know it.
+    Outvoted {
+        /// The active view.
         view: ViewNumber,
     },
 }
@@ -194,7 +200,8 @@ impl Message {
             | Message::Beat { .. }
             | Message::Beating { .. }
             | Message::Damaged { .. }
-            | Message::InDoubt { .. } => Lane::Orders,
+            | Message::InDoubt { .. }
+            | Message::Outvoted { .. } => Lane::Orders,
         }
     }
 }

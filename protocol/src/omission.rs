@@ -115,6 +115,8 @@ pub enum Omission {
     TrustDistrusted,
     /// R9: a worker starts over from a copy that is not trusted.
     LearnFromDistrusted,
+    /// R9: a worker does not log that it was outvoted, so the next leader does not hear of it.
+    OutvotedForgotten,
     /// While replicas differ and no majority says which is right, each answers reads in turn.
     ReadUndecidedInTurn,
     /// Reads are sent however many bytes of answers are under way.

@@ -72,6 +72,8 @@ pub enum Record {
         /// The first view that is not meant.
         before: ViewNumber,
     },
+    /// Most replicas held something else than this one: it is not trusted until it has begun anew.
+    Outvoted,
 }
 
 /// A prepared transaction: all that is needed to commit it.
@@ -191,6 +193,8 @@ pub struct Snapshot {
     /// Whether a person has given up a part of it: records that were not what was written, or an end that may be missing. It stays so
     /// until the worker has begun anew.
     pub salvaged: bool,
+    /// Whether most replicas held something else. It stays so until the worker has begun anew.
+    pub outvoted: bool,
     /// At a learner: what it held when it was a member last. Nothing starts from it unless a person has said so.
     pub kept: Option<Kept>,
 }
@@ -212,6 +216,7 @@ impl Snapshot {
             forgotten: BTreeMap::new(),
             stamp: 0,
             salvaged: false,
+            outvoted: false,
             kept: None,
         }
     }
@@ -246,6 +251,7 @@ impl Snapshot {
                             self.kept = Some(left);
                         }
                         self.salvaged = false;
+                        self.outvoted = false;
                     }
                 }
                 self.view = view.number;
@@ -290,6 +296,7 @@ impl Snapshot {
                 self.decided.retain(|_, decided| decided.view >= *before);
                 self.forgotten.clear();
             }
+            Record::Outvoted => self.outvoted = true,
         }
     }
 }

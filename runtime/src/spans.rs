@@ -72,6 +72,7 @@ impl Spans {
             Record::Sealed { .. } => return self.followed.clear(),
             Record::Bound { .. }
             | Record::Activated { .. }
+            | Record::Outvoted
             | Record::Copied { .. }
             | Record::Forgot { .. }
             | Record::ForgotViews { .. } => return,

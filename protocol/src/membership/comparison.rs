@@ -5,7 +5,8 @@
 //!
 //! A replica that is not trusted is repaired as one that was away is: it begins anew as a learner, and is copied to (R9). The last
 //! copy is never given up, however bad it is. A worker that has found damage says so with each round of its housekeeping; one that
-//! has not said it for long was started again from a log that is intact, and is trusted again.
+//! has not said it for long was started again from a log that is intact, and is trusted again. A worker that was outvoted can't see
+//! that itself, so the leader tells it. It logs that, and says from then on that it is not to be trusted.
 //!
 //! While replicas differ and no person has decided, one member answers all reads, so that clients do not see two versions in turn.
 
@@ -117,6 +118,12 @@ impl Comparison {
     #[must_use]
     pub fn distrusts(&self, node: NodeId) -> bool {
         self.distrusted.contains(&node)
+    }
+
+    /// Whether most replicas held something else than this one. It has not said so itself.
+    #[must_use]
+    pub fn outvoted(&self, node: NodeId) -> bool {
+        self.distrusted.contains(&node) && !self.reported.contains_key(&node)
     }
 
     /// The only member that may answer reads, while replicas differ and it is not known which is right.

@@ -427,6 +427,7 @@ impl ViewChange {
             self.comparison.copied(learner, donor);
         }
         self.comparison.activated(&view, |node| self.connected.contains_key(&node));
+        self.tell_outvoted(out);
         self.activating = members.iter().copied().collect();
         self.copies.begin(&view, true, out);
         Activated { view, settlement }

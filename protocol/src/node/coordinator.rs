@@ -232,7 +232,7 @@ impl Coordinator {
                 }
             }
             Message::Chunk(chunk) => self.leader.given(from, chunk, self.transactions.in_flight() > 0, out),
-            Message::Damaged { view, .. } => self.leader.damaged(from, view, out),
+            Message::Damaged { view, records } => self.leader.damaged(from, view, records > 0, out),
             Message::Beating { follows, full, .. } => self.leader.beating(from, follows, full, out),
             Message::Stored { copy, last } => self.leader.stored(from, copy, last, self.transactions.in_flight() > 0, out),
             Message::InDoubt { view } => {
@@ -251,6 +251,7 @@ impl Coordinator {
             | Message::Seal(_)
             | Message::Copy { .. }
             | Message::Beat { .. }
+            | Message::Outvoted { .. }
             | Message::Activate { .. } => {}
         }
     }

@@ -70,6 +70,8 @@ pub struct Worker {
     damaged: u64,
     /// Whether a person has given up a part of what it held.
     salvaged: bool,
+    /// Whether most replicas held something else, since this replica began.
+    outvoted: bool,
 }
 
 impl Default for WorkerConfig {
@@ -90,7 +92,7 @@ impl Worker {
     #[must_use]
     pub fn recover(config: WorkerConfig, snapshot: Snapshot) -> Self {
         let snapshot_damaged = snapshot.records.iter().filter(|(key, stored)| !stored.is_intact(key)).count() as u64;
-        let salvaged = snapshot.salvaged;
+        let (salvaged, outvoted) = (snapshot.salvaged, snapshot.outvoted);
         Worker {
             node: snapshot.node,
             cluster: snapshot.cluster,
@@ -105,6 +107,7 @@ impl Worker {
             coordinators: BTreeSet::new(),
             damaged: snapshot_damaged,
             salvaged,
+            outvoted,
             config,
         }
     }
@@ -264,8 +267,9 @@ impl Worker {
                 }
                 self.journal.send_when_synced(from, Message::Activated { view }, out);
             }
+            Message::Outvoted { view } if view == self.view && self.standing == Some(Standing::Member) => self.lose_vote(out),
             // Of another view than the worker's: R2.
-            Message::Forget { .. } | Message::ForgetViews { .. } | Message::Activate { .. } => {}
+            Message::Forget { .. } | Message::ForgetViews { .. } | Message::Activate { .. } | Message::Outvoted { .. } => {}
             // What workers say; none listens to another.
             Message::Vote { .. }
             | Message::Acknowledged { .. }
@@ -435,7 +439,16 @@ impl Worker {
 
     /// Whether there is damage to be told again: a coordinator may have missed it, or be another one by now.
     fn repeats_damage(&self) -> bool {
-        self.damaged > 0 && !self.config.omissions.has(Omission::DamageToldOnce)
+        (self.damaged > 0 || self.outvoted) && !self.config.omissions.has(Omission::DamageToldOnce)
+    }
+
+    /// Most replicas hold something else: later leaders hear of it from this worker, also when it was started again.
+    fn lose_vote(&mut self, out: &mut Vec<Output>) {
+        if !self.outvoted && !self.config.omissions.has(Omission::OutvotedForgotten) {
+            self.outvoted = true;
+            self.journal.persist(Record::Outvoted, out);
+            self.tell_damage(out);
+        }
     }
 
     fn tell_damage(&self, out: &mut Vec<Output>) {
@@ -495,6 +508,7 @@ impl Worker {
                 self.participant.start_over();
                 self.damaged = 0;
                 self.salvaged = false;
+                self.outvoted = false;
             }
         }
         if self.config.omissions.has(Omission::SealAborts) {

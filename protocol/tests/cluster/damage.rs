@@ -154,6 +154,61 @@ fn the_last_copy_stays_however_bad_it_is() {
 }
 
 #[test]
+fn a_last_copy_that_was_outvoted_says_so_to_the_next_coordinator() {
+    let mut world = World::new(3);
+    world.commit(vec![put("a", "1")]);
+    corrupt(&mut world, 3, "a", true);
+    // The others die before the view is there that leaves it out.
+    world.hold = |message| matches!(message, Message::Seal(_));
+    world.timeout(Timer::Compare);
+    assert_eq!(comparison(&world), (1, 0, false));
+    world.stop(NodeId(1));
+    world.stop(NodeId(2));
+    world.hold = |_| false;
+    world.held.clear();
+    (0..8).for_each(|_| world.timeout(Timer::ViewChange));
+    assert_eq!((world.members(), world.coordinator.status().serving), (vec![NodeId(3)], true));
+    let nobody_learns = |world: &mut World| {
+        (0..20).for_each(|_| {
+            scrub(world);
+            world.timeout(Timer::Beat);
+            world.timeout(Timer::Join);
+        });
+        assert_eq!((world.members(), world.learners()), (vec![NodeId(3)], vec![]));
+        for node in [NodeId(1), NodeId(2)] {
+            assert_eq!(world.workers[&node].1.records[&key("a")].value, Shared::from("1"), "{node:?} keeps the intact record");
+        }
+    };
+    // The next coordinator has not compared anything, nor has the one after it, and the worker was started again.
+    world.restart_coordinator();
+    world.run();
+    world.timeout(Timer::ViewChange);
+    world.restart(NodeId(1));
+    world.restart(NodeId(2));
+    world.run();
+    nobody_learns(&mut world);
+    world.stop(NodeId(3));
+    world.run();
+    world.restart(NodeId(3));
+    world.restart_coordinator();
+    world.run();
+    world.timeout(Timer::ViewChange);
+    nobody_learns(&mut world);
+    // A person has decided to go on with it.
+    world.stop(NodeId(3));
+    world.run();
+    world.down.get_mut(&NodeId(3)).unwrap().salvaged = true;
+    world.restart(NodeId(3));
+    world.run();
+    for _ in 0..6 {
+        world.timeout(Timer::Join);
+        world.timeout(Timer::Beat);
+    }
+    assert_eq!(world.members(), [NodeId(1), NodeId(2), NodeId(3)]);
+    assert!(!world.workers[&NodeId(3)].1.outvoted && world.digests_agree());
+}
+
+#[test]
 fn one_that_was_started_again_from_an_intact_log_is_trusted_again() {
     let mut world = World::new(2);
     world.commit(vec![put("a", "1")]);

@@ -16,7 +16,7 @@ use super::bulk::Parts;
 use super::handshake::Hello;
 
 /// The version of the protocol between nodes: frames, handshake and messages together.
-pub const PROTOCOL_VERSION: u8 = 4;
+pub const PROTOCOL_VERSION: u8 = 5;
 
 /// Bytes of a frame's header.
 pub const HEADER_BYTES: usize = 10;

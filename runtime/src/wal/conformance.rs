@@ -163,6 +163,7 @@ impl Records {
                 records: (0..self.below(30)).map(|_| (self.key(), self.stored())).collect(),
                 stamp: self.below(1 << 50),
             },
+            5 if self.below(4) == 0 => Record::Outvoted,
             5 => Record::Activated { view: self.view_id(view) },
             6..=7 => Record::Aborted { txn: self.txn(), view },
             8..=13 => Record::Prepared(self.prepared(view)),

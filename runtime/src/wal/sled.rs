@@ -5,7 +5,7 @@
 //! found with the mark may lack its end, so it is set aside, and its node is gone with it.
 //!
 //! ```text
-//! 0 name                        node, cluster, view, writer, standing, active, copy; clean: closed in order; salvaged
+//! 0 name                        node, cluster, view, writer, standing, active, copy; clean: closed in order; salvaged, outvoted
 //! 1 copy table key              -> Stored
 //! 2 bundle                      -> Prepared ...  numbers in keys are big-endian, so that they sort;
 //! 3 bundle                      -> Decided ...   values are in postcard's encoding
@@ -44,8 +44,9 @@ use crate::transport::frame::Growing;
 use bundle::Bundles;
 use kept::{Head, KEPT_DECIDED, KEPT_PREPARED, Kept};
 
-/// The formats that are read; the last one is written. Format 3 does not say which coordinator sealed a worker.
-const FORMATS: RangeInclusive<u32> = 3..=4;
+/// The formats that are read; the last one is written. Format 3 does not say which coordinator sealed a worker, and format 4 not whether
+/// the copy was outvoted.
+const FORMATS: RangeInclusive<u32> = 3..=5;
 
 const DATA: u8 = 1;
 const PREPARED: u8 = 2;
@@ -62,6 +63,7 @@ const COPY_KEY: &[u8] = b"\0copy";
 const KEPT_KEY: &[u8] = b"\0kept";
 const STAMP_KEY: &[u8] = b"\0stamp";
 const SALVAGED_KEY: &[u8] = b"\0salvaged";
+const OUTVOTED_KEY: &[u8] = b"\0outvoted";
 const CLEAN_KEY: &[u8] = b"\0clean";
 
 /// Records of earlier copies that are removed with one group.
@@ -216,6 +218,7 @@ impl Found {
             NODE_KEY => self.node = Some(NodeId(u128::from_be_bytes(number(value)?))),
             CLEAN_KEY => self.clean = true,
             SALVAGED_KEY => snapshot.salvaged = true,
+            OUTVOTED_KEY => snapshot.outvoted = true,
             CLUSTER_KEY => snapshot.cluster = Some(ClusterId(u128::from_be_bytes(number(value)?))),
             VIEW_KEY => snapshot.view = ViewNumber(u64::from_be_bytes(number(value)?)),
             STAMP_KEY => snapshot.stamp = u64::from_be_bytes(number(value)?),
@@ -368,6 +371,7 @@ impl Sled {
                     kept
                 });
             }
+            Record::Outvoted => self.database.put(OUTVOTED_KEY, &[]),
         }
         0
     }
@@ -395,6 +399,7 @@ impl Sled {
         self.leftovers = true;
         self.database.put(COPY_KEY, &self.copy.to_be_bytes());
         self.database.remove(SALVAGED_KEY);
+        self.database.remove(OUTVOTED_KEY);
         self.prepared.clear();
         self.decided.clear();
         self.views.clear();

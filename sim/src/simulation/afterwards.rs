@@ -1,6 +1,7 @@
 //! What an operator may do, or meet, when all else of a run has been looked at: everything is started again, perhaps under other
-//! names; the last copy is bad while others that were away still hold what was written; a copy is bad and the others are held up
-//! together; or two replicas differ, and only a person can say which is right. What is drawn here comes from a sequence of its own.
+//! names; the last copy is bad, or was outvoted, while others that were away still hold what was written; a copy is bad and the others
+//! are held up together; or two replicas differ, and only a person can say which is right. What is drawn here comes from a sequence of
+//! its own.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use skein_protocol::record::Stored;
 use skein_protocol::step::{Reply, Request, RosterChange};
 
 use super::checks::Violation;
+use super::disk::Disk;
 use super::faults::Sight;
 use super::node::Slot;
 use super::phases::ANSWER_MAX;
@@ -28,6 +30,8 @@ pub(crate) enum Afterwards {
     OthersHeldUp,
     /// Of the last two replicas one holds another record, whose checksum fits.
     Differ,
+    /// A copy is outvoted, the others die, another coordinator is started, and then the others come back.
+    LastIsOutvoted,
 }
 
 /// What is asked in addition to the calls of clients.
@@ -56,7 +60,7 @@ impl Afterwards {
     pub(crate) const ALL: [Afterwards; 4] =
         [Afterwards::StartAgain, Afterwards::LastIsBad, Afterwards::OthersHeldUp, Afterwards::Differ];
 
-    /// What happens in one run, if anything does.
+    /// What happens in one run, if anything does. What the plan draws separately is not among them.
     pub(crate) fn draw(random: &mut Random) -> Option<Self> {
         random.chance(300).then(|| random.pick(&Afterwards::ALL))
     }
@@ -90,6 +94,7 @@ impl World {
             Afterwards::LastIsBad => self.last_is_bad()?,
             Afterwards::OthersHeldUp => self.others_held_up()?,
             Afterwards::Differ => self.differ()?,
+            Afterwards::LastIsOutvoted => self.last_is_outvoted()?,
         }
         if self.violation.is_some() {
             return Ok(());
@@ -139,21 +144,58 @@ impl World {
         self.until(self.now + SERVES_WITHIN, |world| world.is_steady() && world.active_members() == last);
         self.rot(bad, &key, false);
         self.until(self.now + WATCHED, |world| world.distrusts(last[0]));
-        others.iter().for_each(|slot| self.start(*slot));
-        self.until(self.now + WATCHED, |_| false);
-        for slot in others {
-            let held = self.nodes[slot].worker().and_then(|worker| worker.records().get(&key));
-            if held != Some(&written) {
-                let name = &self.nodes[slot].name;
-                let detail = format!("the only member is not trusted, and {name} has given up its intact copy of {key:?}");
-                return Err(Violation::new("convergence", detail));
-            }
-        }
+        self.come_back_intact(&others, &key, &written)?;
         self.coverage.saw(Sight::IntactKept);
         // An operator starts it again, from its log, which is intact.
         self.crash(bad);
         self.start(bad);
         self.rotten = None;
+        Ok(())
+    }
+
+    /// What was found out about a copy is known to the next coordinator too.
+    fn last_is_outvoted(&mut self) -> Result<(), Violation> {
+        // Replicas that were copied from each other are one witness until all have been found to hold the same.
+        self.until(self.now + 3 * self.plan.compare_ms * MS, |_| false);
+        let Some((bad, key, written)) = self.rotting() else { return Ok(()) };
+        let others: Vec<Slot> = self.workers().filter(|slot| *slot != bad).collect();
+        let last = vec![self.nodes[bad].id];
+        self.may_differ = true;
+        self.rot(bad, &key, true);
+        self.until(self.now + WATCHED + 2 * self.plan.compare_ms * MS, |world| world.distrusts(last[0]));
+        // They die before the view is there that leaves the bad one out.
+        others.iter().for_each(|slot| self.crash(*slot));
+        let serves = |world: &World| world.is_steady() && world.active_members() == last;
+        self.until(self.now + SERVES_WITHIN, serves);
+        self.crash(self.leader());
+        self.start(self.leader());
+        self.until(self.now + SERVES_WITHIN, serves);
+        if self.violation.is_none() && !serves(self) {
+            return Err(Violation::new("healing", "the last copy, which was outvoted, does not serve"));
+        }
+        self.come_back_intact(&others, &key, &written)?;
+        self.coverage.saw(Sight::OutvotedKept);
+        // An operator decides to go on with it. Its log is intact, which only the simulation knows.
+        self.crash(bad);
+        self.nodes[bad].disk.iter_mut().for_each(Disk::salvage);
+        self.start(bad);
+        self.rotten = None;
+        self.may_differ = false;
+        Ok(())
+    }
+
+    /// These workers come back, and none gives up the intact record that it holds.
+    fn come_back_intact(&mut self, others: &[Slot], key: &Key, written: &Stored) -> Result<(), Violation> {
+        others.iter().for_each(|slot| self.start(*slot));
+        self.until(self.now + WATCHED, |_| false);
+        for slot in others {
+            let held = self.nodes[*slot].worker().and_then(|worker| worker.records().get(key));
+            if held != Some(written) {
+                let name = &self.nodes[*slot].name;
+                let detail = format!("the only member is not trusted, and {name} has given up its intact copy of {key:?}");
+                return Err(Violation::new("convergence", detail));
+            }
+        }
         Ok(())
     }
 

@@ -146,6 +146,8 @@ pub enum Sight {
     TakenOver,
     /// A coordinator of a later run has come and gone without having led.
     Visited,
+    /// The last copy was outvoted, and the next coordinator let no other worker give up what it held.
+    OutvotedKept,
     /// A wrong record had been copied to another member, and the two that held it outvoted no member.
     OneWitness,
     /// In calm, a record was damaged and repaired.
@@ -246,7 +248,7 @@ names!(Sight,
     OutcomesRecorded => "outcomes recorded", SilentLeftOut => "silent left out", PutBack => "put back",
     OneWitness => "one witness",
     SecondLeader => "second leader", SharedRun => "shared run", TakenOver => "taken over",
-    Visited => "visited",
+    Visited => "visited", OutvotedKept => "outvoted kept",
     DamageRepaired => "damage repaired", OutvotedRepaired => "outvoted repaired",
     VoteLost => "vote lost", DigestLate => "digest late", RecordingStalled => "recording stalled",
     OldDiskRefused => "old disk refused", SalvagedBegan => "salvaged began",

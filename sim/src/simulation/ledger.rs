@@ -144,6 +144,7 @@ impl Ledger {
             Record::Bound { .. }
             | Record::Sealed { .. }
             | Record::Activated { .. }
+            | Record::Outvoted
             | Record::Forgot { .. }
             | Record::ForgotViews { .. } => {}
         }

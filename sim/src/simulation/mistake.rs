@@ -75,6 +75,7 @@ pub const ALL: &[Seeded] = &[
     omission("R5", "AwaitByAddress", Omission::AwaitByAddress),
     omission("R9", "TrustDistrusted", Omission::TrustDistrusted),
     omission("R9", "LearnFromDistrusted", Omission::LearnFromDistrusted),
+    omission("R9", "OutvotedForgotten", Omission::OutvotedForgotten),
     omission("R10", "IgnoreWaiting", Omission::IgnoreWaiting),
     omission("R10", "WaitForOlder", Omission::WaitForOlder),
     omission("R11", "DoubtForever", Omission::DoubtForever),

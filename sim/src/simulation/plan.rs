@@ -171,6 +171,10 @@ impl Plan {
         if rolls_back && random.sub("rolled back").chance(500) {
             plan.trial = Some(Trial::RollBack);
         }
+        let is_free = plan.afterwards.is_none() && plan.epilogue.is_none() && !plan.guest && plan.logged.len() >= 3;
+        if is_free && random.sub("outvoted").chance(250) {
+            plan.afterwards = Some(Afterwards::LastIsOutvoted);
+        }
         plan
     }
 

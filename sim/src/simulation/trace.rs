@@ -120,6 +120,7 @@ fn message(message: &Message) -> String {
         }
         Message::Damaged { view, records } => format!("Damaged view {view}, {records} records"),
         Message::InDoubt { view } => format!("InDoubt view {view}"),
+        Message::Outvoted { view } => format!("Outvoted view {view}"),
     }
 }
 
@@ -133,6 +134,7 @@ pub(crate) fn record(record: &Record) -> String {
         Record::Prepared(prepared) => format!("Prepared {} versions {:?}", prepared.txn, prepared.versions),
         Record::Committed { txn, view, writes } => format!("Committed {txn} view {view}, {} writes", writes.len()),
         Record::Aborted { txn, view } => format!("Aborted {txn} view {view}"),
+        Record::Outvoted => "Outvoted".into(),
         other => format!("{other:?}"),
     }
 }

@@ -7,16 +7,17 @@ use super::{Stage, ViewChange};
 use crate::id::{NodeId, ViewNumber};
 use crate::membership::comparison::Verdict;
 use crate::membership::view::Member;
+use crate::message::Message;
 use crate::omission::Omission;
 use crate::operation::Digest;
 use crate::step::{ComparisonStatus, Event, Output, Peer};
 
 impl ViewChange {
-    /// A worker says that records of its replica are not what was written.
-    pub fn damaged(&mut self, from: NodeId, view: ViewNumber, out: &mut Vec<Output>) {
+    /// A worker says that its replica is not to be trusted: records of it are not what was written, or else it was outvoted.
+    pub fn damaged(&mut self, from: NodeId, view: ViewNumber, damaged: bool, out: &mut Vec<Output>) {
         let of_active = self.active().is_some_and(|active| active.view.number == view);
         if of_active && self.takes_part(from) && self.comparison.damaged(from) {
-            self.distrust(from, true, out);
+            self.distrust(from, damaged, out);
             self.repair(out);
         }
     }
@@ -29,10 +30,21 @@ impl ViewChange {
         }
         match self.comparison.compare(digests, self.config.omissions.has(Omission::RepairFromWrongCopy)) {
             Verdict::Same => {}
-            Verdict::Outvoted(nodes) => nodes.into_iter().for_each(|node| self.distrust(node, false, out)),
+            Verdict::Outvoted(nodes) => {
+                nodes.into_iter().for_each(|node| self.distrust(node, false, out));
+                self.tell_outvoted(out);
+            }
             Verdict::Undecided => out.push(Output::Publish(Event::Differ { view })),
         }
         self.repair(out);
+    }
+
+    /// Members that were outvoted hear of it, so that they can tell the next leader: again in each view, since what was sent in the one
+    /// before may be lost.
+    pub(super) fn tell_outvoted(&self, out: &mut Vec<Output>) {
+        let Some(view) = self.active().map(|active| &active.view) else { return };
+        let outvoted = view.members().into_iter().filter(|node| self.comparison.outvoted(*node));
+        out.extend(outvoted.map(|to| Output::Send { to, message: Message::Outvoted { view: view.number } }));
     }
 
     fn distrust(&self, node: NodeId, damaged: bool, out: &mut Vec<Output>) {

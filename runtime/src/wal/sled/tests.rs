@@ -132,23 +132,30 @@ fn a_log_in_use_and_one_of_another_format_are_refused() {
 }
 
 #[test]
-fn a_log_of_the_format_before_is_read_and_says_nothing_of_who_sealed_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("log");
-    let mut database = Database::open(&path, 3..=3, |_, _| Ok(())).unwrap();
-    database.put(NODE_KEY, &7_u128.to_be_bytes());
-    database.put(VIEW_KEY, &5_u64.to_be_bytes());
-    database.put(STANDING_KEY, postcard::to_allocvec(&Standing::Member).unwrap());
-    database.apply().unwrap();
-    drop(database);
-    let Opened { mut engine, snapshot, .. } = open_in(directory.path());
-    assert_eq!((snapshot.node, snapshot.view, snapshot.standing), (NodeId(7), ViewNumber(5), Some(Standing::Member)));
-    assert_eq!((snapshot.writer, snapshot.last_active), (None, None));
-    engine.append(&[sealed(6, Standing::Member)]).unwrap();
-    drop(engine);
-    assert!(open_in(directory.path()).snapshot.writer.is_some());
-    let as_before = Database::open(&path, 3..=3, |_, _| Ok(()));
-    assert!(matches!(as_before, Err(DiskError::Format { found: 4, known: 3, .. })), "an older Skein must not take it up");
+fn a_log_of_an_earlier_format_is_read_and_says_nothing_of_what_came_later() {
+    for format in *FORMATS.start()..*FORMATS.end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let mut database = Database::open(&path, format..=format, |_, _| Ok(())).unwrap();
+        database.put(NODE_KEY, &7_u128.to_be_bytes());
+        database.put(VIEW_KEY, &5_u64.to_be_bytes());
+        database.put(STANDING_KEY, postcard::to_allocvec(&Standing::Member).unwrap());
+        let writer = (format > 3).then_some(Writer { run: Incarnation(2), node: NodeId(9) });
+        if let Some(writer) = &writer {
+            database.put(WRITER_KEY, postcard::to_allocvec(writer).unwrap());
+        }
+        database.apply().unwrap();
+        drop(database);
+        let Opened { mut engine, snapshot, .. } = open_in(directory.path());
+        assert_eq!((snapshot.node, snapshot.view, snapshot.standing), (NodeId(7), ViewNumber(5), Some(Standing::Member)));
+        assert_eq!((snapshot.writer, snapshot.last_active, snapshot.outvoted), (writer, None, false));
+        engine.append(&[sealed(6, Standing::Member), Record::Outvoted]).unwrap();
+        drop(engine);
+        let snapshot = open_in(directory.path()).snapshot;
+        assert!(snapshot.writer.is_some() && snapshot.outvoted);
+        let as_before = Database::open(&path, format..=format, |_, _| Ok(()));
+        assert!(matches!(as_before, Err(DiskError::Format { found: 5, .. })), "an older Skein must not take it up");
+    }
 }
 
 #[test]
