@@ -1,7 +1,7 @@
 //! The bounds of everything that a client or a peer can make large. Surfaces check them before a request is made, so
 //! that their error can name the field; the core checks them again and refuses with [`crate::step::Refusal::Invalid`].
 
-use crate::operation::Query;
+use crate::operation::{Query, Range};
 
 /// Bytes of one key, its table not counted.
 pub const KEY_BYTES_MAX: usize = 512;
@@ -21,6 +21,10 @@ pub const ROWS_MAX: u32 = 1_000;
 /// Bytes of keys and values of one answer; a range read that would be longer stops early and says that there is more.
 pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
+/// The same for the tables of the rows that let people and programs in: the rows are small, there are a few hundred of each kind that
+/// are read together, and a log-in must not wait until there is room for a long list.
+pub const ENTRY_ANSWER_BYTES_MAX: usize = 256 * 1024;
+
 /// Keys of one read. All their records go into one answer, whatever their size, so that they are of one moment.
 pub const READ_KEYS_MAX: usize = 32;
 
@@ -34,10 +38,16 @@ pub fn answer_bytes_max(query: &Query) -> u64 {
     let row = KEY_BYTES_MAX + VALUE_BYTES_MAX;
     let bytes = match query {
         Query::Keys(keys) => keys.len() * row,
-        Query::Range(range) => (range.rows_max as usize).saturating_mul(row).min(ANSWER_BYTES_MAX),
+        Query::Range(range) => (range.rows_max as usize).saturating_mul(row).min(range_bytes_max(range)),
         Query::Digest => 0,
     };
     bytes as u64
+}
+
+/// Bytes after which the answer to a read of this range ends, though there is more.
+#[must_use]
+pub fn range_bytes_max(range: &Range) -> usize {
+    if range.table.lets_in() { ENTRY_ANSWER_BYTES_MAX } else { ANSWER_BYTES_MAX }
 }
 
 /// Bytes of the cluster's own rows that don't count against a worker's memory bound, and as many by which they may pass it. Without

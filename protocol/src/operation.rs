@@ -146,6 +146,12 @@ impl TableId {
 
     /// The table of the cluster's own rows, which no client writes.
     pub const HOUSEKEEPING: TableId = TableId(7);
+
+    /// Whether people or programs get in with its rows.
+    #[must_use]
+    pub fn lets_in(self) -> bool {
+        matches!(self, TableId::SESSIONS | TableId::TOKENS)
+    }
 }
 
 impl Key {

@@ -223,6 +223,8 @@ pub fn expired(value: &[u8], now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use skein_protocol::limits::ENTRY_ANSWER_BYTES_MAX;
+
     use super::*;
 
     #[test]
@@ -236,6 +238,15 @@ mod tests {
         assert!(!key.bytes.windows(SECRET_BYTES).any(|part| part == &token.0[OWNER_BYTES..]));
         assert_eq!(key.bytes.len(), OWNER_BYTES + HASH_BYTES);
         assert!(key.bytes.starts_with(&owner("aNN")) && !key.bytes.starts_with(&owner("Bob")));
+    }
+
+    #[test]
+    fn all_sessions_of_an_account_fit_into_one_answer() {
+        let username = "n".repeat(crate::accounts::field::USERNAME_MAX);
+        let token = Token::new(&username);
+        let session = Session { username, created_at: Timestamp(u64::MAX), expires_at: Timestamp(u64::MAX) };
+        let row = token.key().bytes.len() + serde_json::to_vec(&session).unwrap().len();
+        assert!((PER_ACCOUNT_MAX + ENDED_AT_ONCE_MAX) * row <= ENTRY_ANSWER_BYTES_MAX, "{row} bytes for each");
     }
 
     #[test]

@@ -221,8 +221,8 @@ impl Found {
             value: stored.value,
         };
         match query {
-            Query::Range(range) if range.descending => cut(rows.into_iter().rev().map(row), rows_max(range)),
-            Query::Range(range) => cut(rows.into_iter().map(row), rows_max(range)),
+            Query::Range(range) if range.descending => cut(rows.into_iter().rev().map(row), range),
+            Query::Range(range) => cut(rows.into_iter().map(row), range),
             Query::Keys(_) | Query::Digest => Answer::Rows { rows: rows.into_iter().map(row).collect(), more: false },
         }
     }
@@ -246,11 +246,12 @@ fn rows_max(range: &Range) -> usize {
 }
 
 /// As many rows as the bounds on their number and bytes allow, the first one in any case.
-fn cut(all: impl Iterator<Item = Row>, rows_max: usize) -> Answer {
+fn cut(all: impl Iterator<Item = Row>, range: &Range) -> Answer {
+    let (rows_max, bytes_max) = (rows_max(range), limits::range_bytes_max(range));
     let (mut rows, mut bytes) = (Vec::new(), 0);
     for row in all {
         bytes += row.key.bytes.len() + row.value.len();
-        if rows.len() == rows_max || (!rows.is_empty() && bytes > limits::ANSWER_BYTES_MAX) {
+        if rows.len() == rows_max || (!rows.is_empty() && bytes > bytes_max) {
             return Answer::Rows { rows, more: true };
         }
         rows.push(row);

@@ -17,7 +17,7 @@ use crate::operation::{Answer, Consistency, Digest, Query};
 use crate::step::{Output, Refusal, Reply};
 
 /// Bytes that may be reserved at one member for a read of keys to be sent, and for one of a range: long lists leave room for
-/// single records.
+/// single records, and for the short lists with which people and programs get in.
 const ROOM: [u64; 2] = [limits::READ_BYTES_UNDER_WAY_MAX, limits::READ_BYTES_UNDER_WAY_MAX / 4 * 3];
 
 /// The reads of one coordinator.
@@ -36,7 +36,7 @@ pub struct Reads {
     sent: BTreeMap<ReadId, Sent>,
     /// Reads that wait for a member, or for the retry timer.
     waiting: BTreeSet<RequestId>,
-    /// Reads that wait until an answer has made room for theirs: of keys, and of ranges. Some may have ended meanwhile.
+    /// Reads that wait until an answer has made room for theirs, as [`ROOM`] has them. Some may have ended meanwhile.
     lines: [VecDeque<RequestId>; 2],
     digests: BTreeMap<RequestId, Digests>,
 }
@@ -367,6 +367,7 @@ impl Reads {
 fn line_of(query: &Query) -> usize {
     match query {
         Query::Keys(_) | Query::Digest => 0,
+        Query::Range(range) if range.table.lets_in() => 0,
         Query::Range(_) => 1,
     }
 }

@@ -1,7 +1,7 @@
 //! The room that answers to reads have on their way: what does not fit waits its turn within its deadline, and whatever becomes of
 //! a read, what was reserved for its answer is free again.
 
-use skein_protocol::limits::{ANSWER_BYTES_MAX, READ_BYTES_UNDER_WAY_MAX};
+use skein_protocol::limits::{ANSWER_BYTES_MAX, ENTRY_ANSWER_BYTES_MAX, READ_BYTES_UNDER_WAY_MAX};
 
 use super::world::*;
 
@@ -30,6 +30,34 @@ fn lists_that_do_not_fit_wait_their_turn_and_leave_room_for_single_records() {
     for id in lists.into_iter().chain([single]) {
         assert_eq!(rows(world.replies.remove(&id).expect("answered")), pairs(&[("a", "1")]));
     }
+    assert_eq!(world.coordinator.status().read_bytes, 0);
+}
+
+#[test]
+fn those_who_log_in_do_not_wait_behind_lists() {
+    let mut world = World::new(2);
+    let row = |table: TableId, number: usize| {
+        let key = Key::new(table, format!("somebody{number:04}").into_bytes());
+        Operation { key, expect: Expect::Any, action: Action::Put(Shared::from("x".repeat(1_000).as_str())) }
+    };
+    let of = |table| Query::Range(Range { table, from: None, until: None, descending: false, rows_max: 432 });
+    for table in [TableId::SESSIONS, TableId::TOKENS] {
+        (0..10).for_each(|batch| drop(world.commit((0..60).map(|number| row(table, 60 * batch + number)).collect())));
+    }
+    world.hold = is_answer;
+    let lists: Vec<u64> = (0..100).map(|_| ask_for(&mut world, all(1_000, false))).collect();
+    assert_eq!(world.coordinator.reads().in_line(), 100 - 2 * LISTS_MAX);
+    let sent = world.held.len();
+    let entries: Vec<u64> = [TableId::SESSIONS, TableId::TOKENS].map(|table| ask_for(&mut world, of(table))).into();
+    assert_eq!(world.held.len(), sent + 2, "both were asked at once");
+    world.let_go();
+    for id in entries {
+        // What was reserved for the answer is what it keeps to.
+        let Some(Reply::Found(Answer::Rows { rows, more: true })) = world.replies.remove(&id) else { panic!("no rows") };
+        let bytes: usize = rows.iter().map(|row| row.key.bytes.len() + row.value.len()).sum();
+        assert!((200_000..=ENTRY_ANSWER_BYTES_MAX).contains(&bytes), "{bytes} bytes");
+    }
+    assert!(lists.iter().all(|id| world.replies.contains_key(id)));
     assert_eq!(world.coordinator.status().read_bytes, 0);
 }
 
