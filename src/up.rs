@@ -1,8 +1,9 @@
 //! `skein up`: a whole cluster in one process. The coordinator meets the workers within the process, by names that are the same at
 //! each start; they listen on loopback all the same, on ports that the system picks and with a secret that never leaves the
 //! process. With a data directory each part has its own below it, and a later `up` goes on where this one ended. The parts start
-//! from the workers upwards and end in the opposite order. A worker whose log is damaged is left out, loudly, if another
-//! holds all: if its log is that of a member of the last active view. So is one that has no room on its disk to start over.
+//! from the workers upwards and end in the opposite order. A worker whose log is damaged is left out, loudly, if the cluster
+//! goes on without it: if another log holds all records, or all members of the last active view are there. So is one that has no room
+//! on its disk to start over.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,8 +12,10 @@ use anyhow::Context;
 use clap::Args;
 use skein_coordinator::config::membership::{MembershipArgs, MembershipConfig};
 use skein_coordinator::config::{Auth, CoordinatorConfig, SurfaceArgs, SurfaceConfig, number, worker_address};
+use skein_protocol::id::NodeId;
 use skein_protocol::limits::MEMBERS_MAX;
 use skein_protocol::membership::view::View;
+use skein_protocol::step::WorkerStatus;
 use skein_runtime::control;
 use skein_runtime::disk::DiskError;
 use skein_runtime::disk::access::check_directory;
@@ -199,7 +202,7 @@ pub async fn up(mut config: UpConfig, counters: Counters, trigger: Trigger) -> a
     // The workers end only after the coordinator, which needs them for what is still under way.
     let (end_workers, _) = shutdown::channel();
     let mut workers = JoinSet::new();
-    let (mut hold_all, mut damaged) = (false, Vec::new());
+    let (mut started, mut damaged) = (Vec::new(), Vec::new());
     let active = config.last_active()?;
     let acceptance = config.acceptance(active.as_ref())?;
     config.salvage.accept_incomplete &= acceptance != Acceptance::NotNeeded;
@@ -210,15 +213,11 @@ pub async fn up(mut config: UpConfig, counters: Counters, trigger: Trigger) -> a
         let (recovered, is_recovered) = oneshot::channel();
         let run = skein_worker::run(worker, listeners, instruments.clone(), end_workers.watch(), move |status| {
             // The receiver is gone only when the whole process ends.
-            recovered.send((status.node, status.standing, status.view)).ok();
+            recovered.send(status.clone()).ok();
         });
         workers.spawn(async move { (number, run.await) });
         match is_recovered.await {
-            // Where an acceptance counts, no log holds all.
-            Ok((node, standing, view)) => {
-                let is_held = active.as_ref().is_some_and(|active| active.is_held_by(node, standing, view));
-                hold_all |= is_held && acceptance != Acceptance::Counts;
-            }
+            Ok(status) => started.push((number, status)),
             Err(_) => {
                 let ended = workers.join_next().await.expect("the worker was spawned");
                 match ended.context("a worker panicked")?.1 {
@@ -228,7 +227,7 @@ pub async fn up(mut config: UpConfig, counters: Counters, trigger: Trigger) -> a
             }
         }
     }
-    go_on_without(damaged, hold_all)?;
+    go_on_without(damaged, &started, active.as_ref())?;
     if acceptance == Acceptance::NotNeeded {
         // Only now: a worker that starts without the flag forgets that it was used before.
         config.data_of_workers().try_for_each(|(_, directory)| wal::sled::note_use(&directory))?;
@@ -283,17 +282,37 @@ fn is_damaged(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(DiskError::Damaged { .. }))
 }
 
-/// Leaves out the workers whose logs are damaged, if the log of another holds all records. Their directories stay: what can still be
-/// read there may be of use, and only a person may delete it. If no other log holds all, a damaged one may be the newest there is.
-fn go_on_without(damaged: Vec<(usize, anyhow::Error)>, hold_all: bool) -> anyhow::Result<()> {
+/// Leaves out the workers whose logs are damaged, if the cluster goes on without them. Their directories stay: what can still be read
+/// there may be of use, and only a person may delete it.
+///
+/// The cluster goes on if the log of another worker holds all records. It also does if each member of the last active view has started,
+/// even with a log of which a person has given up a part: then nothing is in the damaged ones that the cluster had. Otherwise it would
+/// wait for the damaged ones, which may hold more than the others, so the start fails and says what a person can decide.
+fn go_on_without(
+    damaged: Vec<(usize, anyhow::Error)>,
+    started: &[(usize, WorkerStatus)],
+    active: Option<&View>,
+) -> anyhow::Result<()> {
+    let is_held = |it: &WorkerStatus| active.is_some_and(|active| active.is_held_by(it.node, it.standing, it.view));
+    let holds_all = started.iter().any(|(_, it)| is_held(it) && !it.salvaged);
+    let has_started = |member: &NodeId| started.iter().any(|(_, it)| it.node == *member);
+    let members = active.map(View::members).unwrap_or_default();
+    let goes_on = holds_all || !members.is_empty() && members.iter().all(has_started);
     let names: Vec<String> = damaged.iter().map(|(number, _)| worker_address::in_process(*number)).collect();
     for ((_, error), name) in damaged.into_iter().zip(&names) {
-        if !hold_all {
+        if !goes_on {
             let names = names.join(", ");
+            let less = started.iter().find(|(_, it)| it.salvaged).map_or_else(String::new, |(number, _)| {
+                let less = worker_address::in_process(*number);
+                format!(
+                    ". A part of the log of {less} was given up, and the others would be waited for, since they may hold more. To go on \
+                     with {less} all the same, move the directory of {names} away, do not delete it, and start again"
+                )
+            });
             return Err(error.context(format!(
                 "{names} can't start, and no other worker's log says that it holds all records. What was acknowledged last may be \
                  nowhere else: DO NOT REMOVE the directory, make a copy of it, and see \"A worker does not start: its log is damaged\" \
-                 in ops/runbooks.md"
+                 in ops/runbooks.md{less}"
             )));
         }
         error!(

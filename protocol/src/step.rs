@@ -470,6 +470,8 @@ pub struct WorkerStatus {
     pub locks: u64,
     /// Records that were found not to be what was written, since this replica began.
     pub damaged: u64,
+    /// Whether a person has given up a part of what it held, and it has not begun anew since.
+    pub salvaged: bool,
 }
 
 /// Something that people may want to see.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::Method;
 use serde_json::{Value, json};
 use skein_runtime::control;
+use skein_runtime::wal::{self, Salvage, SyncPolicy};
 
 use crate::harness::client::Client;
 use crate::harness::cluster::{Cluster, Plan, free_port};
@@ -256,6 +257,62 @@ async fn up_does_not_go_on_with_older_logs_when_the_only_one_that_holds_all_is_d
     std::fs::rename(&intact, &worker).expect("a disk");
     up.process = Process::start("up", &Up::line(&up.http, &up.data, &[]), &[]);
     up.comes_to(3).await;
+    let mut client = Client::logged_in(up.process.url(), "ada").await;
+    assert_eq!(client.all_tweets().await, up.written);
+}
+
+/// What a start with `--accept-incomplete-log` leaves of a worker's log.
+fn salvage(worker: &Path) {
+    let accept = Salvage { accept_incomplete: true, ..Salvage::default() };
+    let mut opened = wal::sled::open(worker, SyncPolicy::Always, accept).expect("a log");
+    assert!(opened.snapshot.salvaged);
+    opened.engine.close().expect("a disk");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_goes_on_with_the_only_member_of_the_last_view_though_a_part_of_its_log_was_given_up() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let mut up = Up::start(&directory.path().join("data"));
+    up.write("on all three").await;
+    up.restart(false, &["--workers", "1"]);
+    up.begins_with(1, 0).await;
+    up.write("on worker-1 alone").await;
+    up.end(false);
+    salvage(&up.data.join("worker-1"));
+    damage(&up.data.join("worker-2/log"));
+    // Whether the flag is still given or not: worker-2 was left out of the view, so nothing of it is missed.
+    for more in [&["--accept-incomplete-log"][..], &[]] {
+        up.process = Process::spawn("up", &Up::line(&up.http, &up.data, more), &[]);
+        up.process.announce("worker-2 IS LEFT OUT");
+        up.process.announce("WRITES THAT WERE ACKNOWLEDGED MAY BE LOST");
+        up.process.await_ready();
+        up.comes_to(2).await;
+        let mut client = Client::logged_in(up.process.url(), "ada").await;
+        assert_eq!(client.all_tweets().await, up.written);
+        up.end(false);
+    }
+    up.process = Process::start("another", &["up", "--http", "0", "--workers", "1"], &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_says_what_to_do_when_one_log_is_damaged_and_a_part_of_the_other_was_given_up() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let mut up = Up::start(&directory.path().join("data"));
+    up.restart(false, &["--workers", "2"]);
+    up.write("on both").await;
+    up.end(false);
+    salvage(&up.data.join("worker-1"));
+    damage(&up.data.join("worker-2/log"));
+    let line = Up::line(&up.http, &up.data, &["--workers", "2"]);
+    let refused = process::run(&line, &[]);
+    assert_eq!(refused.code, Some(1), "worker-2 may hold more: {refused:?}");
+    assert!(refused.log.contains("DO NOT REMOVE") && refused.log.contains("move the directory of worker-2 away"), "{refused:?}");
+    // A person has decided.
+    std::fs::rename(up.data.join("worker-2"), directory.path().join("damaged")).expect("a disk");
+    up.process = Process::spawn("up", &line, &[]);
+    up.process.announce("WRITES THAT WERE ACKNOWLEDGED MAY BE LOST");
+    up.process.await_ready();
+    up.comes_to(2).await;
     let mut client = Client::logged_in(up.process.url(), "ada").await;
     assert_eq!(client.all_tweets().await, up.written);
 }

@@ -163,6 +163,7 @@ mod tests {
             view: ViewNumber(3),
             standing: None,
             damaged: 0,
+            salvaged: false,
             active: true,
             digest: Digest::default(),
             memory_bytes: 99,

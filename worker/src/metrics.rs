@@ -178,6 +178,7 @@ mod tests {
             view: ViewNumber(2),
             standing: None,
             damaged: 11,
+            salvaged: false,
             active: true,
             digest: Digest { records: 3, bytes: 4, sum: 0 },
             memory_bytes: 5,

@@ -88,6 +88,7 @@ mod tests {
             locks: 0,
             standing: None,
             damaged: 0,
+            salvaged: false,
         };
         standing.connections.set(connections);
         standing.look(&status, *start);

@@ -219,6 +219,7 @@ impl Worker {
             remembered: self.participant.decided().len() as u64,
             locks: self.participant.locks.len() as u64,
             damaged: self.damaged,
+            salvaged: self.salvaged,
         }
     }
 

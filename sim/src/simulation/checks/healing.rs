@@ -57,6 +57,7 @@ mod tests {
             locks: 0,
             standing: None,
             damaged: 0,
+            salvaged: false,
         }
     }
 
