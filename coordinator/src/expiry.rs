@@ -13,7 +13,8 @@ use tracing::{debug, info};
 use crate::clock::Timestamp;
 use crate::cluster::{Cluster, Error};
 use crate::tables::{IDEMPOTENCY, OUTCOMES, SESSIONS, TOKENS};
-use crate::{idempotency, outcomes, sessions, tokens};
+use crate::store::once;
+use crate::{outcomes, sessions, tokens};
 
 /// Rows of a page.
 const PAGE_ROWS: u32 = 500;
@@ -53,7 +54,7 @@ impl Swept {
     fn all() -> [Self; 4] {
         [
             Swept { table: SESSIONS, expired: sessions::expired, from: None },
-            Swept { table: IDEMPOTENCY, expired: idempotency::expired, from: None },
+            Swept { table: IDEMPOTENCY, expired: once::expired, from: None },
             Swept { table: TOKENS, expired: tokens::expired, from: None },
             Swept { table: OUTCOMES, expired: outcomes::expired, from: None },
         ]

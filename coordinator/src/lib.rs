@@ -14,20 +14,19 @@ pub mod cluster;
 pub mod config;
 pub mod data;
 pub mod http;
-pub mod idempotency;
 pub mod metrics;
 pub mod operator;
 pub mod outcomes;
 pub mod roster;
 pub mod seen;
 pub mod sessions;
+pub mod store;
 pub mod tables;
 pub mod tokens;
 pub mod tweets;
 
 mod demo;
 mod expiry;
-mod turns;
 mod visible;
 
 use std::sync::Arc;

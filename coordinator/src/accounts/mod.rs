@@ -13,22 +13,20 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use skein_protocol::id::TxnId;
 use skein_protocol::operation::{Action, Expect, Key, Operation};
-use skein_protocol::step::AbortReason;
 
 use crate::clock::Timestamp;
 use crate::cluster::{self, Cluster};
-use crate::idempotency::{Claim, Fingerprint, IdempotencyKey, Past};
+use crate::store::once::{Claim, Fingerprint, IdempotencyKey, Past};
+use crate::store::write::{self, Found, Plan, Race, Write, Writer, Written};
 use crate::tables::ACCOUNTS;
 use field::FieldError;
 use password::Passwords;
 use queue::Busy;
 
-/// Tries of a sign-up that meets rows which come and go.
-const ATTEMPTS_MAX: u32 = 8;
-
 /// All that can be done with accounts.
 pub struct Accounts {
     cluster: Cluster,
+    writer: Writer,
     passwords: Passwords,
     repeats_kept_for: Duration,
 }
@@ -106,18 +104,31 @@ pub enum Error {
     /// The password is another.
     #[error("the password is wrong")]
     WrongPassword,
-    /// The key was used for another request.
-    #[error("this Idempotency-Key was used for another request")]
-    KeyReused,
     /// Too many passwords wait to be hashed; nothing was done.
     #[error("too many passwords are being checked")]
     Busy,
     /// The row is not one that this program can read.
     #[error("the account's record can't be read")]
     Unreadable,
+    /// It was not written, or the `Idempotency-Key` was used for another request.
+    #[error(transparent)]
+    Write(#[from] write::Error),
     /// The store did not do it.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
+}
+
+/// What the write of an account expects.
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    /// Its name is free.
+    Name,
+}
+
+/// A new account.
+struct Create<'a> {
+    account: &'a Account,
+    password_hash: Option<&'a str>,
 }
 
 impl From<Busy> for Error {
@@ -129,8 +140,8 @@ impl From<Busy> for Error {
 impl Accounts {
     /// Accounts in this cluster; at most so many passwords are hashed at once.
     #[must_use]
-    pub fn new(cluster: Cluster, hashes_at_once_max: usize, repeats_kept_for: Duration) -> Self {
-        Accounts { cluster, passwords: Passwords::new(hashes_at_once_max), repeats_kept_for }
+    pub fn new(cluster: Cluster, writer: Writer, hashes_at_once_max: usize, repeats_kept_for: Duration) -> Self {
+        Accounts { cluster, writer, passwords: Passwords::new(hashes_at_once_max), repeats_kept_for }
     }
 
     /// The sign-up that this one repeats, if it was made under this key before. Its sender has yet to
@@ -155,28 +166,10 @@ impl Accounts {
             email: form.email.clone(),
             created_at: Timestamp::now(),
         };
-        let mut replaces = None;
-        for _ in 0..ATTEMPTS_MAX {
-            let mut operations = vec![put(&account, password_hash.as_deref())];
-            operations.extend(claim.as_ref().map(|claim| claim.remember(&account, replaces)));
-            let (lost, txn) = match self.cluster.commit(operations).await {
-                Ok(committed) => return Ok(SignedUp::Now(Created { account, txn: committed.txn })),
-                Err(cluster::Error::Aborted { txn, reason: AbortReason::Expectation { operation, .. } }) => (operation, txn),
-                Err(error) => return Err(error.into()),
-            };
-            let Some(claim) = &claim else { return Err(Error::Exists { txn: Some(txn) }) };
-            if let Some(earlier) = self.look_up(claim).await? {
-                return Ok(SignedUp::Before(earlier));
-            }
-            if lost == 0 {
-                return Err(Error::Exists { txn: Some(txn) });
-            }
-            replaces = match claim.past::<Account>(&self.cluster).await? {
-                Past::Free(version) => version,
-                Past::Repeat { .. } | Past::Reused => None,
-            };
-        }
-        Err(Error::Busy)
+        let create = Create { account: &account, password_hash: password_hash.as_deref() };
+        let written = self.writer.begin().once(claim.as_ref()).run(create).await?;
+        let (repeated, created) = (written.is_repeat(), Created::from(written));
+        Ok(if repeated { SignedUp::Before(Earlier(created)) } else { SignedUp::Now(created) })
     }
 
     /// Checks that the sender of a repeated sign-up, from this address, knows its password.
@@ -186,7 +179,7 @@ impl Accounts {
     pub async fn prove(&self, earlier: Earlier, password: String, address: &str) -> Result<Created, Error> {
         let Earlier(created) = earlier;
         let known = self.find(&created.account.username).await?.and_then(|stored| stored.password_hash);
-        if self.passwords.verify(password, known, address).await? { Ok(created) } else { Err(Error::KeyReused) }
+        if self.passwords.verify(password, known, address).await? { Ok(created) } else { Err(write::Error::KeyReused.into()) }
     }
 
     /// Checks a password that came from this address; gives the account.
@@ -211,18 +204,16 @@ impl Accounts {
     /// A malformed name, or the store's.
     pub async fn enter(&self, username: &str) -> Result<Account, Error> {
         check_form(username, None)?;
-        for _ in 0..ATTEMPTS_MAX {
-            if let Some(stored) = self.find(username).await? {
-                return Ok(stored.account);
-            }
-            let account = Account::named(username);
-            match self.cluster.commit(vec![put(&account, None)]).await {
-                Ok(_) => return Ok(account),
-                Err(cluster::Error::Aborted { reason: AbortReason::Expectation { .. }, .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+        if let Some(stored) = self.find(username).await? {
+            return Ok(stored.account);
         }
-        Err(Error::Busy)
+        let account = Account::named(username);
+        match self.writer.begin().run(Create { account: &account, password_hash: None }).await {
+            Ok(_) => Ok(account),
+            // Somebody of this name was faster.
+            Err(Error::Exists { .. }) => Ok(self.find(username).await?.ok_or(write::Error::Contention)?.account),
+            Err(error) => Err(error),
+        }
     }
 
     async fn find(&self, username: &str) -> Result<Option<Stored>, Error> {
@@ -239,11 +230,32 @@ impl Accounts {
     }
 
     async fn look_up(&self, claim: &Claim) -> Result<Option<Earlier>, Error> {
-        match claim.past::<Account>(&self.cluster).await? {
+        match claim.judge::<Account>(self.cluster.read_one(claim.key()).await?.as_ref()) {
             Past::Free(_) => Ok(None),
-            Past::Reused => Err(Error::KeyReused),
+            Past::Reused => Err(write::Error::KeyReused.into()),
             Past::Repeat { answer: account, txn, .. } => Ok(Some(Earlier(Created { account, txn }))),
         }
+    }
+}
+
+impl Write for Create<'_> {
+    type Name = Expected;
+    type Answer = Account;
+    type Error = Error;
+
+    async fn plan(&mut self, _: &Found) -> Result<Option<Plan<Self>>, Error> {
+        let Operation { key, expect, action } = put(self.account, self.password_hash);
+        Ok(Some(Plan::new(self.account.clone()).step(Expected::Name, key, expect, action)))
+    }
+
+    fn lost(&mut self, Expected::Name: Expected, race: Race) -> Result<(), Error> {
+        Err(Error::Exists { txn: Some(race.txn) })
+    }
+}
+
+impl From<Written<Account>> for Created {
+    fn from(written: Written<Account>) -> Self {
+        Created { account: written.answer, txn: written.txn }
     }
 }
 

@@ -63,19 +63,10 @@ impl Condition {
     }
 }
 
-/// Whether a record of this version, or its absence, is as expected.
-pub(super) fn meets(expect: Expect, found: Option<Version>) -> bool {
-    match expect {
-        Expect::Any => true,
-        Expect::Absent => found.is_none(),
-        Expect::Present => found.is_some(),
-        Expect::Version(version) => found == Some(version),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::write::meets;
 
     #[test]
     fn a_condition_and_its_expectation_say_the_same() {

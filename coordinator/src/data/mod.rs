@@ -4,7 +4,7 @@
 //!
 //! A write with an `Idempotency-Key` remembers its answer in its own transaction. The version of what it wrote belongs to the
 //! answer: of a record that was there it is known, because the version replaced is expected; of a new one it is that of the
-//! row that remembers it (see [`Past::Repeat`]).
+//! row that remembers it (see [`Past::Repeat`](crate::store::once::Past::Repeat)).
 
 mod condition;
 mod cursor;
@@ -13,16 +13,13 @@ mod refusal;
 mod transaction;
 mod value;
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use skein_protocol::id::{TxnId, Version};
-use skein_protocol::operation::{Action, Consistency, Expect, Key, Operation, Row, Shared};
-use skein_protocol::step::AbortReason;
+use skein_protocol::operation::{Consistency, Expect, Key, Operation, Row, Shared};
 
 use crate::cluster::{self, Cluster};
-use crate::idempotency::{Claim, Past};
-use crate::turns::Turns;
+use crate::store::once::Claim;
+use crate::store::write::{self, Found as Rows, Plan, Race, Writer};
 pub use condition::{Condition, Versions};
 pub use cursor::{read as read_cursor, write as write_cursor};
 pub use key::{DataKey, KeyLength};
@@ -30,16 +27,13 @@ pub use refusal::Unmet;
 pub use transaction::{BYTES_MAX, Change, Found, READS_MAX, Transacted, Transaction, WRITES_MAX, Write, Wrote};
 pub use value::{NESTING_MAX, Value, ValueError};
 
-/// Times that a write which reads first, or a transaction, is tried before it gives up.
-pub const ATTEMPTS_MAX: u32 = 32;
-
 /// Values of one page.
 pub const PAGE_MAX: u32 = skein_protocol::limits::ROWS_MAX;
 
 /// All that can be done with data.
 pub struct Data {
     cluster: Cluster,
-    turns: Turns,
+    writer: Writer,
 }
 
 /// A value with its name.
@@ -88,6 +82,9 @@ enum Remembered {
     /// With the version of the row that says so.
     Created,
     Replaced(u64),
+    /// Of a version that only its transaction knows, and so never remembered.
+    #[serde(skip)]
+    Overwritten,
     Deleted,
 }
 
@@ -117,39 +114,38 @@ pub enum Error {
         /// How long they are.
         bytes: usize,
     },
-    /// What was read can't be remembered under an `Idempotency-Key`.
-    #[error("what the transaction read is too long to be remembered, {bytes} bytes; at most {max} are")]
-    AnswerTooLong {
-        /// How long it is.
-        bytes: usize,
-        /// The bound.
-        max: usize,
-    },
-    /// Whoever asked is let in no longer.
-    #[error("whoever asked is let in no longer")]
-    Ended,
-    /// The key was used for another request.
-    #[error("this Idempotency-Key was used for another request")]
-    KeyReused,
-    /// Too many writes of the same keys wait; nothing was done.
-    #[error("too many writes of the same keys are waiting")]
-    Busy,
-    /// What was read, or is to be replaced, was changed by others each time.
-    #[error("others changed what was read, {ATTEMPTS_MAX} times in a row; nothing was written")]
-    Contention,
     /// The row is not one that this program can read.
     #[error("the record can't be read")]
     Unreadable,
+    /// It was not written, or whoever asked is let in no longer.
+    #[error(transparent)]
+    Write(#[from] write::Error),
     /// The store did not do it.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
 }
 
-/// Which expectation of a transaction did not hold, or what else went wrong.
-enum Lost {
-    Entry { txn: TxnId },
-    Claim,
-    Error(Error),
+/// What a write of one key expects.
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    /// The value is there, or not, as the write wants it.
+    Value,
+}
+
+/// A value for one key.
+struct Put<'a> {
+    key: &'a DataKey,
+    value: &'a Value,
+    condition: &'a Condition,
+    /// Whether the version that is replaced must be known: an answer that is remembered names the next one, and some conditions
+    /// can be judged of a known version alone.
+    pinned: bool,
+}
+
+/// The end of one value.
+struct Delete<'a> {
+    key: &'a DataKey,
+    condition: &'a Condition,
 }
 
 impl Entry {
@@ -160,10 +156,10 @@ impl Entry {
 }
 
 impl Data {
-    /// Data in this cluster; a write that must wait for others of its key waits no longer than this.
+    /// Data in this cluster.
     #[must_use]
-    pub fn new(cluster: Cluster, turn_wait_max: Duration) -> Self {
-        Data { cluster, turns: Turns::new(turn_wait_max) }
+    pub fn new(cluster: Cluster, writer: Writer) -> Self {
+        Data { cluster, writer }
     }
 
     /// Reads one value, for whoever `stands` lets in.
@@ -174,7 +170,7 @@ impl Data {
         let rows = self.cluster.read(vec![stands.key.clone(), key.row()]).await?;
         let row = rows.iter().find(|row| row.key == key.row());
         if !let_in(stands, &rows) {
-            return Err(Error::Ended);
+            return Err(write::Error::Ended.into());
         }
         Entry::read(row.ok_or(Error::NotFound)?)
     }
@@ -191,7 +187,7 @@ impl Data {
         stands: &Operation,
     ) -> Result<Page, Error> {
         if !let_in(stands, &self.cluster.read(vec![stands.key.clone()]).await?) {
-            return Err(Error::Ended);
+            return Err(write::Error::Ended.into());
         }
         let page = self.cluster.scan(key::stretch(prefix, after, limit.clamp(1, PAGE_MAX)), consistency).await?;
         let entries = page.rows.iter().map(Entry::read).collect::<Result<Vec<_>, _>>()?;
@@ -199,10 +195,10 @@ impl Data {
         Ok(Page { entries, next })
     }
 
-    /// Writes one value, new or not.
+    /// Writes one value, new or not, for whoever `stands` lets in.
     ///
     /// # Errors
-    /// The condition, the end of what lets in, a key used otherwise, too many who wait, or the store's.
+    /// The condition, and those of any write.
     pub async fn put(
         &self,
         key: &DataKey,
@@ -211,50 +207,12 @@ impl Data {
         claim: Option<&Claim>,
         stands: &Operation,
     ) -> Result<Written, Error> {
-        // An answer that is remembered names the version, so that the version replaced must be known.
         let pinned = claim.is_some() || condition.expectation().is_none();
-        let _turn = match pinned && condition.is_none() {
-            true => Some(self.turns.take(key).await.ok_or(Error::Busy)?),
-            false => None,
-        };
-        for _ in 0..ATTEMPTS_MAX {
-            let expect = match condition.expectation() {
-                Some(expect) if !pinned && expect != Expect::Any => expect,
-                _ => {
-                    let found = match self.before(key, claim).await? {
-                        Before::Repeat(written) => return Ok(written),
-                        Before::Write(found) => found,
-                    };
-                    if !condition.holds(found) {
-                        return Err(Error::ConditionFailed { txn: None });
-                    }
-                    match found {
-                        None => Expect::Absent,
-                        Some(version) if pinned => Expect::Version(version),
-                        Some(_) => Expect::Present,
-                    }
-                }
-            };
-            let remembered = match expect {
-                Expect::Version(version) => Remembered::Replaced(version.0 + 1),
-                _ => Remembered::Created,
-            };
-            let put = Operation { key: key.row(), expect, action: Action::Put(value.text()) };
-            match self.write(put, claim, remembered, stands).await {
-                Ok((txn, version)) if expect == Expect::Absent => return Ok(Written { done: Done::Created(version), txn }),
-                Ok((txn, version)) => return Ok(Written { done: Done::Replaced(version), txn }),
-                Err(Lost::Entry { txn }) if !pinned && !condition.is_none() => {
-                    return Err(Error::ConditionFailed { txn: Some(txn) });
-                }
-                // What was read is so no longer: it is judged anew, a concurrent duplicate of this request included.
-                Err(Lost::Entry { .. } | Lost::Claim) => {}
-                Err(Lost::Error(error)) => return Err(error),
-            }
-        }
-        Err(Error::Contention)
+        let put = Put { key, value, condition, pinned };
+        Ok(self.writer.begin().guard(stands).once(claim).run(put).await?.into())
     }
 
-    /// Deletes one value.
+    /// Deletes one value, for whoever `stands` lets in.
     ///
     /// # Errors
     /// As for a write, and that there is none.
@@ -265,119 +223,106 @@ impl Data {
         claim: Option<&Claim>,
         stands: &Operation,
     ) -> Result<Written, Error> {
-        for _ in 0..ATTEMPTS_MAX {
-            let at_once = match condition.expectation() {
-                Some(Expect::Any) => Some(Expect::Present),
-                expect => expect.filter(|expect| *expect != Expect::Absent),
-            };
-            let expect = match at_once {
-                Some(expect) => expect,
-                None => match self.before(key, claim).await? {
-                    Before::Repeat(written) => return Ok(written),
-                    Before::Write(found) if !condition.holds(found) => return Err(Error::ConditionFailed { txn: None }),
-                    Before::Write(None) => return Err(Error::NotFound),
-                    Before::Write(Some(version)) => Expect::Version(version),
-                },
-            };
-            let delete = Operation { key: key.row(), expect, action: Action::Delete };
-            match self.write(delete, claim, Remembered::Deleted, stands).await {
-                Ok((txn, _)) => return Ok(Written { done: Done::Deleted, txn }),
-                Err(Lost::Entry { txn }) if at_once.is_some() => {
-                    // The first one of this request may be what deleted it.
-                    if let Some(Before::Repeat(written)) = self.past(claim).await? {
-                        return Ok(written);
-                    }
-                    return Err(if condition.is_none() { Error::NotFound } else { Error::ConditionFailed { txn: Some(txn) } });
-                }
-                Err(Lost::Entry { .. }) => {}
-                Err(Lost::Claim) => {
-                    if let Some(Before::Repeat(written)) = self.past(claim).await? {
-                        return Ok(written);
-                    }
-                }
-                Err(Lost::Error(error)) => return Err(error),
-            }
-        }
-        Err(Error::Contention)
+        Ok(self.writer.begin().guard(stands).once(claim).run(Delete { key, condition }).await?.into())
+    }
+}
+
+impl Put<'_> {
+    /// What the store judges by itself, so that nothing has to be read.
+    fn at_once(&self) -> Option<Expect> {
+        self.condition.expectation().filter(|expect| !self.pinned && *expect != Expect::Any)
+    }
+}
+
+impl write::Write for Put<'_> {
+    type Name = Expected;
+    type Answer = Remembered;
+    type Error = Error;
+
+    fn reads(&self) -> Vec<Key> {
+        if self.at_once().is_some() { Vec::new() } else { vec![self.key.row()] }
     }
 
-    /// Reads what a write of one key depends on, in one read: the record's version, and the claim's row.
-    async fn before(&self, key: &DataKey, claim: Option<&Claim>) -> Result<Before, Error> {
-        let mut keys = vec![key.row()];
-        keys.extend(claim.map(Claim::key));
-        let rows = self.cluster.read(keys).await?;
-        if let Some(claim) = claim
-            && let Some(repeat) = self.judge(claim, rows.iter().find(|row| row.key == claim.key())).await?
-        {
-            return Ok(repeat);
-        }
-        Ok(Before::Write(rows.iter().find(|row| row.key == key.row()).map(|row| row.version)))
+    /// With a condition at most one of many can win, so there is nothing to wait for.
+    fn turns(&self) -> Vec<Key> {
+        if self.pinned && self.condition.is_none() { vec![self.key.row()] } else { Vec::new() }
     }
 
-    /// What stands under the claim's key after a lost race.
-    async fn past(&self, claim: Option<&Claim>) -> Result<Option<Before>, Error> {
-        let Some(claim) = claim else { return Ok(None) };
-        let row = self.cluster.read_one(claim.key()).await?;
-        self.judge(claim, row.as_ref()).await
+    async fn plan(&mut self, found: &Rows) -> Result<Option<Plan<Self>>, Error> {
+        let key = self.key.row();
+        let expect = match (self.at_once(), found.version(&key)) {
+            (Some(expect), _) => expect,
+            (None, found) if !self.condition.holds(found) => return Err(Error::ConditionFailed { txn: None }),
+            (None, None) => Expect::Absent,
+            (None, Some(version)) if self.pinned => Expect::Version(version),
+            (None, Some(_)) => Expect::Present,
+        };
+        let answer = match expect {
+            Expect::Absent => Remembered::Created,
+            Expect::Version(version) => Remembered::Replaced(version.0 + 1),
+            // Never remembered: what is remembered is pinned.
+            Expect::Present | Expect::Any => Remembered::Overwritten,
+        };
+        Ok(Some(Plan::new(answer).put(Expected::Value, key, expect, self.value.text())))
     }
 
-    /// The first answer, if there is one. What has expired is removed.
-    async fn judge(&self, claim: &Claim, row: Option<&Row>) -> Result<Option<Before>, Error> {
-        match claim.judge::<Remembered>(row) {
-            Past::Free(None) => Ok(None),
-            Past::Free(Some(expired)) => {
-                claim.make_room(&self.cluster, expired).await?;
-                Ok(None)
-            }
-            Past::Reused => Err(Error::KeyReused),
-            Past::Repeat { answer, txn, row } => {
-                let done = match answer {
-                    Remembered::Created => Done::Created(row),
-                    Remembered::Replaced(version) => Done::Replaced(Version(version)),
-                    Remembered::Deleted => Done::Deleted,
-                };
-                Ok(Some(Before::Repeat(Written { done, txn })))
-            }
-        }
+    fn lost(&mut self, Expected::Value: Expected, race: Race) -> Result<(), Error> {
+        if self.at_once().is_some() { Err(Error::ConditionFailed { txn: Some(race.txn) }) } else { Ok(()) }
     }
+}
 
-    /// Commits one operation, if what lets in stands, and what is remembered with it. The order decides which of several
-    /// failed expectations is told: the first.
-    async fn write(
-        &self,
-        operation: Operation,
-        claim: Option<&Claim>,
-        remembered: Remembered,
-        stands: &Operation,
-    ) -> Result<(TxnId, Version), Lost> {
-        let mut operations = vec![stands.clone(), operation];
-        operations.extend(claim.map(|claim| claim.remember(&remembered, None)));
-        match self.cluster.commit(operations).await {
-            Ok(committed) => {
-                let version = committed.versions.get(1).copied();
-                Ok((committed.txn, version.ok_or(Lost::Error(cluster::Error::Invalid.into()))?))
-            }
-            Err(cluster::Error::Aborted { txn, reason: AbortReason::Expectation { operation, .. } }) => Err(match operation {
-                0 => Lost::Error(Error::Ended),
-                1 => Lost::Entry { txn },
-                _ => Lost::Claim,
-            }),
-            Err(error) => Err(Lost::Error(error.into())),
+impl Delete<'_> {
+    /// What the store judges by itself, so that nothing has to be read.
+    fn at_once(&self) -> Option<Expect> {
+        match self.condition.expectation() {
+            Some(Expect::Any) => Some(Expect::Present),
+            expect => expect.filter(|expect| *expect != Expect::Absent),
         }
     }
 }
 
-enum Before {
-    Repeat(Written),
-    Write(Option<Version>),
+impl write::Write for Delete<'_> {
+    type Name = Expected;
+    type Answer = Remembered;
+    type Error = Error;
+
+    fn reads(&self) -> Vec<Key> {
+        if self.at_once().is_some() { Vec::new() } else { vec![self.key.row()] }
+    }
+
+    async fn plan(&mut self, found: &Rows) -> Result<Option<Plan<Self>>, Error> {
+        let key = self.key.row();
+        let expect = match (self.at_once(), found.version(&key)) {
+            (Some(expect), _) => expect,
+            (None, found) if !self.condition.holds(found) => return Err(Error::ConditionFailed { txn: None }),
+            (None, None) => return Err(Error::NotFound),
+            (None, Some(version)) => Expect::Version(version),
+        };
+        Ok(Some(Plan::new(Remembered::Deleted).delete(Expected::Value, key, expect)))
+    }
+
+    fn lost(&mut self, Expected::Value: Expected, race: Race) -> Result<(), Error> {
+        match self.at_once() {
+            None => Ok(()),
+            Some(_) if self.condition.is_none() => Err(Error::NotFound),
+            Some(_) => Err(Error::ConditionFailed { txn: Some(race.txn) }),
+        }
+    }
+}
+
+impl From<write::Written<Remembered>> for Written {
+    fn from(written: write::Written<Remembered>) -> Self {
+        let done = match written.answer {
+            Remembered::Created => Done::Created(written.version(0)),
+            Remembered::Replaced(version) => Done::Replaced(Version(version)),
+            Remembered::Overwritten => Done::Replaced(written.version(0)),
+            Remembered::Deleted => Done::Deleted,
+        };
+        Written { done, txn: written.txn }
+    }
 }
 
 /// Whether what `stands` checks was found as it expects.
 fn let_in(stands: &Operation, rows: &[Row]) -> bool {
-    condition::meets(stands.expect, version_of(&stands.key, rows))
-}
-
-/// The version that was found under a name.
-fn version_of(key: &Key, rows: &[Row]) -> Option<Version> {
-    rows.iter().find(|row| row.key == *key).map(|row| row.version)
+    write::meets(stands.expect, rows.iter().find(|row| row.key == stands.key).map(|row| row.version))
 }

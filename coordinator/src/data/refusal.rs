@@ -2,10 +2,10 @@
 //! at in one instant, after one is known to have failed; should all hold by then, the transaction is tried again.
 
 use skein_protocol::id::Version;
-use skein_protocol::operation::{Expect, Row};
+use skein_protocol::operation::Expect;
 
-use super::condition::meets;
-use super::{DataKey, Write, version_of};
+use super::{DataKey, Write};
+use crate::store::write::Found;
 
 /// An expectation that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +20,12 @@ pub struct Unmet {
     pub found: Option<Version>,
 }
 
-/// Those expectations of `writes` that do not hold of these rows.
-pub(super) fn unmet(writes: &[Write], rows: &[Row]) -> Vec<Unmet> {
-    let unmet = writes.iter().enumerate().filter_map(|(index, write)| {
-        let found = version_of(&write.key.row(), rows);
-        let fails = !meets(write.expect, found);
-        fails.then(|| Unmet { index, key: write.key.clone(), expected: write.expect, found })
+/// Those expectations of `writes` that do not hold of what was found; those of other keys than `known` are left out.
+pub(super) fn unmet(writes: &[Write], found: &Found, known: impl Fn(&Write) -> bool) -> Vec<Unmet> {
+    let unmet = writes.iter().enumerate().filter(|(_, write)| known(write)).filter_map(|(index, write)| {
+        let key = write.key.row();
+        let fails = !found.meets(&key, write.expect);
+        fails.then(|| Unmet { index, key: write.key.clone(), expected: write.expect, found: found.version(&key) })
     });
     unmet.collect()
 }

@@ -1,18 +1,20 @@
 //! Transactions over several keys: all or nothing, serializable, single-shot. What is read is read at one instant; if
-//! something is written, the commit checks that all that was read is still so, and is tried again a bounded number of times
-//! when it is not, from the second time on in turn with others of this coordinator that want the same keys. A transaction that only reads is that one read. Expectations of the writes are the client's own: when one
-//! does not hold nothing is written, and the answer says which.
+//! something is written, the commit checks that all that was read is still so, and the transaction is tried again when it is not.
+//! One that only reads is that one read. Expectations of the writes are the client's own: when one does not hold nothing is
+//! written, and the answer says which.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use skein_protocol::id::{TxnId, Version};
-use skein_protocol::limits::{OPERATIONS_MAX, READ_KEYS_MAX, TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX};
-use skein_protocol::operation::{Action, Expect, Key, Operation, Row, Shared};
-use skein_protocol::step::AbortReason;
+use skein_protocol::limits::{OPERATIONS_MAX, READ_KEYS_MAX, TRANSACTION_BYTES_MAX};
+use skein_protocol::operation::{Expect, Key, Operation, Shared};
 
-use super::{ATTEMPTS_MAX, Data, DataKey, Error, Value, let_in, refusal, version_of};
-use crate::cluster;
-use crate::idempotency::{Claim, Past};
+use super::{Data, DataKey, Error, Value, let_in, refusal};
+use crate::cluster::Cluster;
+use crate::store::once::Claim;
+use crate::store::write::{self, Found as Rows, Plan, Race};
 
 /// Rows that come along with a transaction: what lets in, and what is remembered.
 const COMPANIONS: usize = 2;
@@ -88,7 +90,7 @@ pub enum Wrote {
 /// What is remembered of a transaction; keys stand in the request.
 #[derive(Serialize, Deserialize)]
 struct Remembered {
-    reads: Vec<Option<(u64, Box<RawValue>)>>,
+    reads: Vec<Option<Found>>,
     writes: Vec<RememberedWrite>,
 }
 
@@ -97,14 +99,29 @@ enum RememberedWrite {
     /// With the version of the row that says so.
     Created,
     Replaced(u64),
+    /// Of a version that only its transaction knows, and so never remembered.
+    #[serde(skip)]
+    Put,
     Deleted,
 }
 
-/// What a transaction's commit depends on.
-struct Before {
-    rows: Vec<Row>,
-    /// Whether those to be written were read as well, so that the commit names their versions.
+/// A transaction that writes.
+struct Transact<'a> {
+    cluster: &'a Cluster,
+    transaction: &'a Transaction,
+    /// Whether the versions of all that is written must be known, since the answer that is remembered names them.
     pinned: bool,
+    /// The transaction that found that an expectation of the client's own does not hold.
+    refused: Option<TxnId>,
+}
+
+/// What a transaction expects.
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    /// A record that was read is as it was found.
+    AsFound,
+    /// A record that was not read is as the client expects.
+    AsAsked,
 }
 
 impl Transaction {
@@ -122,65 +139,106 @@ impl Transaction {
         self.writes.iter().any(|write| write.key == *key)
     }
 
-    fn expects(&self) -> bool {
-        self.writes.iter().any(|write| write.expect != Expect::Any)
-    }
-
-    fn found(&self, rows: &[Row]) -> Vec<Option<Found>> {
+    fn found(&self, rows: &Rows) -> Vec<Option<Found>> {
         let found = |key: &DataKey| {
-            let row = rows.iter().find(|row| row.key == key.row())?;
+            let row = rows.row(&key.row())?;
             Some(Found { version: row.version, value: row.value.clone() })
         };
         self.reads.iter().map(found).collect()
     }
+}
 
-    /// What is to be committed: what lets in, the writes, checks of what was only read. Client's expectations were judged
-    /// where the version is known.
-    fn operations(&self, before: &Before, stands: &Operation) -> Vec<Operation> {
-        let as_found = |key: &Key| version_of(key, &before.rows).map_or(Expect::Absent, Expect::Version);
-        let mut operations = vec![stands.clone()];
-        operations.extend(self.writes.iter().map(|write| {
-            let key = write.key.row();
-            let known = before.pinned || self.reads.contains(&write.key);
-            let expect = if known { as_found(&key) } else { write.expect };
-            let action = match &write.change {
-                Change::Put(value) => Action::Put(value.text()),
-                Change::Delete => Action::Delete,
-            };
-            Operation { key, expect, action }
-        }));
-        operations.extend(self.reads.iter().filter(|key| !self.writes_to(key)).map(|key| {
-            let key = key.row();
-            Operation { expect: as_found(&key), key, action: Action::Check }
-        }));
-        operations
+impl Transact<'_> {
+    /// Whether the version of what is to be written is known before the commit.
+    fn knows(&self, write: &Write) -> bool {
+        self.pinned || self.transaction.reads.contains(&write.key)
     }
 
-    fn remembered(&self, before: &Before, found: &[Option<Found>]) -> Result<Remembered, Error> {
-        let reads = found.iter().map(|found| found.as_ref().map(|found| Ok((found.version.0, raw(&found.value)?))).transpose());
-        let writes = self.writes.iter().map(|write| match (&write.change, version_of(&write.key.row(), &before.rows)) {
-            (Change::Delete, _) => RememberedWrite::Deleted,
-            (Change::Put(_), None) => RememberedWrite::Created,
-            (Change::Put(_), Some(version)) => RememberedWrite::Replaced(version.0 + 1),
-        });
-        Ok(Remembered { reads: reads.collect::<Result<_, Error>>()?, writes: writes.collect() })
+    /// Says which expectations do not hold; says nothing if all of them do by now.
+    async fn refuse(&self, txn: Option<TxnId>) -> Result<(), Error> {
+        let expecting = self.transaction.writes.iter().filter(|write| write.expect != Expect::Any);
+        let rows = self.cluster.read_at_once(expecting.map(|write| write.key.row()).collect()).await?;
+        let unmet = refusal::unmet(&self.transaction.writes, &rows.into(), |_| true);
+        if unmet.is_empty() { Ok(()) } else { Err(Error::Unmet { unmet, txn }) }
     }
 }
 
-impl Remembered {
-    /// The first answer, remembered by a row of this version that this transaction wrote.
-    fn told(self, txn: TxnId, row: Version) -> Transacted {
-        let found = |(version, value): (u64, Box<RawValue>)| Found { version: Version(version), value: value.get().into() };
-        let wrote = |write| match write {
-            RememberedWrite::Created => Wrote::Put(row),
-            RememberedWrite::Replaced(version) => Wrote::Put(Version(version)),
+impl write::Write for Transact<'_> {
+    type Name = Expected;
+    type Answer = Remembered;
+    type Error = Error;
+
+    const READS_AT_ONCE: bool = true;
+
+    fn reads(&self) -> Vec<Key> {
+        self.transaction.reads.iter().map(DataKey::row).collect()
+    }
+
+    fn turns(&self) -> Vec<Key> {
+        let written = self.transaction.writes.iter().map(|write| &write.key);
+        self.transaction.reads.iter().chain(written).map(DataKey::row).collect()
+    }
+
+    async fn plan(&mut self, found: &Rows) -> Result<Option<Plan<Self>>, Error> {
+        let transaction = self.transaction;
+        if let Some(txn) = self.refused.take() {
+            self.refuse(Some(txn)).await?;
+        }
+        let mut rows = found.clone();
+        if self.pinned {
+            let others = transaction.writes.iter().map(|write| &write.key).filter(|key| !transaction.reads.contains(key));
+            let others: Vec<Key> = others.map(DataKey::row).collect();
+            if !others.is_empty() {
+                rows.extend(self.cluster.read(others).await?);
+            }
+        }
+        if !refusal::unmet(&transaction.writes, &rows, |write| self.knows(write)).is_empty() {
+            self.refuse(None).await?;
+            return Ok(None);
+        }
+        let wrote = |write: &Write| match (&write.change, rows.version(&write.key.row())) {
+            (Change::Delete, _) => RememberedWrite::Deleted,
+            (Change::Put(_), _) if !self.knows(write) => RememberedWrite::Put,
+            (Change::Put(_), None) => RememberedWrite::Created,
+            (Change::Put(_), Some(version)) => RememberedWrite::Replaced(version.0 + 1),
+        };
+        let writes = transaction.writes.iter().map(wrote).collect();
+        let mut plan = Plan::new(Remembered { reads: transaction.found(&rows), writes });
+        for write in &transaction.writes {
+            let key = write.key.row();
+            let (name, expect) = match self.knows(write) {
+                true => (Expected::AsFound, rows.unchanged(&key)),
+                false => (Expected::AsAsked, write.expect),
+            };
+            plan = match &write.change {
+                Change::Put(value) => plan.put(name, key, expect, value.text()),
+                Change::Delete => plan.delete(name, key, expect),
+            };
+        }
+        for key in transaction.reads.iter().filter(|key| !transaction.writes_to(key)).map(DataKey::row) {
+            let expect = rows.unchanged(&key);
+            plan = plan.check(Expected::AsFound, key, expect);
+        }
+        Ok(Some(plan))
+    }
+
+    fn lost(&mut self, name: Expected, race: Race) -> Result<(), Error> {
+        if let Expected::AsAsked = name {
+            self.refused = Some(race.txn);
+        }
+        Ok(())
+    }
+}
+
+impl From<write::Written<Remembered>> for Transacted {
+    fn from(written: write::Written<Remembered>) -> Self {
+        let wrote = |(step, write): (usize, &RememberedWrite)| match write {
+            RememberedWrite::Created | RememberedWrite::Put => Wrote::Put(written.version(step)),
+            RememberedWrite::Replaced(version) => Wrote::Put(Version(*version)),
             RememberedWrite::Deleted => Wrote::Deleted,
         };
-        Transacted {
-            txn: Some(txn),
-            reads: self.reads.into_iter().map(|read| read.map(found)).collect(),
-            writes: self.writes.into_iter().map(wrote).collect(),
-        }
+        let writes = written.answer.writes.iter().enumerate().map(wrote).collect();
+        Transacted { txn: Some(written.txn), writes, reads: written.answer.reads }
     }
 }
 
@@ -188,7 +246,7 @@ impl Data {
     /// Runs a transaction, for whoever `stands` lets in.
     ///
     /// # Errors
-    /// The bounds, expectations that do not hold, the end of what lets in, a key used otherwise, or the store's.
+    /// The bounds, expectations that do not hold, and those of any write.
     pub async fn transact(
         &self,
         transaction: &Transaction,
@@ -200,121 +258,35 @@ impl Data {
             return Err(Error::TooLong { bytes });
         }
         if transaction.writes.is_empty() {
-            let rows = self.read_first(transaction, None, stands).await?;
-            return Ok(Transacted { txn: None, reads: transaction.found(&rows), writes: Vec::new() });
+            return self.read_all(transaction, stands).await;
         }
-        let mut turns = None;
-        for attempt in 0..ATTEMPTS_MAX {
-            // Most are done at once. Those that were not would lose again and again where many want the same, so that who
-            // comes while one of them has its turn waits, too.
-            let keys = || transaction.reads.iter().chain(transaction.writes.iter().map(|write| &write.key));
-            if turns.is_none() && (attempt > 0 || self.turns.are_taken(keys())) {
-                turns = Some(self.turns.take_all(keys()).await.ok_or(Error::Busy)?);
-            }
-            let before = match self.look(transaction, claim, stands).await? {
-                Ok(before) => before,
-                Err(repeat) => return Ok(repeat),
-            };
-            let judged = transaction.writes.iter().filter(|write| before.pinned || transaction.reads.contains(&write.key));
-            let judged: Vec<_> = judged.cloned().collect();
-            if !refusal::unmet(&judged, &before.rows).is_empty() {
-                self.refuse(transaction, None).await?;
-                continue;
-            }
-            let found = transaction.found(&before.rows);
-            let mut operations = transaction.operations(&before, stands);
-            if let Some(claim) = claim {
-                let remembered = claim.remember(&transaction.remembered(&before, &found)?, None);
-                fits(&operations, &remembered)?;
-                operations.push(remembered);
-            }
-            match self.cluster.commit(operations).await {
-                Ok(committed) => {
-                    let wrote = |(write, version): (&Write, &Version)| match write.change {
-                        Change::Put(_) => Wrote::Put(*version),
-                        Change::Delete => Wrote::Deleted,
-                    };
-                    let versions = committed.versions.iter().skip(1);
-                    let writes = transaction.writes.iter().zip(versions).map(wrote).collect();
-                    return Ok(Transacted { txn: Some(committed.txn), reads: found, writes });
-                }
-                Err(cluster::Error::Aborted { txn, reason: AbortReason::Expectation { operation, .. } }) => {
-                    let write = usize::from(operation).checked_sub(1).ok_or(Error::Ended)?;
-                    let known = |write: &Write| before.pinned || transaction.reads.contains(&write.key);
-                    if transaction.writes.get(write).is_some_and(|write| !known(write)) {
-                        self.refuse(transaction, Some(txn)).await?;
-                    }
-                    // Else what was read is so no longer, or this request's duplicate was faster: all is looked at anew.
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Error::Contention)
+        let transact = Transact { cluster: &self.cluster, transaction, pinned: claim.is_some(), refused: None };
+        Ok(self.writer.begin().guard(stands).once(claim).run(transact).await?.into())
     }
 
-    /// Reads what the commit depends on; gives the first answer if this request was committed before.
-    async fn look(
-        &self,
-        transaction: &Transaction,
-        claim: Option<&Claim>,
-        stands: &Operation,
-    ) -> Result<Result<Before, Transacted>, Error> {
-        let pinned = claim.is_some();
-        if transaction.reads.is_empty() && !pinned {
-            return Ok(Ok(Before { rows: Vec::new(), pinned }));
-        }
-        let mut rows = self.read_first(transaction, claim, stands).await?;
-        if let Some(claim) = claim {
-            match claim.judge::<Remembered>(rows.iter().find(|row| row.key == claim.key())) {
-                Past::Free(None) => {}
-                Past::Free(Some(expired)) => claim.make_room(&self.cluster, expired).await?,
-                Past::Reused => return Err(Error::KeyReused),
-                Past::Repeat { answer, txn, row } => return Ok(Err(answer.told(txn, row))),
-            }
-            let others = transaction.writes.iter().map(|write| &write.key).filter(|key| !transaction.reads.contains(key));
-            let others: Vec<Key> = others.map(DataKey::row).collect();
-            if !others.is_empty() {
-                rows.extend(self.cluster.read(others).await?);
-            }
-        }
-        Ok(Ok(Before { rows, pinned }))
-    }
-
-    /// Reads all that is to be read at one instant, with what lets in and what was remembered.
-    async fn read_first(&self, transaction: &Transaction, claim: Option<&Claim>, stands: &Operation) -> Result<Vec<Row>, Error> {
+    /// Reads all that is to be read at one instant, and what lets in.
+    async fn read_all(&self, transaction: &Transaction, stands: &Operation) -> Result<Transacted, Error> {
         let mut keys = vec![stands.key.clone()];
-        keys.extend(claim.map(Claim::key));
         keys.extend(transaction.reads.iter().map(DataKey::row));
         let rows = self.cluster.read_at_once(keys).await?;
-        if let_in(stands, &rows) { Ok(rows) } else { Err(Error::Ended) }
-    }
-
-    /// Says which expectations do not hold; says nothing if all of them do by now.
-    async fn refuse(&self, transaction: &Transaction, txn: Option<TxnId>) -> Result<(), Error> {
-        if !transaction.expects() {
-            return Ok(());
+        if !let_in(stands, &rows) {
+            return Err(write::Error::Ended.into());
         }
-        let expecting = transaction.writes.iter().filter(|write| write.expect != Expect::Any);
-        let rows = self.cluster.read_at_once(expecting.map(|write| write.key.row()).collect()).await?;
-        let unmet = refusal::unmet(&transaction.writes, &rows);
-        if unmet.is_empty() { Ok(()) } else { Err(Error::Unmet { unmet, txn }) }
+        Ok(Transacted { txn: None, reads: transaction.found(&rows.into()), writes: Vec::new() })
     }
 }
 
-/// Whether what is to be remembered fits beside the rest.
-fn fits(operations: &[Operation], remembered: &Operation) -> Result<(), Error> {
-    let bytes = |operation: &Operation| match &operation.action {
-        Action::Put(value) => value.len(),
-        Action::Delete | Action::Check => 0,
-    };
-    let others: usize = operations.iter().map(|operation| operation.key.bytes.len() + bytes(operation)).sum();
-    let room = TRANSACTION_BYTES_MAX.saturating_sub(others + remembered.key.bytes.len());
-    let (bytes, max) = (bytes(remembered), room.min(VALUE_BYTES_MAX));
-    if bytes > max { Err(Error::AnswerTooLong { bytes, max }) } else { Ok(()) }
+/// As it is remembered: the version, and the value as it stands in a JSON text.
+impl Serialize for Found {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value: &RawValue = serde_json::from_slice(&self.value).map_err(S::Error::custom)?;
+        (self.version.0, value).serialize(serializer)
+    }
 }
 
-/// A value as it stands in a JSON text.
-pub(super) fn raw(value: &[u8]) -> Result<Box<RawValue>, Error> {
-    let text = std::str::from_utf8(value).map_err(|_| Error::Unreadable)?;
-    RawValue::from_string(text.to_owned()).map_err(|_| Error::Unreadable)
+impl<'de> Deserialize<'de> for Found {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (version, value) = <(u64, Box<RawValue>)>::deserialize(deserializer).map_err(D::Error::custom)?;
+        Ok(Found { version: Version(version), value: value.get().into() })
+    }
 }

@@ -16,7 +16,7 @@ use super::error::{Challenge, Problem};
 use super::precondition;
 use super::session::{self, Bearer};
 use crate::config::DataAccess;
-use crate::idempotency::{Claim, Fingerprint};
+use crate::store::once::{Claim, Fingerprint};
 use crate::tokens::{Scope, Secret};
 
 /// What somebody brought to be let in.

@@ -16,6 +16,7 @@ use super::code::Code;
 use super::data::UnmetExpectation;
 use super::session;
 use crate::accounts::field::FieldError;
+use crate::store::write;
 use crate::{accounts, cluster, data, roster, tokens, tweets};
 
 /// The header that carries the id of a write's transaction.
@@ -237,6 +238,23 @@ impl From<cluster::Error> for Problem {
     }
 }
 
+impl From<write::Error> for Problem {
+    fn from(error: write::Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            write::Error::Ended => session::nobody(),
+            write::Error::KeyReused => Problem::field(Code::IdempotencyKeyReused, "Idempotency-Key", detail, None),
+            write::Error::AnswerTooLong { max, .. } => {
+                Problem::field(Code::AnswerTooLong, "Idempotency-Key", detail, Some(max as u64))
+            }
+            write::Error::Unreadable => Problem::new(Code::Internal, detail),
+            write::Error::Busy => Problem::new(Code::Overloaded, detail),
+            write::Error::Contention => Problem::new(Code::Contention, detail),
+            write::Error::Cluster(error) => error.into(),
+        }
+    }
+}
+
 impl From<tweets::Error> for Problem {
     fn from(error: tweets::Error) -> Self {
         let detail = error.to_string();
@@ -245,12 +263,10 @@ impl From<tweets::Error> for Problem {
             tweets::Error::TooLong { max, .. } => Problem::field(Code::TweetTooLong, "text", detail, Some(max as u64)),
             tweets::Error::ControlCharacter(_) => Problem::field(Code::MalformedField, "text", detail, None),
             tweets::Error::NotFound => Problem::new(Code::NoSuchTweet, detail),
-            tweets::Error::LoggedOut => session::nobody(),
             tweets::Error::NotOwner => Problem::new(Code::NotOwner, detail),
             tweets::Error::VersionMismatch { txn } => Problem::new(Code::VersionMismatch, detail).transaction(txn),
-            tweets::Error::KeyReused => Problem::field(Code::IdempotencyKeyReused, "Idempotency-Key", detail, None),
-            tweets::Error::Busy => Problem::new(Code::Overloaded, detail),
             tweets::Error::Unreadable => Problem::new(Code::Internal, detail),
+            tweets::Error::Write(error) => error.into(),
             tweets::Error::Cluster(error) => error.into(),
         }
     }
@@ -267,14 +283,8 @@ impl From<data::Error> for Problem {
                 Problem { expectations, ..Problem::new(Code::ExpectationsUnmet, detail).transaction(txn) }
             }
             data::Error::TooLong { .. } => Problem::field(Code::TransactionTooLong, "body", detail, Some(data::BYTES_MAX as u64)),
-            data::Error::AnswerTooLong { max, .. } => {
-                Problem::field(Code::AnswerTooLong, "Idempotency-Key", detail, Some(max as u64))
-            }
-            data::Error::Ended => session::nobody(),
-            data::Error::KeyReused => Problem::field(Code::IdempotencyKeyReused, "Idempotency-Key", detail, None),
-            data::Error::Busy => Problem::new(Code::Overloaded, detail),
-            data::Error::Contention => Problem::new(Code::Contention, detail),
             data::Error::Unreadable => Problem::new(Code::Internal, detail),
+            data::Error::Write(error) => error.into(),
             data::Error::Cluster(error) => error.into(),
         }
     }
@@ -287,8 +297,8 @@ impl From<tokens::Error> for Problem {
             tokens::Error::Field(error) => Problem { errors: vec![error], ..Problem::new(Code::MalformedField, detail) },
             tokens::Error::TooMany => Problem::new(Code::TooManyTokens, detail),
             tokens::Error::NotFound => Problem::new(Code::NoSuchToken, detail),
-            tokens::Error::Contention => Problem::new(Code::Contention, detail),
             tokens::Error::Unreadable => Problem::new(Code::Internal, detail),
+            tokens::Error::Write(error) => error.into(),
             tokens::Error::Cluster(error) => error.into(),
         }
     }
@@ -319,9 +329,9 @@ impl From<accounts::Error> for Problem {
             }
             accounts::Error::NoSuchUser => Problem::new(Code::NoSuchUser, detail),
             accounts::Error::WrongPassword => Problem::new(Code::WrongPassword, detail),
-            accounts::Error::KeyReused => Problem::field(Code::IdempotencyKeyReused, "Idempotency-Key", detail, None),
             accounts::Error::Busy => Problem::new(Code::Overloaded, detail),
             accounts::Error::Unreadable => Problem::new(Code::Internal, detail),
+            accounts::Error::Write(error) => error.into(),
             accounts::Error::Cluster(error) => error.into(),
         }
     }

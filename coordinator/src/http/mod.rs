@@ -61,6 +61,7 @@ use crate::operator::OperatorKey;
 use crate::outcomes::Outcomes;
 use crate::roster::Roster;
 use crate::sessions::Sessions;
+use crate::store::write::Writer;
 use crate::tokens::Tokens;
 use crate::tweets::Tweets;
 use body_memory::BodyMemory;
@@ -113,13 +114,14 @@ impl Shared {
         metrics: NodeMetrics,
     ) -> Self {
         let limits = &settings.limits;
+        let writer = Writer::new(cluster.clone(), limits.turn_time_max);
         Shared {
-            accounts: Accounts::new(cluster.clone(), limits.hashes_at_once_max, settings.idempotency_lifetime),
+            accounts: Accounts::new(cluster.clone(), writer.clone(), limits.hashes_at_once_max, settings.idempotency_lifetime),
             sessions: Sessions::new(cluster.clone(), settings.session_lifetime),
-            tokens: Tokens::new(cluster.clone()),
+            tokens: Tokens::new(cluster.clone(), writer.clone()),
             operators: operator::Operators::new(operators),
-            tweets: Tweets::new(cluster.clone(), limits.tweet_characters_max, limits.turn_time_max),
-            data: Data::new(cluster.clone(), limits.turn_time_max),
+            tweets: Tweets::new(cluster.clone(), writer.clone(), limits.tweet_characters_max),
+            data: Data::new(cluster.clone(), writer),
             limits: limits::RateLimits::new(limits),
             digests: cluster::DigestCache::default(),
             outcomes: Outcomes::new(cluster.clone()),

@@ -8,7 +8,7 @@ use skein_protocol::id::Version;
 use super::code::Code;
 use super::error::Problem;
 use crate::data::{self, Versions};
-use crate::idempotency::{IdempotencyKey, KEY_BYTES_MAX};
+use crate::store::once::{IdempotencyKey, KEY_BYTES_MAX};
 use crate::tweets::Condition;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

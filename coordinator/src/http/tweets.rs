@@ -23,8 +23,9 @@ use super::precondition;
 use super::session::{Bearer, LoggedIn, nobody};
 use crate::clock::Timestamp;
 use crate::config::Limits;
-use crate::idempotency::{Claim, Fingerprint};
-use crate::tweets::{self, Done, PAGE_MAX, Written};
+use crate::store::once::{Claim, Fingerprint};
+use crate::store::write::Written;
+use crate::tweets::{self, Done, PAGE_MAX};
 
 /// Tweets of a page unless told.
 const PAGE_DEFAULT: u32 = 50;
@@ -208,7 +209,7 @@ pub async fn post(
         let username = &presumed.value.username;
         let claim = claim(&app, username, &headers, &["POST", "/api/tweet"], &body.bytes)?;
         app.limits.write(username)?;
-        Ok(app.tweets.post(username, &body.value.text, claim.as_ref(), presumed.stands()).await?)
+        Ok(app.tweets.post(username, &body.value.text, claim.as_ref(), &presumed.stands()).await?)
     };
     match posting.await {
         Ok(written) => Ok(answer(written)),
@@ -278,17 +279,26 @@ pub async fn get(
 )]
 pub async fn edit(
     State(app): State<App>,
-    LoggedIn(session): LoggedIn,
-    id: TweetId,
+    bearer: Bearer,
+    id: Result<TweetId, Problem>,
     headers: HeaderMap,
-    body: JsonBody<TweetText>,
+    body: Result<JsonBody<TweetText>, Problem>,
 ) -> Result<Response, Problem> {
-    let condition = precondition::condition(&headers)?;
-    let request = ["PUT", &id.0.to_string(), &format!("{condition:?}")];
-    let claim = claim(&app, &session.username, &headers, &request, &body.bytes)?;
-    app.limits.write(&session.username)?;
-    let written = app.tweets.edit(&session.username, id.0, &body.value.text, &condition, claim.as_ref()).await?;
-    Ok(answer(written))
+    let presumed = bearer.presume(&app).await?;
+    let editing = async {
+        let (TweetId(id), body) = (id?, body?);
+        let condition = precondition::condition(&headers)?;
+        let username = &presumed.value.username;
+        let request = ["PUT", &id.to_string(), &format!("{condition:?}")];
+        let claim = claim(&app, username, &headers, &request, &body.bytes)?;
+        app.limits.write(username)?;
+        let edit = (id, body.value.text.as_str());
+        Ok(app.tweets.edit(username, edit, &condition, claim.as_ref(), &presumed.stands()).await?)
+    };
+    match editing.await {
+        Ok(written) => Ok(answer(written)),
+        Err(problem) => Err(bearer.excuse(&app, problem).await),
+    }
 }
 
 /// Delete a tweet
@@ -314,16 +324,24 @@ pub async fn edit(
 )]
 pub async fn delete(
     State(app): State<App>,
-    LoggedIn(session): LoggedIn,
-    id: TweetId,
+    bearer: Bearer,
+    id: Result<TweetId, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let condition = precondition::condition(&headers)?;
-    let request = ["DELETE", &id.0.to_string(), &format!("{condition:?}")];
-    let claim = claim(&app, &session.username, &headers, &request, &[])?;
-    app.limits.write(&session.username)?;
-    let written = app.tweets.delete(&session.username, id.0, &condition, claim.as_ref()).await?;
-    Ok(answer(written))
+    let presumed = bearer.presume(&app).await?;
+    let deleting = async {
+        let TweetId(id) = id?;
+        let condition = precondition::condition(&headers)?;
+        let username = &presumed.value.username;
+        let request = ["DELETE", &id.to_string(), &format!("{condition:?}")];
+        let claim = claim(&app, username, &headers, &request, &[])?;
+        app.limits.write(username)?;
+        Ok(app.tweets.delete(username, id, &condition, claim.as_ref(), &presumed.stands()).await?)
+    };
+    match deleting.await {
+        Ok(written) => Ok(answer(written)),
+        Err(problem) => Err(bearer.excuse(&app, problem).await),
+    }
 }
 
 /// A tweet's id from the path; what is no UUID names no tweet.
@@ -347,9 +365,9 @@ fn claim(app: &App, user: &str, headers: &HeaderMap, request: &[&str], body: &[u
 }
 
 /// The answer to a write; a repeat's is made the same way from what was remembered, and so is the same.
-fn answer(written: Written) -> Response {
+fn answer(written: Written<Done>) -> Response {
     let transaction = [(TRANSACTION, text_header(written.txn.to_string()))];
-    match written.done {
+    match written.answer {
         Done::Posted(tweet) => {
             let location = [(header::LOCATION, text_header(format!("/api/tweet/{}", tweet.id)))];
             let tag = [(header::ETAG, etag(tweet.version))];

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use skein_protocol::id::{TxnId, Version};
-use skein_protocol::operation::{Action, Consistency, Expect, Key, Operation, Range, Row, Shared};
-use skein_protocol::step::AbortReason;
+use skein_protocol::operation::{Consistency, Expect, Key, Range, Row};
 
 use crate::accounts::field::{self, FieldError};
 use crate::clock::Timestamp;
 use crate::cluster::{self, Cluster};
 use crate::seen::{self, Ends, Seen};
+use crate::store::write::{self, Found, Plan, Race, Write, Writer};
 use crate::tables::TOKENS;
 pub use secret::{Secret, TokenId};
 
@@ -26,9 +26,6 @@ pub const TOKENS_MAX: usize = 256;
 
 /// Days after which a token may end.
 pub const DAYS_MAX: u32 = 3_660;
-
-/// Times that it is tried to make or revoke one, if others do so at the same time.
-const ATTEMPTS_MAX: u32 = 16;
 
 /// What a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
@@ -59,6 +56,7 @@ pub type Presumed = seen::Presumed<Grant>;
 /// All that can be done with tokens.
 pub struct Tokens {
     cluster: Cluster,
+    writer: Writer,
     seen: Seen<Grant>,
 }
 
@@ -74,15 +72,37 @@ pub enum Error {
     /// There is no such token.
     #[error("there is no token of this id, or it was revoked")]
     NotFound,
-    /// Others made or revoked tokens each time.
-    #[error("others made or revoked tokens each time it was tried")]
-    Contention,
     /// A row is not one that this program can read.
     #[error("a token's record can't be read")]
     Unreadable,
+    /// It was not written.
+    #[error(transparent)]
+    Write(#[from] write::Error),
     /// The store did not do it.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
+}
+
+/// What a write of tokens expects.
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    /// No other token was made since they were counted.
+    Count,
+    /// The token is there, or not, as the write wants it.
+    Token,
+}
+
+/// A new token.
+struct Create<'a> {
+    tokens: &'a Tokens,
+    key: Key,
+    grant: &'a Grant,
+}
+
+/// The end of a token.
+struct Revoke<'a> {
+    tokens: &'a Tokens,
+    id: TokenId,
 }
 
 /// What bounds the number of tokens: its version changes with each that is made.
@@ -100,8 +120,8 @@ impl Ends for Grant {
 impl Tokens {
     /// Tokens in this cluster.
     #[must_use]
-    pub fn new(cluster: Cluster) -> Self {
-        Tokens { cluster, seen: Seen::default() }
+    pub fn new(cluster: Cluster, writer: Writer) -> Self {
+        Tokens { cluster, writer, seen: Seen::default() }
     }
 
     /// Makes a token that ends after so many days, if it ends at all. Its secret is told here and never again.
@@ -116,27 +136,12 @@ impl Tokens {
             let detail = format!("a token ends after 1 to {DAYS_MAX} days, not {days}");
             return Err(Error::Field(FieldError { field: "days".into(), detail, bound: Some(u64::from(DAYS_MAX)) }));
         }
-        for _ in 0..ATTEMPTS_MAX {
-            let (roster, rows) = self.rows().await?;
-            if rows.len() >= TOKENS_MAX {
-                return Err(Error::TooMany);
-            }
-            let (secret, created_at) = (Secret::new(), Timestamp::now());
-            let day = Duration::from_secs(24 * 60 * 60);
-            let expires_at = days.map(|days| created_at.after(day * days));
-            let grant = Grant { name: name.to_owned(), scope, created_at, expires_at };
-            let roster_expect = roster.map_or(Expect::Absent, Expect::Version);
-            let operations = vec![
-                put(roster_key(), roster_expect, &Roster { made_at: created_at }),
-                put(secret.key(), Expect::Absent, &grant),
-            ];
-            match self.cluster.commit(operations).await {
-                Ok(committed) => return Ok((secret, grant, committed.txn)),
-                Err(cluster::Error::Aborted { reason: AbortReason::Expectation { .. }, .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Error::Contention)
+        let (secret, created_at) = (Secret::new(), Timestamp::now());
+        let day = Duration::from_secs(24 * 60 * 60);
+        let expires_at = days.map(|days| created_at.after(day * days));
+        let grant = Grant { name: name.to_owned(), scope, created_at, expires_at };
+        let written = self.writer.begin().run(Create { tokens: self, key: secret.key(), grant: &grant }).await?;
+        Ok((secret, grant, written.txn))
     }
 
     /// All tokens, the oldest first; those that have ended are there until they are swept.
@@ -160,17 +165,7 @@ impl Tokens {
     /// # Errors
     /// There is none, or the store's.
     pub async fn revoke(&self, id: TokenId) -> Result<TxnId, Error> {
-        for _ in 0..ATTEMPTS_MAX {
-            let (_, rows) = self.rows().await?;
-            let row = rows.into_iter().find(|row| TokenId::of(&row.key) == Some(id)).ok_or(Error::NotFound)?;
-            let delete = Operation { key: row.key, expect: Expect::Version(row.version), action: Action::Delete };
-            match self.cluster.commit(vec![delete]).await {
-                Ok(committed) => return Ok(committed.txn),
-                Err(cluster::Error::Aborted { reason: AbortReason::Expectation { .. }, .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Error::Contention)
+        Ok(self.writer.begin().run(Revoke { tokens: self, id }).await?.txn)
     }
 
     /// The grant of this secret as it was last seen here, else as it is.
@@ -201,13 +196,49 @@ impl Tokens {
     }
 }
 
+impl Write for Create<'_> {
+    type Name = Expected;
+    type Answer = ();
+    type Error = Error;
+
+    async fn plan(&mut self, _: &Found) -> Result<Option<Plan<Self>>, Error> {
+        let (roster, rows) = self.tokens.rows().await?;
+        if rows.len() >= TOKENS_MAX {
+            return Err(Error::TooMany);
+        }
+        let counted = roster.map_or(Expect::Absent, Expect::Version);
+        let made = json(&Roster { made_at: self.grant.created_at });
+        let plan = Plan::new(()).put(Expected::Count, roster_key(), counted, made);
+        Ok(Some(plan.put(Expected::Token, self.key.clone(), Expect::Absent, json(self.grant))))
+    }
+
+    fn lost(&mut self, _: Expected, _: Race) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Write for Revoke<'_> {
+    type Name = Expected;
+    type Answer = ();
+    type Error = Error;
+
+    async fn plan(&mut self, _: &Found) -> Result<Option<Plan<Self>>, Error> {
+        let (_, rows) = self.tokens.rows().await?;
+        let row = rows.into_iter().find(|row| TokenId::of(&row.key) == Some(self.id)).ok_or(Error::NotFound)?;
+        Ok(Some(Plan::new(()).delete(Expected::Token, row.key, Expect::Version(row.version))))
+    }
+
+    fn lost(&mut self, _: Expected, _: Race) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 fn roster_key() -> Key {
     Key::new(TOKENS, Vec::new())
 }
 
-fn put(key: Key, expect: Expect, value: &impl Serialize) -> Operation {
-    let value = serde_json::to_vec(value).expect("plain data with text keys becomes JSON");
-    Operation { key, expect, action: Action::Put(Shared::from(value)) }
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("plain data with text keys becomes JSON")
 }
 
 /// Whether a row of the table has outlived its time.

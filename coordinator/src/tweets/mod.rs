@@ -1,33 +1,25 @@
 //! Tweets: post, read, list, edit, delete, each write one transaction. A post writes one row that is expected to be absent; an
 //! edit replaces the version that it read, so that of two racing edits exactly one wins; a delete needs no version, since
-//! whose a tweet is never changes and an id is never used again. A post also checks the session of who posts.
+//! whose a tweet is never changes and an id is never used again.
 //!
-//! Without `If-Match` the last edit wins: one that lost a race reads again and tries anew, as often as [`ATTEMPTS_MAX`].
+//! Without `If-Match` the last edit wins: one that lost a race is planned again from the tweet as it is by then.
 
 mod cursor;
 mod tweet;
 
-use std::cmp::Ordering;
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
-use skein_protocol::id::{TxnId, Version};
-use skein_protocol::operation::{Action, Consistency, Expect, Operation, Range};
-use skein_protocol::step::AbortReason;
+use skein_protocol::id::TxnId;
+use skein_protocol::operation::{Consistency, Expect, Key, Operation, Range};
 use uuid::Uuid;
 
 use crate::cluster::{self, Cluster};
-use crate::idempotency::{Claim, Past};
+use crate::store::once::Claim;
+use crate::store::write::{self, Found, Plan, Race, Write, Writer, Written};
 use crate::tables::TWEETS;
-use crate::turns::Turns;
 pub use cursor::{read as read_cursor, write as write_cursor};
-use tweet::Found;
+use tweet::Row;
 pub(crate) use tweet::check_text;
 pub use tweet::{Tweet, key};
-
-/// Times that an edit without `If-Match` is tried before it gives up. Within one coordinator edits take turns, so that only
-/// coordinators that edit the same tweet at the same time use these up.
-pub const ATTEMPTS_MAX: u32 = 32;
 
 /// Tweets of one page.
 pub const PAGE_MAX: u32 = 200;
@@ -35,8 +27,8 @@ pub const PAGE_MAX: u32 = 200;
 /// All that can be done with tweets.
 pub struct Tweets {
     cluster: Cluster,
+    writer: Writer,
     characters_max: usize,
-    turns: Turns,
 }
 
 /// What a client demands of the version that it changes.
@@ -57,15 +49,6 @@ pub enum Done {
     Edited(Tweet),
     /// Deleted.
     Deleted,
-}
-
-/// A write that is committed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// What it did.
-    pub done: Done,
-    /// Its transaction; a repeat's is the first one's.
-    pub txn: TxnId,
 }
 
 /// A page of tweets, newest first.
@@ -100,9 +83,6 @@ pub enum Error {
     /// There is no such tweet.
     #[error("there is no such tweet")]
     NotFound,
-    /// The session of who posts has ended.
-    #[error("the session has ended")]
-    LoggedOut,
     /// It is another's.
     #[error("only its author may change a tweet")]
     NotOwner,
@@ -112,50 +92,68 @@ pub enum Error {
         /// The transaction.
         txn: Option<TxnId>,
     },
-    /// The key was used for another request.
-    #[error("this Idempotency-Key was used for another request")]
-    KeyReused,
-    /// Too many edits of this tweet wait; nothing was done.
-    #[error("too many edits of this tweet are waiting")]
-    Busy,
     /// The row is not one that this program can read.
     #[error("the tweet's record can't be read")]
     Unreadable,
+    /// It was not written.
+    #[error(transparent)]
+    Write(#[from] write::Error),
     /// The store did not do it.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
 }
 
+/// What a write of tweets expects.
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    /// The tweet is there, or not, as the write wants it.
+    Tweet,
+}
+
+/// A new tweet.
+struct Post<'a> {
+    author: &'a str,
+    text: &'a str,
+}
+
+/// Another text for a tweet.
+struct Edit<'a> {
+    of: Owned<'a>,
+    text: &'a str,
+}
+
+/// The end of a tweet.
+struct Delete<'a> {
+    of: Owned<'a>,
+}
+
+/// A tweet that somebody wants to change.
+struct Owned<'a> {
+    id: Uuid,
+    user: &'a str,
+    condition: &'a Condition,
+}
+
 impl Tweets {
     /// Tweets in this cluster, of at most so many Unicode scalar values.
     #[must_use]
-    pub fn new(cluster: Cluster, characters_max: usize, turn_wait_max: Duration) -> Self {
-        Tweets { cluster, characters_max, turns: Turns::new(turn_wait_max) }
+    pub fn new(cluster: Cluster, writer: Writer, characters_max: usize) -> Self {
+        Tweets { cluster, writer, characters_max }
     }
 
-    /// Posts a tweet, if what `stands` checks does: the author's session.
+    /// Posts a tweet, while what `stands` checks does: the author's session.
     ///
     /// # Errors
-    /// The text's bounds, a key used otherwise, the session's end, or the store's.
-    pub async fn post(&self, author: &str, text: &str, claim: Option<&Claim>, stands: Operation) -> Result<Written, Error> {
+    /// The text's bounds, and those of any write.
+    pub async fn post(
+        &self,
+        author: &str,
+        text: &str,
+        claim: Option<&Claim>,
+        stands: &Operation,
+    ) -> Result<Written<Done>, Error> {
         check_text(text, self.characters_max)?;
-        let mut replaces = None;
-        for _ in 0..ATTEMPTS_MAX {
-            let tweet = Tweet::new(Uuid::now_v7(), author, text);
-            let put = Operation { key: key(tweet.id), expect: Expect::Absent, action: Action::Put(tweet.value().into()) };
-            match self.write(Some(stands.clone()), put, Done::Posted(tweet), claim, replaces).await {
-                Err(Lost::Claim) => match self.past(claim).await? {
-                    Settled::Answered(written) => return Ok(written),
-                    Settled::Open(version) => replaces = version,
-                },
-                Err(Lost::Session) => return Err(Error::LoggedOut),
-                // An id that is taken: the next one isn't.
-                Err(Lost::Tweet { .. }) => {}
-                Err(Lost::Cluster(error)) => return Err(error.into()),
-                Ok(written) => return Ok(written),
-            }
-        }
-        Err(Error::Busy)
+        self.writer.begin().guard(stands).once(claim).run(Post { author, text }).await
     }
 
     /// Lists tweets, newest first, those before `cursor` if one is given.
@@ -169,160 +167,126 @@ impl Tweets {
         let page = self.cluster.scan(range, consistency).await?;
         let mut tweets = Vec::with_capacity(page.rows.len());
         for row in &page.rows {
-            tweets.push(Found::read(row)?.tweet);
+            tweets.push(Row::read(row)?.tweet);
         }
         let next = tweets.last().filter(|_| page.more).map(|last| write_cursor(last.id));
         Ok(Timeline { tweets, next })
     }
 
-    /// Gives a tweet another text.
+    /// Gives a tweet another text, while what `stands` checks does.
     ///
     /// # Errors
-    /// All but a taken id.
+    /// The text's bounds, no such tweet, another's, another version, and those of any write.
     pub async fn edit(
         &self,
         user: &str,
-        id: Uuid,
-        text: &str,
+        (id, text): (Uuid, &str),
         condition: &Condition,
         claim: Option<&Claim>,
-    ) -> Result<Written, Error> {
+        stands: &Operation,
+    ) -> Result<Written<Done>, Error> {
         check_text(text, self.characters_max)?;
-        // With a condition at most one of many can win, so there is nothing to wait for.
-        let _turn = match condition {
-            Condition::None => Some(self.turns.take(id).await.ok_or(Error::Busy)?),
-            Condition::OneOf(_) => None,
-        };
-        for _ in 0..ATTEMPTS_MAX {
-            let (found, replaces) = match self.before(user, id, condition, claim).await? {
-                Before::Repeat(written) => return Ok(written),
-                Before::Write { found, replaces } => (found, replaces),
-            };
-            let next = found.tweet.edited(text);
-            let put = Operation { key: key(id), expect: Expect::Version(found.row), action: Action::Put(next.value().into()) };
-            match self.write(None, put, Done::Edited(next), claim, replaces).await {
-                Ok(written) => return Ok(written),
-                Err(Lost::Tweet { gone, txn }) if gone || *condition != Condition::None => {
-                    // A concurrent duplicate of this very request may be what won; then its answer is ours.
-                    if let Settled::Answered(written) = self.past(claim).await? {
-                        return Ok(written);
-                    }
-                    return Err(if gone { Error::NotFound } else { Error::VersionMismatch { txn: Some(txn) } });
-                }
-                Err(Lost::Tweet { .. } | Lost::Claim | Lost::Session) => {}
-                Err(Lost::Cluster(error)) => return Err(error.into()),
-            }
-        }
-        Err(Error::Busy)
+        let edit = Edit { of: Owned { id, user, condition }, text };
+        self.writer.begin().guard(stands).once(claim).run(edit).await
     }
 
-    /// Deletes a tweet.
+    /// Deletes a tweet, while what `stands` checks does.
     ///
     /// # Errors
-    /// All but those of texts.
-    pub async fn delete(&self, user: &str, id: Uuid, condition: &Condition, claim: Option<&Claim>) -> Result<Written, Error> {
-        for _ in 0..ATTEMPTS_MAX {
-            let (found, replaces) = match self.before(user, id, condition, claim).await? {
-                Before::Repeat(written) => return Ok(written),
-                Before::Write { found, replaces } => (found, replaces),
-            };
-            let expect = match condition {
-                Condition::None => Expect::Present,
-                Condition::OneOf(_) => Expect::Version(found.row),
-            };
-            let delete = Operation { key: key(id), expect, action: Action::Delete };
-            match self.write(None, delete, Done::Deleted, claim, replaces).await {
-                Ok(written) => return Ok(written),
-                Err(Lost::Tweet { gone, txn }) => {
-                    if let Settled::Answered(written) = self.past(claim).await? {
-                        return Ok(written);
-                    }
-                    return Err(if gone { Error::NotFound } else { Error::VersionMismatch { txn: Some(txn) } });
-                }
-                Err(Lost::Claim | Lost::Session) => {}
-                Err(Lost::Cluster(error)) => return Err(error.into()),
-            }
-        }
-        Err(Error::Busy)
+    /// No such tweet, another's, another version, and those of any write.
+    pub async fn delete(
+        &self,
+        user: &str,
+        id: Uuid,
+        condition: &Condition,
+        claim: Option<&Claim>,
+        stands: &Operation,
+    ) -> Result<Written<Done>, Error> {
+        let delete = Delete { of: Owned { id, user, condition } };
+        self.writer.begin().guard(stands).once(claim).run(delete).await
+    }
+}
+
+impl Write for Post<'_> {
+    type Name = Expected;
+    type Answer = Done;
+    type Error = Error;
+
+    async fn plan(&mut self, _: &Found) -> Result<Option<Plan<Self>>, Error> {
+        let tweet = Tweet::new(Uuid::now_v7(), self.author, self.text);
+        let (key, value) = (key(tweet.id), tweet.value());
+        Ok(Some(Plan::new(Done::Posted(tweet)).put(Expected::Tweet, key, Expect::Absent, value)))
     }
 
-    /// Reads what a change of a tweet depends on, in one read: the tweet, and the claim's row.
-    async fn before(&self, user: &str, id: Uuid, condition: &Condition, claim: Option<&Claim>) -> Result<Before, Error> {
-        let mut keys = vec![key(id)];
-        keys.extend(claim.map(Claim::key));
-        let rows = self.cluster.read(keys).await?;
-        let mut replaces = None;
-        if let Some(claim) = claim {
-            match claim.judge::<Done>(rows.iter().find(|row| row.key == claim.key())) {
-                Past::Repeat { answer, txn, .. } => return Ok(Before::Repeat(Written { done: answer, txn })),
-                Past::Reused => return Err(Error::KeyReused),
-                Past::Free(version) => replaces = version,
-            }
+    /// An id that is taken: the next one isn't.
+    fn lost(&mut self, Expected::Tweet: Expected, _: Race) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Write for Edit<'_> {
+    type Name = Expected;
+    type Answer = Done;
+    type Error = Error;
+
+    fn reads(&self) -> Vec<Key> {
+        vec![key(self.of.id)]
+    }
+
+    /// With a condition at most one of many can win, so there is nothing to wait for.
+    fn turns(&self) -> Vec<Key> {
+        if *self.of.condition == Condition::None { self.reads() } else { Vec::new() }
+    }
+
+    async fn plan(&mut self, found: &Found) -> Result<Option<Plan<Self>>, Error> {
+        let row = self.of.find(found)?;
+        let next = row.tweet.edited(self.text);
+        let (expect, value) = (Expect::Version(row.version), next.value());
+        Ok(Some(Plan::new(Done::Edited(next)).put(Expected::Tweet, key(self.of.id), expect, value)))
+    }
+
+    fn lost(&mut self, Expected::Tweet: Expected, race: Race) -> Result<(), Error> {
+        match self.of.condition {
+            _ if race.found.is_none() => Err(Error::NotFound),
+            Condition::None => Ok(()),
+            Condition::OneOf(_) => Err(Error::VersionMismatch { txn: Some(race.txn) }),
         }
-        let row = rows.iter().find(|row| row.key.table == TWEETS).ok_or(Error::NotFound)?;
-        let found = Found::read(row)?;
-        if !found.tweet.author.eq_ignore_ascii_case(user) {
+    }
+}
+
+impl Write for Delete<'_> {
+    type Name = Expected;
+    type Answer = Done;
+    type Error = Error;
+
+    fn reads(&self) -> Vec<Key> {
+        vec![key(self.of.id)]
+    }
+
+    async fn plan(&mut self, found: &Found) -> Result<Option<Plan<Self>>, Error> {
+        let row = self.of.find(found)?;
+        let expect = match self.of.condition {
+            Condition::None => Expect::Present,
+            Condition::OneOf(_) => Expect::Version(row.version),
+        };
+        Ok(Some(Plan::new(Done::Deleted).delete(Expected::Tweet, key(self.of.id), expect)))
+    }
+
+    fn lost(&mut self, Expected::Tweet: Expected, race: Race) -> Result<(), Error> {
+        Err(if race.found.is_none() { Error::NotFound } else { Error::VersionMismatch { txn: Some(race.txn) } })
+    }
+}
+
+impl Owned<'_> {
+    /// The tweet, if it is there, the user's, and of the version that is demanded.
+    fn find(&self, found: &Found) -> Result<Row, Error> {
+        let row = Row::read(found.row(&key(self.id)).ok_or(Error::NotFound)?)?;
+        if !row.tweet.author.eq_ignore_ascii_case(self.user) {
             return Err(Error::NotOwner);
         }
-        match condition {
-            Condition::OneOf(versions) if !versions.contains(&found.tweet.version) => Err(Error::VersionMismatch { txn: None }),
-            Condition::None | Condition::OneOf(_) => Ok(Before::Write { found, replaces }),
+        match self.condition {
+            Condition::OneOf(versions) if !versions.contains(&row.tweet.version) => Err(Error::VersionMismatch { txn: None }),
+            Condition::None | Condition::OneOf(_) => Ok(row),
         }
     }
-
-    /// Commits one operation on a tweet, and the claim's row with it, if what `stands` checks does. That comes first: of
-    /// several expectations that fail the first is told.
-    async fn write(
-        &self,
-        stands: Option<Operation>,
-        operation: Operation,
-        done: Done,
-        claim: Option<&Claim>,
-        replaces: Option<Version>,
-    ) -> Result<Written, Lost> {
-        let tweet = u16::from(stands.is_some());
-        let mut operations = Vec::with_capacity(3);
-        operations.extend(stands);
-        operations.push(operation);
-        operations.extend(claim.map(|claim| claim.remember(&done, replaces)));
-        match self.cluster.commit(operations).await {
-            Ok(committed) => Ok(Written { done, txn: committed.txn }),
-            Err(cluster::Error::Aborted { txn, reason: AbortReason::Expectation { operation, found } }) => {
-                Err(match operation.cmp(&tweet) {
-                    Ordering::Less => Lost::Session,
-                    Ordering::Equal => Lost::Tweet { gone: found.is_none(), txn },
-                    Ordering::Greater => Lost::Claim,
-                })
-            }
-            Err(error) => Err(Lost::Cluster(error)),
-        }
-    }
-
-    /// What stands under the claim's key after a lost race.
-    async fn past(&self, claim: Option<&Claim>) -> Result<Settled, Error> {
-        let Some(claim) = claim else { return Ok(Settled::Open(None)) };
-        match claim.past::<Done>(&self.cluster).await? {
-            Past::Repeat { answer, txn, .. } => Ok(Settled::Answered(Written { done: answer, txn })),
-            Past::Reused => Err(Error::KeyReused),
-            Past::Free(version) => Ok(Settled::Open(version)),
-        }
-    }
-}
-
-enum Before {
-    Repeat(Written),
-    Write { found: Found, replaces: Option<Version> },
-}
-
-enum Settled {
-    Answered(Written),
-    Open(Option<Version>),
-}
-
-/// Which expectation of a transaction did not hold, or what else went wrong.
-enum Lost {
-    Session,
-    Tweet { gone: bool, txn: TxnId },
-    Claim,
-    Cluster(cluster::Error),
 }

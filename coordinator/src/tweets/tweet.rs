@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use skein_protocol::id::Version;
-use skein_protocol::operation::{Key, Row};
+use skein_protocol::operation::{self, Key};
 use uuid::Uuid;
 
 use super::Error;
@@ -40,9 +40,9 @@ struct Stored {
 
 /// A tweet with the store's version of its row.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(super) struct Row {
     pub tweet: Tweet,
-    pub row: Version,
+    pub version: Version,
 }
 
 impl Tweet {
@@ -57,8 +57,8 @@ impl Tweet {
     ///
     /// # Errors
     /// Not found, or not to be read.
-    pub fn read(row: Option<&Row>) -> Result<Self, Error> {
-        Ok(Found::read(row.ok_or(Error::NotFound)?)?.tweet)
+    pub fn read(row: Option<&operation::Row>) -> Result<Self, Error> {
+        Ok(Row::read(row.ok_or(Error::NotFound)?)?.tweet)
     }
 
     /// The next version, with another text.
@@ -85,13 +85,13 @@ impl Tweet {
     }
 }
 
-impl Found {
+impl Row {
     /// Reads a row back. One that this program can't read is an error, not an absence.
-    pub fn read(row: &Row) -> Result<Self, Error> {
+    pub fn read(row: &operation::Row) -> Result<Self, Error> {
         let id = Uuid::from_slice(&row.key.bytes).map_err(|_| Error::Unreadable)?;
         let Stored { author, text, created_at, edited_at, version } =
             serde_json::from_slice(&row.value).map_err(|_| Error::Unreadable)?;
-        Ok(Found { tweet: Tweet { id, author, text, created_at, edited_at, version }, row: row.version })
+        Ok(Row { tweet: Tweet { id, author, text, created_at, edited_at, version }, version: row.version })
     }
 }
 

@@ -169,7 +169,7 @@ pub async fn get(
     };
     let entry = match app.data.get(&key, &who.stands).await {
         Ok(entry) => entry,
-        Err(data::Error::Ended) => return Err(access.excuse(&app, data::Error::Ended.into()).await),
+        Err(data::Error::Write(error)) => return Err(access.excuse(&app, error.into()).await),
         // Who asked was found to be let in by the very read that found this.
         Err(error) => return Err(error.into()),
     };

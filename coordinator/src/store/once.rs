@@ -39,7 +39,7 @@ pub struct Claim {
 /// What stands under a claim's key.
 #[derive(Debug)]
 pub enum Past<A> {
-    /// Nothing, or only something that has expired and may be replaced if it is still of this version.
+    /// Nothing, or only something of this version that has expired and is to be removed first.
     Free(Option<Version>),
     /// The same request was committed by this transaction with this answer.
     Repeat {
@@ -47,7 +47,7 @@ pub enum Past<A> {
         answer: A,
         /// The first transaction.
         txn: TxnId,
-        /// The version of the row that remembers it. Where that row was new it is the version of all that was new in its
+        /// The version of the row that remembers it. Since that row was new, it is the version of all that was new in its
         /// transaction, which no answer can know before it is committed.
         row: Version,
     },
@@ -111,16 +111,14 @@ impl Claim {
         self.key.clone()
     }
 
-    /// The operation that remembers `answer`, for the transaction that does what was asked. `replaces` is what
-    /// [`Past::Free`] said.
+    /// The operation that remembers `answer`, for the transaction that does what was asked. Its row is always a new one.
     ///
-    /// # Panics
-    /// Never: answers are plain data.
-    pub fn remember<A: Serialize>(&self, answer: &A, replaces: Option<Version>) -> Operation {
+    /// # Errors
+    /// When the answer holds a record that is no JSON.
+    pub fn remember<A: Serialize>(&self, answer: &A) -> Result<Operation, serde_json::Error> {
         let row = Remembered { fingerprint: self.fingerprint.hex(), expires_at: Timestamp::now().after(self.kept_for), answer };
-        let value = serde_json::to_vec(&row).expect("an answer is plain data with text keys");
-        let expect = replaces.map_or(Expect::Absent, Expect::Version);
-        Operation { key: self.key.clone(), expect, action: Action::Put(value.into()) }
+        let value = serde_json::to_vec(&row)?;
+        Ok(Operation { key: self.key.clone(), expect: Expect::Absent, action: Action::Put(value.into()) })
     }
 
     /// Removes what has expired under the claim's key and is of this version still, so that the row that comes is a new one.
@@ -133,14 +131,6 @@ impl Claim {
             Ok(_) | Err(cluster::Error::Aborted { reason: AbortReason::Expectation { .. }, .. }) => Ok(()),
             Err(error) => Err(error),
         }
-    }
-
-    /// Reads what stands under the claim's key.
-    ///
-    /// # Errors
-    /// As for any read.
-    pub async fn past<A: DeserializeOwned>(&self, cluster: &Cluster) -> Result<Past<A>, cluster::Error> {
-        Ok(self.judge(cluster.read_one(self.key()).await?.as_ref()))
     }
 
     /// What the row under the claim's key means for it. A row that this program can't read counts as another request's.

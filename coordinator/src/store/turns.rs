@@ -23,11 +23,6 @@ impl Turns {
         Turns { locks: (0..LOCKS).map(|_| Mutex::new(())).collect(), hasher: RandomState::new(), wait_max }
     }
 
-    /// Waits for the turn of what is named so; `None` when it takes longer than the bound.
-    pub async fn take(&self, name: impl Hash) -> Option<MutexGuard<'_, ()>> {
-        tokio::time::timeout(self.wait_max, self.locks[self.place(name)].lock()).await.ok()
-    }
-
     /// Waits for the turn of all that is named so; `None` when it takes longer than the bound.
     pub async fn take_all(&self, names: impl IntoIterator<Item = impl Hash>) -> Option<Vec<MutexGuard<'_, ()>>> {
         // All take their locks in one order, each once, so that no two wait for each other.
@@ -59,14 +54,14 @@ mod tests {
     #[tokio::test]
     async fn a_turn_is_one_at_a_time_and_the_wait_for_it_is_bounded() {
         let turns = Turns::new(Duration::from_millis(20));
-        let one = turns.take("a").await.unwrap();
+        let one = turns.take_all(["a"]).await.unwrap();
         assert!(turns.are_taken(["b", "a"]) && !turns.are_taken(["b"]));
-        assert!(turns.take("a").await.is_none() && turns.take_all(["b", "a"]).await.is_none());
+        assert!(turns.take_all(["b", "a"]).await.is_none());
         drop(one);
         // What was waited for in vain is held no longer, and a name that is there twice is waited for once.
         let all = turns.take_all(["b", "a", "b"]).await.unwrap();
-        assert!(turns.take("b").await.is_none());
+        assert!(turns.take_all(["b"]).await.is_none());
         drop(all);
-        assert!(turns.take("b").await.is_some());
+        assert!(turns.take_all(["b"]).await.is_some());
     }
 }
