@@ -13,7 +13,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use skein_coordinator::operator::{LOCAL, OperatorKey, SCHEME, Signed};
+use skein_coordinator::operators::key::{LOCAL, OperatorKey, SCHEME, Signed};
 use skein_runtime::transport::Secret;
 use tokio::net::TcpStream;
 

@@ -9,8 +9,8 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::accounts::{self, Account};
-use crate::cluster::{Cluster, Error};
-use crate::tables::TWEETS;
+use crate::store::cluster::{Cluster, Error};
+use crate::store::tables::TWEETS;
 use crate::tweets::{self, Tweet};
 
 /// Who says what, in the order of time.

@@ -3,30 +3,23 @@
 //! [`skein_protocol::node::coordinator`] starts from what it held, the driver dials the workers, and [`http`] serves from the
 //! first moment, so that whoever asks can see what is being waited for.
 //!
-//! The way of a write: [`http`] -> [`tweets`] -> [`cluster`] -> the driver -> the machine. Nothing on this way but the machine
+//! The way of a write: [`http`] -> [`tweets`] -> [`store`] -> the driver -> the machine. Nothing on this way but the machine
 //! decides anything about transactions.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod accounts;
-pub mod clock;
-pub mod cluster;
 pub mod config;
 pub mod data;
 pub mod http;
 pub mod metrics;
-pub mod operator;
-pub mod outcomes;
-pub mod roster;
-pub mod seen;
+pub mod operators;
 pub mod sessions;
 pub mod store;
-pub mod tables;
 pub mod tokens;
 pub mod tweets;
 
 mod demo;
-mod expiry;
 mod visible;
 
 use std::sync::Arc;
@@ -46,13 +39,15 @@ use skein_runtime::transport::Endpoint;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use crate::cluster::Cluster;
 use crate::config::CoordinatorConfig;
 use crate::config::membership::MembershipConfig;
 use crate::http::{Members, Shared};
 use crate::metrics::CoordinatorMetrics;
-use crate::operator::OperatorKey;
-use crate::roster::Roster;
+use crate::operators::console::Console;
+use crate::operators::key::OperatorKey;
+use crate::operators::roster::Roster;
+use crate::store::cluster::Cluster;
+use crate::store::outcomes::{self, Ledger};
 
 /// The node's name in metrics. A process has one coordinator; which machine it is on is the scraper's to say.
 const NAME: &str = "coordinator";
@@ -104,26 +99,28 @@ pub async fn run(
     let metrics = CoordinatorMetrics::register(&instruments.registry)?.node(NAME, &http::known_answers());
     let mut running = driver::spawn(machine, parts);
     let cluster = Cluster::new(running.handle(), metrics.clone());
+    let console = Console::new(running.handle());
+    let ledger: Arc<dyn Ledger> = Arc::new(running.handle());
     let in_memory = config.data.is_none();
     let (demo, sweep_every, outcomes_kept_for) =
         (config.surface.demo, config.surface.limits.sweep_every, config.surface.outcome_lifetime);
-    let roster = Roster::new(cluster.clone(), config.workers.clone(), config.secret.is_some());
+    let roster = Roster::new(console.clone(), config.workers.clone(), config.secret.is_some());
     let operators = config.operator_secret.as_ref().map(OperatorKey::of);
     let app = Arc::new(Shared::new(
         config.surface,
         operators,
-        cluster.clone(),
-        (roster, members),
+        (cluster.clone(), Arc::clone(&ledger)),
+        (console.clone(), roster, members),
         instruments.registry,
         metrics.clone(),
     ));
     let surface = tokio::spawn(http::serve(listener, app, served, shutdown.clone()));
-    let polled = tokio::spawn(metrics::poll(cluster.clone(), metrics, shutdown.clone()));
-    let swept = tokio::spawn(expiry::sweep(cluster.clone(), sweep_every, shutdown.clone()));
-    let recorded = tokio::spawn(outcomes::record(cluster.clone(), outcomes_kept_for, shutdown.clone()));
+    let polled = tokio::spawn(metrics::poll(console.clone(), metrics, shutdown.clone()));
+    let swept = tokio::spawn(store::expiry::sweep(cluster.clone(), sweep_every, shutdown.clone()));
+    let recorded = tokio::spawn(outcomes::record(cluster.clone(), ledger, outcomes_kept_for, shutdown.clone()));
 
     let begun = async {
-        let is_logged = until_serving(&cluster).await;
+        let is_logged = until_serving(&console).await;
         if is_logged && in_memory {
             warn!(
                 "the workers log their records, and this coordinator keeps the view in memory alone: when it ends, nobody can use \
@@ -188,7 +185,7 @@ async fn open(config: &CoordinatorConfig) -> anyhow::Result<(Coordinator, Box<dy
         incarnation.0,
         record.as_ref().map_or(0, |record| record.number().0),
     );
-    roster::log_changes(&config.workers, record.as_ref());
+    operators::roster::log_changes(&config.workers, record.as_ref());
     let MembershipConfig { beat_ms, misses_max, compare_ms, window } = config.membership;
     let machine = MachineConfig {
         beat_ms,
@@ -201,12 +198,12 @@ async fn open(config: &CoordinatorConfig) -> anyhow::Result<(Coordinator, Box<dy
 }
 
 /// Returns once a write would be accepted, and whether a member of the view logs its records; says now and then what is missing.
-async fn until_serving(cluster: &Cluster) -> bool {
+async fn until_serving(console: &Console) -> bool {
     let mut ticks = tokio::time::interval(READY_EVERY);
     let mut said = tokio::time::Instant::now();
     loop {
         ticks.tick().await;
-        let Ok(status) = cluster.status().await else { continue };
+        let Ok(status) = console.status().await else { continue };
         if status.serving {
             let active = status.record.as_ref().and_then(|record| record.active.as_ref());
             let mut members = active.iter().flat_map(|active| &active.view.shards).flat_map(|shard| &shard.members);

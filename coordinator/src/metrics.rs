@@ -11,7 +11,7 @@ use skein_protocol::step::CoordinatorStatus;
 use skein_runtime::shutdown::Shutdown;
 use tokio::time::MissedTickBehavior;
 
-use crate::cluster::Cluster;
+use crate::operators::console::Console;
 
 /// How often the gauges are set.
 const POLL_EVERY: Duration = Duration::from_secs(1);
@@ -292,7 +292,7 @@ impl NodeMetrics {
 }
 
 /// Sets the gauges from the machine's status until the shutdown starts.
-pub async fn poll(cluster: Cluster, metrics: NodeMetrics, mut shutdown: Shutdown) {
+pub async fn poll(console: Console, metrics: NodeMetrics, mut shutdown: Shutdown) {
     let mut ticks = tokio::time::interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -300,7 +300,7 @@ pub async fn poll(cluster: Cluster, metrics: NodeMetrics, mut shutdown: Shutdown
             () = shutdown.wait() => return,
             _ = ticks.tick() => {}
         }
-        if let Ok(status) = cluster.status().await {
+        if let Ok(status) = console.status().await {
             metrics.set(&status);
         }
     }

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use skein_protocol::id::TxnId;
 use skein_protocol::operation::{Action, Expect, Key, Operation};
 
-use crate::clock::Timestamp;
-use crate::cluster::{self, Cluster};
+use crate::store::clock::Timestamp;
+use crate::store::cluster::{self, Cluster};
 use crate::store::once::{Claim, Fingerprint, IdempotencyKey, Past};
+use crate::store::tables::ACCOUNTS;
 use crate::store::write::{self, Found, Plan, Race, Write, Writer, Written};
-use crate::tables::ACCOUNTS;
 use field::FieldError;
 use password::Passwords;
 use queue::Busy;

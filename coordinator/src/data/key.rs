@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use skein_protocol::limits::KEY_BYTES_MAX;
 use skein_protocol::operation::{Key, Range, Row, Shared};
 
-use crate::tables::DATA;
+use crate::store::tables::DATA;
 
 /// The name of one value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use skein_protocol::id::{TxnId, Version};
 use skein_protocol::operation::{Consistency, Expect, Key, Operation, Row, Shared};
 
-use crate::cluster::{self, Cluster};
+use crate::store::cluster::{self, Cluster};
 use crate::store::once::Claim;
 use crate::store::write::{self, Found as Rows, Plan, Race, Writer};
 pub use condition::{Condition, Versions};

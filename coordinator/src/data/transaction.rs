@@ -12,7 +12,7 @@ use skein_protocol::limits::{OPERATIONS_MAX, READ_KEYS_MAX, TRANSACTION_BYTES_MA
 use skein_protocol::operation::{Expect, Key, Operation, Shared};
 
 use super::{Data, DataKey, Error, Value, let_in, refusal};
-use crate::cluster::Cluster;
+use crate::store::cluster::Cluster;
 use crate::store::once::Claim;
 use crate::store::write::{self, Found as Rows, Plan, Race};
 

@@ -14,7 +14,7 @@ use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::precondition;
 use crate::accounts::{self, Created, Earlier, Error, SignUp, SignedUp};
-use crate::cluster::Error::{Stopped, Unknown};
+use crate::store::cluster::Error::{Stopped, Unknown};
 
 /// Who wants an account.
 #[derive(Deserialize, ToSchema)]

@@ -19,7 +19,8 @@ use utoipa::ToSchema;
 
 use super::error::{Problem, ProblemDocument};
 use super::{App, Members};
-use crate::cluster::{self, Cluster};
+use crate::operators::console::Console;
+use crate::store::cluster;
 
 /// How long the digests are good for.
 const DIGESTS_KEPT_FOR: Duration = Duration::from_secs(1);
@@ -206,14 +207,14 @@ pub struct DigestCache {
 
 impl DigestCache {
     /// The digests, asked for anew when they are too old. Whoever comes meanwhile waits for the same answer.
-    async fn get(&self, cluster: &Cluster) -> Result<Arc<Digests>, cluster::Error> {
+    async fn get(&self, console: &Console) -> Result<Arc<Digests>, cluster::Error> {
         let mut last = self.last.lock().await;
         if let Some((at, digests)) = &*last
             && at.elapsed() < DIGESTS_KEPT_FOR
         {
             return Ok(Arc::clone(digests));
         }
-        let (view, digests) = cluster.digests().await?;
+        let (view, digests) = console.digests().await?;
         let digests = Arc::new((view, digests.into_iter().collect()));
         *last = Some((Instant::now(), Arc::clone(&digests)));
         Ok(digests)
@@ -231,9 +232,9 @@ impl DigestCache {
     ),
 )]
 pub async fn get(State(app): State<App>) -> Result<Json<ClusterStatus>, Problem> {
-    let status = app.cluster.status().await?;
+    let status = app.console.status().await?;
     // Without digests the rest is still worth knowing; it is what people look at when no view serves.
-    let digests = if status.serving { app.digests.get(&app.cluster).await.ok() } else { None };
+    let digests = if status.serving { app.digests.get(&app.console).await.ok() } else { None };
     Ok(Json(describe(&status, digests.as_deref(), &app.members)))
 }
 

@@ -16,8 +16,10 @@ use super::code::Code;
 use super::data::UnmetExpectation;
 use super::session;
 use crate::accounts::field::FieldError;
+use crate::operators::roster;
+use crate::store::cluster;
 use crate::store::write;
-use crate::{accounts, cluster, data, roster, tokens, tweets};
+use crate::{accounts, data, tokens, tweets};
 
 /// The header that carries the id of a write's transaction.
 pub const TRANSACTION: HeaderName = HeaderName::from_static("skein-transaction");

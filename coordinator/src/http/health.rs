@@ -28,7 +28,7 @@ pub async fn livez() -> &'static str {
 
 /// How each part stands.
 pub async fn readyz(State(app): State<App>) -> Response {
-    let (code, text) = match tokio::time::timeout(STATUS_WITHIN, app.cluster.status()).await {
+    let (code, text) = match tokio::time::timeout(STATUS_WITHIN, app.console.status()).await {
         Ok(Ok(status)) => (if status.serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, parts(&status)),
         Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, {error}\n")),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, no answer within {STATUS_WITHIN:?}\n")),

@@ -53,14 +53,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::accounts::Accounts;
-use crate::cluster::Cluster;
 use crate::config::SurfaceConfig;
 use crate::data::Data;
 use crate::metrics::NodeMetrics;
-use crate::operator::OperatorKey;
-use crate::outcomes::Outcomes;
-use crate::roster::Roster;
+use crate::operators::console::Console;
+use crate::operators::key::OperatorKey;
+use crate::operators::roster::Roster;
 use crate::sessions::Sessions;
+use crate::store::cluster::Cluster;
+use crate::store::outcomes::{Ledger, Outcomes};
 use crate::store::write::Writer;
 use crate::tokens::Tokens;
 use crate::tweets::Tweets;
@@ -81,7 +82,7 @@ pub struct Shared {
     operators: operator::Operators,
     tweets: Tweets,
     data: Data,
-    cluster: Cluster,
+    console: Console,
     outcomes: Outcomes,
     limits: limits::RateLimits,
     digests: cluster::DigestCache,
@@ -108,8 +109,8 @@ impl Shared {
     pub fn new(
         settings: SurfaceConfig,
         operators: Option<OperatorKey>,
-        cluster: Cluster,
-        (roster, members): (Roster, Members),
+        (cluster, ledger): (Cluster, Arc<dyn Ledger>),
+        (console, roster, members): (Console, Roster, Members),
         registry: Registry,
         metrics: NodeMetrics,
     ) -> Self {
@@ -124,11 +125,11 @@ impl Shared {
             data: Data::new(cluster.clone(), writer),
             limits: limits::RateLimits::new(limits),
             digests: cluster::DigestCache::default(),
-            outcomes: Outcomes::new(cluster.clone()),
+            outcomes: Outcomes::new(cluster, ledger),
             under_way: Semaphore::new(limits.requests_max),
             body_memory: BodyMemory::new(limits.body_bytes_max, metrics.body_bytes.clone()),
             answers: answers::Answers::new(limits.answers.clone(), metrics.answer_bytes(), metrics.answers_refused()),
-            cluster,
+            console,
             roster,
             members,
             registry,

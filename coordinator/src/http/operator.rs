@@ -1,5 +1,5 @@
 //! What only an operator may do. Where the cluster has a secret, a request must be signed with a key that follows from it
-//! ([`crate::operator`]); the secret itself never travels.
+//! ([`crate::operators::key`]); the secret itself never travels.
 //!
 //! Without a secret, which only a cluster that is all on one machine can do without, whoever is on this machine counts as its
 //! operator: the server must listen on loopback with no proxy in front, the peer be on loopback, `Host` be an address or
@@ -17,7 +17,7 @@ use super::App;
 use super::body::{self, BODY_BYTES_MAX};
 use super::code::Code;
 use super::error::{Challenge, Problem};
-use crate::operator::{LOCAL, OperatorKey, Proof, Refused, SCHEME, Signed, Taken};
+use crate::operators::key::{LOCAL, OperatorKey, Proof, Refused, SCHEME, Signed, Taken};
 
 /// What only comes from browsers, or by way of a proxy.
 const NEVER_LOCAL: [HeaderName; 8] = [

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::body::{self, JsonBody};
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::{App, number, operator, text_header};
-use crate::clock::Timestamp;
+use crate::store::clock::Timestamp;
 use crate::tokens::{self, Grant, Scope, TokenId};
 
 /// A token that is to be made.

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::body::{self, JsonBody};
 use super::error::{Problem, ProblemDocument};
 use super::{App, operator};
-use crate::roster::Workers;
+use crate::operators::roster::Workers;
 
 /// A worker that is to be added.
 #[derive(Deserialize, ToSchema)]

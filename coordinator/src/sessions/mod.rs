@@ -23,10 +23,10 @@ use skein_protocol::id::TxnId;
 use skein_protocol::operation::{Action, Consistency, Expect, Key, Operation, Range, Row, Shared};
 use skein_protocol::step::AbortReason;
 
-use crate::clock::Timestamp;
-use crate::cluster::{self, Cluster};
-use crate::seen::{self, Ends, Seen};
-use crate::tables::SESSIONS;
+use crate::store::clock::Timestamp;
+use crate::store::cluster::{self, Cluster};
+use crate::store::seen::{self, Ends, Seen};
+use crate::store::tables::SESSIONS;
 pub use attempts::{Allowance, Attempts};
 
 /// Sessions of one account: far more than a person has browsers, since a class or a load test may share an account. Log-ins at

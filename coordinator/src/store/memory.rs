@@ -3,20 +3,18 @@
 //! before, or how the commit ends.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus::Registry;
-use skein_protocol::id::{Incarnation, TxnId, Version};
+use skein_protocol::id::{Incarnation, TraceContext, TxnId, Version};
 use skein_protocol::limits::{OPERATIONS_MAX, READ_KEYS_MAX};
-use skein_protocol::operation::{Action, Answer, Key, Operation, Query, Row, Shared, TableId};
+use skein_protocol::operation::{Action, Consistency, Expect, Key, Operation, Query, Range, Row, Shared, TableId};
 use skein_protocol::record::{Stored, Write};
-use skein_protocol::step::{AbortReason, Refusal, Reply, Request};
+use skein_protocol::step::AbortReason;
 use skein_protocol::store::Store;
 
+use super::cluster::{Cluster, Committed, Engine, Error, Page, Promise};
 use super::write::meets;
-use crate::cluster::{Cluster, Engine};
 use crate::metrics::CoordinatorMetrics;
 
 /// The run of the coordinator that this store pretends to have.
@@ -42,8 +40,8 @@ struct Held {
 enum Next {
     /// Others do this before it.
     Meanwhile(Box<dyn FnOnce(&Memory) + Send>),
-    /// Nothing is written, and it ends so; `None` gives no reply.
-    End(Option<Reply>),
+    /// Nothing is written, and it ends so.
+    End(Error),
     /// It never ends.
     Hang,
 }
@@ -64,9 +62,9 @@ impl Memory {
         self.lock().next.push_back(Next::Meanwhile(Box::new(others)));
     }
 
-    /// The next commit writes nothing and ends so; without a reply the engine has stopped.
-    pub fn end_next(&self, reply: Option<Reply>) {
-        self.lock().next.push_back(Next::End(reply));
+    /// The next commit writes nothing and ends so.
+    pub fn end_next(&self, error: Error) {
+        self.lock().next.push_back(Next::End(error));
     }
 
     /// The next commit never ends.
@@ -76,13 +74,13 @@ impl Memory {
 
     /// Writes a row, as others would.
     pub fn put(&self, key: Key, value: impl Into<Shared>) {
-        let operation = Operation { key, expect: skein_protocol::operation::Expect::Any, action: Action::Put(value.into()) };
-        self.apply(&[operation]);
+        let operation = Operation { key, expect: Expect::Any, action: Action::Put(value.into()) };
+        let _written = self.apply(&[operation]);
     }
 
     /// Removes a row, as others would.
     pub fn delete(&self, key: Key) {
-        self.apply(&[Operation { key, expect: skein_protocol::operation::Expect::Any, action: Action::Delete }]);
+        let _removed = self.apply(&[Operation { key, expect: Expect::Any, action: Action::Delete }]);
     }
 
     /// All rows of a table, in the order of their keys.
@@ -114,54 +112,35 @@ impl Memory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers a request; `None` never does.
-    fn answer(&self, request: Request) -> Option<Option<Reply>> {
-        let reply = match request {
-            Request::Commit { operations, .. } => return self.commit(&operations),
-            Request::Read { query: Query::Keys(keys), .. } => self.read(&keys),
-            Request::Read { query: Query::Range(range), .. } => {
-                let mut held = self.lock();
-                held.reads += 1;
-                let rows_max = range.rows_max as usize;
-                let mut rows: Vec<Row> = held.store.range(&range).take(rows_max + 1).map(row).collect();
-                let more = rows.len() > rows_max;
-                rows.truncate(rows_max);
-                Reply::Found(Answer::Rows { rows, more })
-            }
-            other => panic!("the domain asked for {other:?}"),
-        };
-        Some(Some(reply))
-    }
-
-    fn read(&self, keys: &[Key]) -> Reply {
-        if !(1..=READ_KEYS_MAX).contains(&keys.len()) {
-            return Reply::Refused(Refusal::Invalid);
-        }
-        let mut held = self.lock();
-        held.reads += 1;
-        let rows = keys.iter().filter_map(|key| held.store.records().get_key_value(key)).map(row).collect();
-        Reply::Found(Answer::Rows { rows, more: false })
-    }
-
-    fn commit(&self, operations: &[Operation]) -> Option<Option<Reply>> {
+    fn next(&self) -> Option<Next> {
         let mut held = self.lock();
         held.commits += 1;
-        let next = held.next.pop_front();
-        drop(held);
-        match next {
-            Some(Next::Hang) => return None,
-            Some(Next::End(reply)) => return Some(reply),
-            Some(Next::Meanwhile(others)) => others(self),
-            None => {}
+        held.next.pop_front()
+    }
+
+    fn scan(&self, range: &Range) -> Page {
+        let held = self.lock();
+        let rows_max = range.rows_max as usize;
+        let mut rows: Vec<Row> = held.store.range(range).take(rows_max + 1).map(row).collect();
+        let more = rows.len() > rows_max;
+        rows.truncate(rows_max);
+        Page { rows, more }
+    }
+
+    fn get(&self, keys: &[Key]) -> Result<Page, Error> {
+        if !(1..=READ_KEYS_MAX).contains(&keys.len()) {
+            return Err(Error::Invalid);
         }
-        Some(Some(self.apply(operations)))
+        let held = self.lock();
+        let rows = keys.iter().filter_map(|key| held.store.records().get_key_value(key)).map(row).collect();
+        Ok(Page { rows, more: false })
     }
 
     /// Carries out a transaction, if all that it expects is so.
-    fn apply(&self, operations: &[Operation]) -> Reply {
+    fn apply(&self, operations: &[Operation]) -> Result<Committed, Error> {
         let twice = |(at, operation): (usize, &Operation)| operations[..at].iter().any(|other| other.key == operation.key);
         if !(1..=OPERATIONS_MAX).contains(&operations.len()) || operations.iter().enumerate().any(twice) {
-            return Reply::Refused(Refusal::Invalid);
+            return Err(Error::Invalid);
         }
         let mut held = self.lock();
         held.begun += 1;
@@ -169,7 +148,7 @@ impl Memory {
         for (number, operation) in (0..).zip(operations) {
             let found = held.store.get(&operation.key).map(|stored| stored.version);
             if !meets(operation.expect, found) {
-                return Reply::Aborted { txn, reason: AbortReason::Expectation { operation: number, found } };
+                return Err(Error::Aborted { txn, reason: AbortReason::Expectation { operation: number, found } });
             }
         }
         let base = Version(held.begun * VERSIONS_APART);
@@ -185,17 +164,30 @@ impl Memory {
             };
             held.store.apply(&Write { key: key.clone(), stored });
         }
-        Reply::Committed { txn, versions }
+        Ok(Committed { txn, versions })
     }
 }
 
 impl Engine for Memory {
-    fn request(&self, request: Request) -> Pin<Box<dyn Future<Output = Option<Reply>> + Send + '_>> {
-        let answer = self.answer(request);
+    fn commit(&self, operations: Vec<Operation>, _: Option<TraceContext>) -> Promise<'_, Committed> {
         Box::pin(async move {
-            match answer {
-                Some(reply) => reply,
-                None => std::future::pending().await,
+            match self.next() {
+                Some(Next::Hang) => return std::future::pending().await,
+                Some(Next::End(error)) => return Err(error),
+                Some(Next::Meanwhile(others)) => others(self),
+                None => {}
+            }
+            self.apply(&operations)
+        })
+    }
+
+    fn read(&self, query: Query, _: Consistency, _: Option<TraceContext>) -> Promise<'_, Page> {
+        Box::pin(async move {
+            self.lock().reads += 1;
+            match query {
+                Query::Keys(keys) => self.get(&keys),
+                Query::Range(range) => Ok(self.scan(&range)),
+                Query::Digest => Err(Error::Invalid),
             }
         })
     }

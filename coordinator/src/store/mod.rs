@@ -1,10 +1,18 @@
-//! The rooms' way to the replicated store: [`write`] is the recipe that every write of theirs follows, [`once`] what makes a
-//! repeated request do nothing twice, `turns` the order of those that want the same records at the same time.
+//! The rooms' way to the replicated store. [`cluster`] is the door: commit, read, scan. [`write`] is the recipe that every write of
+//! a room follows, [`once`] what makes a repeated request do nothing twice, `turns` the order of those that want the same records
+//! at the same time. [`tables`] numbers the tables; [`expiry`] removes what has outlived its time, [`outcomes`] remembers how
+//! transactions ended for those who ask later.
 
+pub mod clock;
+pub mod cluster;
 pub mod once;
+pub mod outcomes;
+pub mod seen;
+pub mod tables;
 pub mod write;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
 
+pub(crate) mod expiry;
 mod turns;

@@ -13,9 +13,9 @@ use skein_protocol::id::{TxnId, Version};
 use skein_protocol::operation::{Action, Expect, Key, Operation, Row};
 use skein_protocol::step::AbortReason;
 
-use crate::clock::Timestamp;
-use crate::cluster::{self, Cluster};
-use crate::tables::IDEMPOTENCY;
+use crate::store::clock::Timestamp;
+use crate::store::cluster::{self, Cluster};
+use crate::store::tables::IDEMPOTENCY;
 
 /// Bytes of a key that a client may send.
 pub const KEY_BYTES_MAX: usize = 255;

@@ -14,11 +14,11 @@ use skein_protocol::id::{TxnId, Version};
 use skein_protocol::operation::{Consistency, Expect, Key, Range, Row};
 
 use crate::accounts::field::{self, FieldError};
-use crate::clock::Timestamp;
-use crate::cluster::{self, Cluster};
-use crate::seen::{self, Ends, Seen};
+use crate::store::clock::Timestamp;
+use crate::store::cluster::{self, Cluster};
+use crate::store::seen::{self, Ends, Seen};
+use crate::store::tables::TOKENS;
 use crate::store::write::{self, Found, Plan, Race, Write, Writer};
-use crate::tables::TOKENS;
 pub use secret::{Secret, TokenId};
 
 /// Tokens that there may be at once.

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use skein_protocol::operation::Key;
 
-use crate::tables::TOKENS;
+use crate::store::tables::TOKENS;
 
 /// What each token begins with.
 const PREFIX: &str = "skein_";

@@ -12,10 +12,10 @@ use skein_protocol::id::TxnId;
 use skein_protocol::operation::{Consistency, Expect, Key, Operation, Range};
 use uuid::Uuid;
 
-use crate::cluster::{self, Cluster};
+use crate::store::cluster::{self, Cluster};
 use crate::store::once::Claim;
+use crate::store::tables::TWEETS;
 use crate::store::write::{self, Found, Plan, Race, Write, Writer, Written};
-use crate::tables::TWEETS;
 pub use cursor::{read as read_cursor, write as write_cursor};
 use tweet::Row;
 pub(crate) use tweet::check_text;

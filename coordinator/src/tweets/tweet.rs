@@ -7,8 +7,8 @@ use skein_protocol::operation::{self, Key};
 use uuid::Uuid;
 
 use super::Error;
-use crate::clock::Timestamp;
-use crate::tables::TWEETS;
+use crate::store::clock::Timestamp;
+use crate::store::tables::TWEETS;
 use crate::visible::is_visible;
 
 /// A tweet as the domain knows it.

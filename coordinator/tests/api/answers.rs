@@ -12,14 +12,17 @@ use serde_json::{Value, json};
 use skein_coordinator::config::{Auth, SurfaceConfig};
 use skein_coordinator::http::{Members, Shared, router};
 use skein_coordinator::metrics::CoordinatorMetrics;
-use skein_coordinator::roster::Roster;
+use skein_coordinator::operators::console::{Console, Questions};
+use skein_coordinator::operators::roster::Roster;
+use skein_coordinator::store::cluster::{Error, Promise};
 use skein_coordinator::store::memory::Memory;
+use skein_coordinator::store::outcomes::Ledger;
+use skein_coordinator::store::tables::{DATA, TOKENS};
 use skein_coordinator::store::write::Writer;
-use skein_coordinator::tables::{DATA, TOKENS};
 use skein_coordinator::tokens::{Scope, Tokens};
-use skein_protocol::id::{Incarnation, TxnId};
-use skein_protocol::operation::Key;
-use skein_protocol::step::{AbortReason, Refusal, Reply};
+use skein_protocol::id::{Incarnation, NodeId, TxnId, ViewNumber};
+use skein_protocol::operation::{Digest, Key};
+use skein_protocol::step::{AbortReason, CoordinatorStatus, KnownOutcome, RosterChange, RosterRefusal, Unrecorded};
 use skein_runtime::transport::Met;
 use tower::ServiceExt;
 
@@ -27,16 +30,51 @@ use crate::harness::PATIENCE;
 
 const TXN: TxnId = TxnId { incarnation: Incarnation(7), sequence: 42 };
 
+/// A coordinator that is asked nothing.
+struct Nobody;
+
+impl Questions for Nobody {
+    fn status(&self) -> Promise<'_, CoordinatorStatus> {
+        unreachable!("no request here asks for it")
+    }
+
+    fn digests(&self) -> Promise<'_, (ViewNumber, Vec<(NodeId, Digest)>)> {
+        unreachable!("no request here asks for it")
+    }
+
+    fn change_roster(&self, _: RosterChange) -> Promise<'_, Result<Vec<String>, RosterRefusal>> {
+        unreachable!("no request here asks for it")
+    }
+}
+
+impl Ledger for Nobody {
+    fn outcome(&self, _: TxnId) -> Promise<'_, KnownOutcome> {
+        unreachable!("no request here asks for it")
+    }
+
+    fn serves(&self) -> Promise<'_, bool> {
+        unreachable!("no request here asks for it")
+    }
+
+    fn unrecorded(&self) -> Promise<'_, Unrecorded> {
+        unreachable!("no request here asks for it")
+    }
+
+    fn recorded(&self, _: Vec<TxnId>, _: bool) -> Promise<'_, ()> {
+        unreachable!("no request here asks for it")
+    }
+}
+
 fn surface(memory: &Memory, settings: SurfaceConfig) -> Router {
     let registry = Registry::new();
     let metrics = CoordinatorMetrics::register(&registry).unwrap().node("test", &[]);
-    let cluster = memory.cluster();
-    let roster = Roster::new(cluster.clone(), Vec::new(), false);
+    let console = Console::new(Nobody);
+    let roster = Roster::new(console.clone(), Vec::new(), false);
     router(Arc::new(Shared::new(
         settings,
         None,
-        cluster,
-        (roster, Members { met: Met::default(), control_is_logged: true }),
+        (memory.cluster(), Arc::new(Nobody)),
+        (console, roster, Members { met: Met::default(), control_is_logged: true }),
         registry,
         metrics,
     )))
@@ -54,7 +92,7 @@ async fn ask(surface: &Router, mut request: HttpRequest<Body>) -> (u16, HeaderMa
 async fn told(
     request: axum::http::request::Builder,
     body: &str,
-    end: Option<Option<Reply>>,
+    end: Option<Error>,
     settings: SurfaceConfig,
 ) -> (u16, HeaderMap, Value) {
     let memory = Memory::default();
@@ -77,28 +115,28 @@ async fn told(
 }
 
 /// What a client hears that posts while the commit ends so.
-async fn post(end: Option<Option<Reply>>, settings: SurfaceConfig) -> (u16, HeaderMap, Value) {
+async fn post(end: Option<Error>, settings: SurfaceConfig) -> (u16, HeaderMap, Value) {
     told(HttpRequest::post("/api/tweet"), "{\"text\":\"x\"}", end, settings).await
 }
 
 #[tokio::test]
 async fn every_end_of_a_transaction_has_its_answer() {
-    let aborted = |reason| Reply::Aborted { txn: TXN, reason };
-    // The reply; then status, code, whether the header names the transaction, whether the document does, whether to try again.
+    let aborted = |reason| Error::Aborted { txn: TXN, reason };
+    // How it ends; then status, code, whether the header names the transaction, whether the document does, whether to try again.
     let rows = [
-        (Some(Reply::Unknown { txn: TXN }), 503, 714, true, true, false),
+        (Error::Unknown { txn: TXN }, 503, 714, true, true, false),
         // The first operation checks the session: it has ended since it was seen here.
-        (Some(aborted(AbortReason::Expectation { operation: 0, found: None })), 401, 700, false, false, false),
-        (Some(aborted(AbortReason::Memory)), 507, 717, true, false, false),
-        (Some(aborted(AbortReason::Contention)), 409, 718, true, false, true),
-        (Some(Reply::Refused(Refusal::Overloaded)), 503, 715, false, false, true),
-        (Some(Reply::Refused(Refusal::Unavailable)), 503, 716, false, false, true),
-        (Some(Reply::Refused(Refusal::Invalid)), 500, 799, false, false, false),
-        (None, 502, 724, false, false, false),
+        (aborted(AbortReason::Expectation { operation: 0, found: None }), 401, 700, false, false, false),
+        (aborted(AbortReason::Memory), 507, 717, true, false, false),
+        (aborted(AbortReason::Contention), 409, 718, true, false, true),
+        (Error::Overloaded, 503, 715, false, false, true),
+        (Error::Unavailable, 503, 716, false, false, true),
+        (Error::Invalid, 500, 799, false, false, false),
+        (Error::Stopped, 502, 724, false, false, false),
     ];
-    for (reply, status, code, in_header, in_document, again) in rows {
-        let said = format!("{reply:?}");
-        let (found, headers, document) = post(Some(reply), SurfaceConfig::new(Auth::Name)).await;
+    for (error, status, code, in_header, in_document, again) in rows {
+        let said = format!("{error:?}");
+        let (found, headers, document) = post(Some(error), SurfaceConfig::new(Auth::Name)).await;
         assert_eq!((found, &document["code"]), (status, &Value::from(code)), "{said}");
         assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json", "{said}");
         assert_eq!(headers.get("skein-transaction").map(|value| value.to_str().unwrap()), in_header.then_some("7-42"), "{said}");
@@ -109,27 +147,27 @@ async fn every_end_of_a_transaction_has_its_answer() {
 
 #[tokio::test]
 async fn writes_of_data_have_the_same_ends() {
-    let aborted = |reason| Reply::Aborted { txn: TXN, reason };
+    let aborted = |reason| Error::Aborted { txn: TXN, reason };
     let rows = [
-        (Some(Reply::Unknown { txn: TXN }), 503, 714),
-        (Some(aborted(AbortReason::Expectation { operation: 0, found: None })), 401, 700),
-        (Some(aborted(AbortReason::Memory)), 507, 717),
-        (Some(aborted(AbortReason::Contention)), 409, 718),
-        (Some(Reply::Refused(Refusal::Overloaded)), 503, 715),
-        (Some(Reply::Refused(Refusal::Unavailable)), 503, 716),
-        (None, 502, 724),
+        (Error::Unknown { txn: TXN }, 503, 714),
+        (aborted(AbortReason::Expectation { operation: 0, found: None }), 401, 700),
+        (aborted(AbortReason::Memory), 507, 717),
+        (aborted(AbortReason::Contention), 409, 718),
+        (Error::Overloaded, 503, 715),
+        (Error::Unavailable, 503, 716),
+        (Error::Stopped, 502, 724),
     ];
-    for (reply, status, code) in rows {
+    for (error, status, code) in rows {
         // Each is one commit and nothing else.
         let put = HttpRequest::put("/api/data/a").header(header::IF_NONE_MATCH, "*");
         let run = HttpRequest::post("/api/transactions");
         for (request, body) in [(put, "1"), (run, r#"{"writes":[{"key":"a","value":1}]}"#)] {
             let settings = SurfaceConfig::new(Auth::Name);
-            let (found, headers, document) = told(request, body, Some(reply.clone()), settings).await;
-            assert_eq!((found, &document["code"]), (status, &Value::from(code)), "{reply:?}");
+            let (found, headers, document) = told(request, body, Some(error), settings).await;
+            assert_eq!((found, &document["code"]), (status, &Value::from(code)), "{error:?}");
             let unknown = (code == 714).then_some("7-42");
-            assert_eq!(document.get("transaction").and_then(Value::as_str), unknown, "{reply:?}");
-            assert_eq!(headers.contains_key(header::RETRY_AFTER), matches!(code, 715 | 716 | 718), "{reply:?}");
+            assert_eq!(document.get("transaction").and_then(Value::as_str), unknown, "{error:?}");
+            assert_eq!(headers.contains_key(header::RETRY_AFTER), matches!(code, 715 | 716 | 718), "{error:?}");
         }
     }
 }

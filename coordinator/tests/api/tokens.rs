@@ -3,7 +3,7 @@
 use hyper::Method;
 use serde_json::{Value, json};
 use skein_coordinator::config::{Auth, DataAccess, SurfaceConfig};
-use skein_coordinator::operator::{OperatorKey, Signed};
+use skein_coordinator::operators::key::{OperatorKey, Signed};
 use skein_runtime::transport::Secret;
 
 use crate::harness::{Answer, Client, Cluster};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper::Method;
 use hyper::header::AUTHORIZATION;
 use serde_json::{Value, json};
-use skein_coordinator::operator::{OperatorKey, Signed};
+use skein_coordinator::operators::key::{OperatorKey, Signed};
 use skein_runtime::transport::Secret;
 use tokio::task::JoinHandle;
 

@@ -26,7 +26,7 @@ use serde::de::DeserializeOwned;
 use skein_protocol::id::{TxnId, Version};
 use skein_protocol::operation::{Action, Expect, Key, Operation, Row, Shared};
 
-use crate::cluster;
+use crate::store::cluster;
 pub use recipe::{Writer, Writing};
 
 /// Times that a write is tried. Within one coordinator those that have raced take turns, so that hardly any but writes of several

@@ -10,7 +10,7 @@ use skein_protocol::operation::{Action, Key, Operation};
 use skein_protocol::step::AbortReason;
 
 use super::{ATTEMPTS_MAX, Error, Found, Plan, Race, Versions, Write, Written};
-use crate::cluster::{self, Cluster};
+use crate::store::cluster::{self, Cluster};
 use crate::store::once::{Claim, Past};
 use crate::store::turns::Turns;
 

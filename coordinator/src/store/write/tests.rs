@@ -8,7 +8,7 @@ use super::{ATTEMPTS_MAX, Error, Writer};
 use crate::data::{self, Change, Condition, Data, DataKey, Done, Transaction, Value, Wrote};
 use crate::store::memory::Memory;
 use crate::store::once::{Claim, Fingerprint, IdempotencyKey};
-use crate::tables::{DATA, IDEMPOTENCY, SESSIONS, TWEETS};
+use crate::store::tables::{DATA, IDEMPOTENCY, SESSIONS, TWEETS};
 use crate::tweets::{self, Tweets};
 
 const HOUR: Duration = Duration::from_secs(3_600);

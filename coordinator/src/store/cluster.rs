@@ -1,5 +1,5 @@
-//! The one door between the domain and the replicated store: commit, read, scan, and what operators ask. It speaks the
-//! protocol's own words and turns its replies into results; whoever wants another store behind Skein implements [`Engine`].
+//! The one door between the domain and the replicated store: commit, read, scan. Another store stands behind Skein if it
+//! implements [`Engine`].
 //!
 //! The rule it keeps: *unknown* is an error of its own. It is never tried again here and never turned into a failure,
 //! since the transaction may yet commit (the two generals' problem leaves no other honest answer).
@@ -10,23 +10,28 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use skein_protocol::id::{NodeId, TxnId, Version, ViewNumber};
-use skein_protocol::operation::{Answer, Consistency, Digest, Key, Operation, Query, Range, Row};
-use skein_protocol::step::{
-    AbortReason, CoordinatorStatus, KnownOutcome, Refusal, Reply, Request, RosterChange, RosterRefusal, Unrecorded,
-};
+use skein_protocol::id::{TraceContext, TxnId, Version};
+use skein_protocol::operation::{Answer, Consistency, Key, Operation, Query, Range, Row};
+use skein_protocol::step::{AbortReason, Refusal, Reply, Request};
 use skein_runtime::driver::Handle;
 use skein_runtime::telemetry;
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
-use crate::clock::Timestamp;
+use super::clock::Timestamp;
 use crate::metrics::NodeMetrics;
 
-/// What answers the requests of a coordinator's clients: each request gets exactly one reply.
+/// What is done or found, in a while.
+pub type Promise<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// A store of versioned records with transactions. An engine that stops answers [`Error::Stopped`]; what was asked may have
+/// happened then.
 pub trait Engine: Send + Sync + 'static {
-    /// Asks for one thing and waits for the reply. An engine that stops may give none; what was asked may have happened then.
-    fn request(&self, request: Request) -> Pin<Box<dyn Future<Output = Option<Reply>> + Send + '_>>;
+    /// Runs one transaction: all operations, or none.
+    fn commit(&self, operations: Vec<Operation>, trace: Option<TraceContext>) -> Promise<'_, Committed>;
+
+    /// Reads records by their keys, or a stretch of a table.
+    fn read(&self, query: Query, consistency: Consistency, trace: Option<TraceContext>) -> Promise<'_, Page>;
 }
 
 /// The cluster as the domain sees it.
@@ -108,8 +113,35 @@ impl From<Refusal> for Error {
 }
 
 impl Engine for Handle {
-    fn request(&self, request: Request) -> Pin<Box<dyn Future<Output = Option<Reply>> + Send + '_>> {
-        Box::pin(async { Handle::request(self, request).await.ok() })
+    fn commit(&self, operations: Vec<Operation>, trace: Option<TraceContext>) -> Promise<'_, Committed> {
+        let request = Request::Commit { operations, clock: Timestamp::now().0, trace };
+        Box::pin(async {
+            match ask(self, request).await? {
+                Reply::Committed { txn, versions } => Ok(Committed { txn, versions }),
+                Reply::Aborted { txn, reason } => Err(Error::Aborted { txn, reason }),
+                Reply::Unknown { txn } => Err(Error::Unknown { txn }),
+                _ => Err(Error::Invalid),
+            }
+        })
+    }
+
+    fn read(&self, query: Query, consistency: Consistency, trace: Option<TraceContext>) -> Promise<'_, Page> {
+        let request = Request::Read { query, consistency, clock: Timestamp::now().0, trace };
+        Box::pin(async {
+            match ask(self, request).await? {
+                Reply::Found(Answer::Rows { rows, more }) => Ok(Page { rows, more }),
+                _ => Err(Error::Invalid),
+            }
+        })
+    }
+}
+
+/// Asks this coordinator's machine; a refusal is an error.
+pub(crate) async fn ask(machine: &Handle, request: Request) -> Result<Reply, Error> {
+    match machine.request(request).await {
+        Ok(Reply::Refused(refusal)) => Err(refusal.into()),
+        Ok(reply) => Ok(reply),
+        Err(_) => Err(Error::Stopped),
     }
 }
 
@@ -126,14 +158,7 @@ impl Cluster {
     pub async fn commit(&self, operations: Vec<Operation>) -> Result<Committed, Error> {
         let begun = Instant::now();
         let span = info_span!("txn", txn.id = Empty, operation.count = operations.len(), outcome = Empty);
-        let request = Request::Commit { operations, clock: Timestamp::now().0, trace: telemetry::trace_of(&span) };
-        let result = match self.ask(request).instrument(span.clone()).await? {
-            Reply::Committed { txn, versions } => Ok(Committed { txn, versions }),
-            Reply::Aborted { txn, reason } => Err(Error::Aborted { txn, reason }),
-            Reply::Unknown { txn } => Err(Error::Unknown { txn }),
-            Reply::Refused(refusal) => Err(refusal.into()),
-            _ => Err(Error::Invalid),
-        };
+        let result = self.engine.commit(operations, telemetry::trace_of(&span)).instrument(span.clone()).await;
         let (txn, outcome) = match &result {
             Ok(committed) => (Some(committed.txn), "committed"),
             Err(Error::Aborted { txn, .. }) => (Some(*txn), "aborted"),
@@ -178,92 +203,10 @@ impl Cluster {
         self.rows(Query::Range(range), consistency).await
     }
 
-    async fn ask(&self, request: Request) -> Result<Reply, Error> {
-        self.engine.request(request).await.ok_or(Error::Stopped)
-    }
-
     async fn rows(&self, query: Query, consistency: Consistency) -> Result<Page, Error> {
         let span = info_span!("read");
-        let request = Request::Read { query, consistency, clock: Timestamp::now().0, trace: telemetry::trace_of(&span) };
-        match self.ask(request).instrument(span).await? {
-            Reply::Found(Answer::Rows { rows, more }) => Ok(Page { rows, more }),
-            Reply::Refused(refusal) => Err(refusal.into()),
-            _ => Err(Error::Invalid),
-        }
-    }
-
-    /// How a transaction ended, as far as this coordinator knows.
-    ///
-    /// # Errors
-    /// Overloaded, unavailable or invalid.
-    pub async fn outcome(&self, txn: TxnId) -> Result<KnownOutcome, Error> {
-        match self.ask(Request::Outcome { txn }).await? {
-            Reply::Outcome(outcome) => Ok(outcome),
-            Reply::Refused(refusal) => Err(refusal.into()),
-            _ => Err(Error::Invalid),
-        }
-    }
-
-    /// What has ended that somebody may still ask for, and stands in no row yet.
-    ///
-    /// # Errors
-    /// Overloaded, unavailable or invalid.
-    pub async fn unrecorded(&self) -> Result<Unrecorded, Error> {
-        match self.ask(Request::Unrecorded).await? {
-            Reply::Unrecorded(unrecorded) => Ok(unrecorded),
-            Reply::Refused(refusal) => Err(refusal.into()),
-            _ => Err(Error::Invalid),
-        }
-    }
-
-    /// These outcomes stand in rows now; with `runs`, so does what is known of the runs before this one.
-    ///
-    /// # Errors
-    /// Overloaded, unavailable or invalid.
-    pub async fn recorded(&self, outcomes: Vec<TxnId>, runs: bool) -> Result<(), Error> {
-        match self.ask(Request::Recorded { outcomes, runs }).await? {
-            Reply::Noted => Ok(()),
-            Reply::Refused(refusal) => Err(refusal.into()),
-            _ => Err(Error::Invalid),
-        }
-    }
-
-    /// Changes for good which workers the cluster is meant to have; returns when the view is active that brings it about, with
-    /// the workers then, or with why they stay as they were.
-    ///
-    /// # Errors
-    /// Overloaded, unavailable or invalid.
-    pub async fn change_roster(&self, change: RosterChange) -> Result<Result<Vec<String>, RosterRefusal>, Error> {
-        match self.ask(Request::Roster(change)).await? {
-            Reply::Roster(workers) => Ok(Ok(workers)),
-            Reply::RosterRefused(refusal) => Ok(Err(refusal)),
-            Reply::Refused(refusal) => Err(refusal.into()),
-            _ => Err(Error::Invalid),
-        }
-    }
-
-    /// How this coordinator stands.
-    ///
-    /// # Errors
-    /// Overloaded, unavailable or invalid.
-    pub async fn status(&self) -> Result<CoordinatorStatus, Error> {
-        match self.ask(Request::Status).await? {
-            Reply::Coordinator(status) => Ok(*status),
-            Reply::Refused(refusal) => Err(refusal.into()),
-            _ => Err(Error::Invalid),
-        }
-    }
-
-    /// The digest of every member at a common point; a member that did not answer in time is missing.
-    ///
-    /// # Errors
-    /// Overloaded, unavailable or invalid.
-    pub async fn digests(&self) -> Result<(ViewNumber, Vec<(NodeId, Digest)>), Error> {
-        match self.ask(Request::Digests).await? {
-            Reply::Digests { view, digests } => Ok((view, digests)),
-            Reply::Refused(refusal) => Err(refusal.into()),
-            _ => Err(Error::Invalid),
-        }
+        let trace = telemetry::trace_of(&span);
+        self.engine.read(query, consistency, trace).instrument(span).await
     }
 }
 

@@ -10,11 +10,11 @@ use skein_protocol::operation::{Action, Consistency, Expect, Operation, Range, R
 use skein_runtime::shutdown::Shutdown;
 use tracing::{debug, info};
 
-use crate::clock::Timestamp;
-use crate::cluster::{Cluster, Error};
-use crate::tables::{IDEMPOTENCY, OUTCOMES, SESSIONS, TOKENS};
-use crate::store::once;
-use crate::{outcomes, sessions, tokens};
+use super::clock::Timestamp;
+use super::cluster::{Cluster, Error};
+use super::tables::{IDEMPOTENCY, OUTCOMES, SESSIONS, TOKENS};
+use super::{once, outcomes};
+use crate::{sessions, tokens};
 
 /// Rows of a page.
 const PAGE_ROWS: u32 = 500;
@@ -112,118 +112,58 @@ impl Swept {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::future::Future;
-    use std::pin::Pin;
-    use std::sync::{Arc, Mutex};
-
-    use prometheus::Registry;
-    use skein_protocol::id::{Incarnation, TxnId, Version};
-    use skein_protocol::operation::{Answer, Key, Query};
-    use skein_protocol::step::{AbortReason, Reply, Request};
+    use skein_protocol::operation::Key;
     use skein_runtime::shutdown;
 
     use super::*;
-    use crate::cluster::Engine;
-    use crate::metrics::CoordinatorMetrics;
+    use crate::store::memory::Memory;
 
-    const TXN: TxnId = TxnId { incarnation: Incarnation(1), sequence: 1 };
-
-    /// Rows that can be read and deleted; the one named was renewed since it was read.
-    #[derive(Clone, Default)]
-    struct Rows(Arc<Mutex<BTreeMap<Key, Shared>>>, Option<Key>);
-
-    impl Rows {
-        fn answer(&self, request: Request) -> Reply {
-            let mut rows = self.0.lock().unwrap();
-            match request {
-                Request::Read { query: Query::Range(range), .. } => {
-                    let from = Key::new(range.table, range.from.unwrap_or_else(|| Shared::from(Vec::new())));
-                    let rows_max = range.rows_max as usize;
-                    let row = |(key, value): (&Key, &Shared)| Row {
-                        key: key.clone(),
-                        version: Version(1),
-                        written_by: TXN,
-                        value: value.clone(),
-                    };
-                    let mut found: Vec<Row> =
-                        rows.range(from..).take_while(|(key, _)| key.table == range.table).map(row).take(rows_max + 1).collect();
-                    let more = found.len() > rows_max;
-                    found.truncate(rows_max);
-                    Reply::Found(Answer::Rows { rows: found, more })
-                }
-                Request::Commit { operations, .. } => {
-                    let touched = operations.iter().position(|operation| Some(&operation.key) == self.1.as_ref());
-                    if let Some(operation) = touched {
-                        let operation = u16::try_from(operation).unwrap();
-                        let reason = AbortReason::Expectation { operation, found: Some(Version(2)) };
-                        return Reply::Aborted { txn: TXN, reason };
-                    }
-                    for operation in &operations {
-                        assert_eq!((operation.expect, &operation.action), (Expect::Version(Version(1)), &Action::Delete));
-                        rows.remove(&operation.key);
-                    }
-                    Reply::Committed { txn: TXN, versions: Vec::new() }
-                }
-                other => panic!("the sweep asked for {other:?}"),
-            }
-        }
-
-        fn cluster(&self) -> Cluster {
-            let registry = Registry::new();
-            Cluster::new(self.clone(), CoordinatorMetrics::register(&registry).unwrap().node("test", &[]))
-        }
-    }
-
-    impl Engine for Rows {
-        fn request(&self, request: Request) -> Pin<Box<dyn Future<Output = Option<Reply>> + Send + '_>> {
-            Box::pin(async { Some(self.answer(request)) })
-        }
+    /// An answer that is remembered until then.
+    fn answer(ends: u64) -> Vec<u8> {
+        format!("{{\"fingerprint\":\"\",\"expires_at\":{ends},\"answer\":null}}").into_bytes()
     }
 
     /// Answers of which every third has not ended.
-    fn filled(count: u32) -> Rows {
-        let rows = Rows::default();
+    fn filled(count: u32) -> Memory {
+        let memory = Memory::default();
         for number in 0..count {
             let ends = if number % 3 == 0 { u64::MAX } else { 1 };
-            let value = format!("{{\"fingerprint\":\"\",\"expires_at\":{ends},\"answer\":null}}").into_bytes();
-            let key = Key::new(IDEMPOTENCY, number.to_be_bytes().as_slice());
-            rows.0.lock().unwrap().insert(key, value.into());
+            memory.put(Key::new(IDEMPOTENCY, number.to_be_bytes().as_slice()), answer(ends));
         }
-        rows
+        memory
     }
 
-    async fn one_round(rows: &Rows) {
+    async fn one_round(memory: &Memory) {
         let (_trigger, mut shutdown) = shutdown::channel();
         for table in &mut Swept::all() {
-            table.round(&rows.cluster(), &mut shutdown).await;
+            table.round(&memory.cluster(), &mut shutdown).await;
             assert!(table.from.is_none(), "the next round begins at the table's beginning");
         }
     }
 
     #[tokio::test]
     async fn one_round_removes_all_that_has_ended_however_many_pages_it_is() {
-        let rows = filled(3 * PAGE_ROWS);
-        one_round(&rows).await;
-        assert_eq!(rows.0.lock().unwrap().len(), PAGE_ROWS as usize);
+        let memory = filled(3 * PAGE_ROWS);
+        one_round(&memory).await;
+        assert_eq!(memory.rows(IDEMPOTENCY).len(), PAGE_ROWS as usize);
     }
 
     #[tokio::test]
     async fn a_row_that_was_renewed_meanwhile_holds_up_none_behind_it() {
-        let mut rows = filled(3 * PAGE_ROWS);
-        rows.1 = Some(Key::new(IDEMPOTENCY, 1_u32.to_be_bytes().as_slice()));
-        one_round(&rows).await;
-        let left = rows.0.lock().unwrap().len();
+        let memory = filled(3 * PAGE_ROWS);
+        memory.meanwhile(|memory| memory.put(Key::new(IDEMPOTENCY, 1_u32.to_be_bytes().as_slice()), answer(u64::MAX)));
+        one_round(&memory).await;
+        let left = memory.rows(IDEMPOTENCY).len();
         assert_eq!(left, PAGE_ROWS as usize + DELETES_MAX, "only what shared its transaction waits for the next round");
     }
 
     #[tokio::test]
     async fn the_shutdown_ends_a_round() {
-        let rows = filled(3 * PAGE_ROWS);
+        let memory = filled(3 * PAGE_ROWS);
         let (trigger, mut shutdown) = shutdown::channel();
         trigger.start();
         let [_, mut answers, _, _] = Swept::all();
-        answers.round(&rows.cluster(), &mut shutdown).await;
+        answers.round(&memory.cluster(), &mut shutdown).await;
         assert!(answers.from.is_some());
     }
 }

@@ -11,8 +11,9 @@ use skein_protocol::step::{RosterChange, RosterRefusal};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::cluster::{self, Cluster};
+use super::console::Console;
 use crate::config::worker_address::{self, SECRET_MISSING};
+use crate::store::cluster;
 
 /// How long the view is waited for that a change needs: longer than one takes that waits for a lost member, and for one that
 /// does not answer.
@@ -24,7 +25,7 @@ const ASKED_EVERY: Duration = Duration::from_millis(100);
 /// The workers that the cluster is meant to have.
 #[derive(Clone, Debug)]
 pub struct Roster {
-    cluster: Cluster,
+    console: Console,
     /// Those named in the settings.
     named: Vec<String>,
     /// Whether the cluster has a secret: else all workers are on this machine.
@@ -75,8 +76,8 @@ pub enum Error {
 impl Roster {
     /// Of this cluster, whose settings name these workers.
     #[must_use]
-    pub fn new(cluster: Cluster, named: Vec<String>, secret: bool) -> Self {
-        Roster { cluster, named, secret }
+    pub fn new(console: Console, named: Vec<String>, secret: bool) -> Self {
+        Roster { console, named, secret }
     }
 
     /// The workers as they are meant to be now.
@@ -84,7 +85,7 @@ impl Roster {
     /// # Errors
     /// When the core does not answer.
     pub async fn list(&self) -> Result<Workers, Error> {
-        let status = self.cluster.status().await?;
+        let status = self.console.status().await?;
         Ok(self.describe(status.roster, status.record.as_ref()))
     }
 
@@ -122,7 +123,7 @@ impl Roster {
         let (address, adds) = (address.clone(), matches!(change, RosterChange::Add(_)));
         let end = Instant::now() + CHANGED_WITHIN;
         let answer = loop {
-            let changed = tokio::time::timeout_at(end, self.cluster.change_roster(change.clone())).await;
+            let changed = tokio::time::timeout_at(end, self.console.change_roster(change.clone())).await;
             let answer = changed.map_err(|_| Error::Pending)??;
             // A view change takes some milliseconds, or the time that somebody is waited for.
             if answer != Err(RosterRefusal::Busy) || end.saturating_duration_since(Instant::now()) < ASKED_EVERY {

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use skein_protocol::id::Version;
 use skein_protocol::operation::{Action, Expect, Key, Operation, Row};
 
-use crate::clock::Timestamp;
-use crate::cluster::{self, Cluster};
+use crate::store::clock::Timestamp;
+use crate::store::cluster::{self, Cluster};
 
 /// Rows that are kept in mind, at some three hundred bytes each. One more, and all are read anew.
 const SEEN_MAX: usize = 16 * 1024;
@@ -126,7 +126,7 @@ impl<T> Seen<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::SESSIONS;
+    use crate::store::tables::SESSIONS;
 
     #[test]
     fn what_is_seen_is_bounded_and_can_be_forgotten() {

@@ -6,6 +6,7 @@
 //! Two orders make the absence of a row mean something. A run's row is written only when all outcomes are that it knew of, and
 //! ends no later than they do; and whoever asks looks for the run first, and for the outcome after that.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,14 +14,15 @@ use skein_protocol::id::{Incarnation, TxnId};
 use skein_protocol::limits::OPERATIONS_MAX;
 use skein_protocol::message::Outcome;
 use skein_protocol::operation::{Action, Consistency, Expect, Key, Operation, Range, Shared};
-use skein_protocol::step::{EarlierRuns, KnownOutcome, Unrecorded};
+use skein_protocol::step::{EarlierRuns, KnownOutcome, Reply, Request, Unrecorded};
+use skein_runtime::driver::Handle;
 use skein_runtime::shutdown::Shutdown;
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, info};
 
-use crate::clock::Timestamp;
-use crate::cluster::{Cluster, Error};
-use crate::tables::OUTCOMES;
+use super::clock::Timestamp;
+use super::cluster::{Cluster, Error, Promise, ask};
+use super::tables::OUTCOMES;
 
 /// How often it is looked whether there is something to be recorded.
 const RECORD_EVERY: Duration = Duration::from_millis(250);
@@ -37,15 +39,31 @@ const OF_OUTCOME: u8 = 0;
 const OF_RUN: u8 = 1;
 
 /// How transactions ended, as far as the coordinator and the rows know.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Outcomes {
     cluster: Cluster,
+    ledger: Arc<dyn Ledger>,
+}
+
+/// What this coordinator itself knows of how transactions ended.
+pub trait Ledger: Send + Sync + 'static {
+    /// How a transaction ended, as far as this coordinator knows.
+    fn outcome(&self, txn: TxnId) -> Promise<'_, KnownOutcome>;
+
+    /// Whether a view serves.
+    fn serves(&self) -> Promise<'_, bool>;
+
+    /// What has ended that somebody may still ask for, and stands in no row yet.
+    fn unrecorded(&self) -> Promise<'_, Unrecorded>;
+
+    /// These outcomes stand in rows now; with `runs`, so does what is known of the runs before this one.
+    fn recorded(&self, outcomes: Vec<TxnId>, runs: bool) -> Promise<'_, ()>;
 }
 
 /// Writes down what somebody may still ask for.
-#[derive(Debug)]
 struct Recorder {
     cluster: Cluster,
+    ledger: Arc<dyn Ledger>,
     kept_for: Duration,
     /// When the first outcomes were written that the row of this run speaks of.
     begun: Option<Timestamp>,
@@ -80,8 +98,8 @@ struct Expiry {
 impl Outcomes {
     /// The outcomes of this cluster.
     #[must_use]
-    pub fn new(cluster: Cluster) -> Self {
-        Outcomes { cluster }
+    pub fn new(cluster: Cluster, ledger: Arc<dyn Ledger>) -> Self {
+        Outcomes { cluster, ledger }
     }
 
     /// How a transaction ended. While the rows can't be read, what they might say is unknown.
@@ -89,10 +107,10 @@ impl Outcomes {
     /// # Errors
     /// When this coordinator can't tell.
     pub async fn outcome(&self, txn: TxnId) -> Result<KnownOutcome, Error> {
-        let said = self.cluster.outcome(txn).await?;
+        let said = self.ledger.outcome(txn).await?;
         // Until a view serves, whoever asks for what may still come need not wait for the rows.
         let known = matches!(said, KnownOutcome::Known(_));
-        if known || (said == KnownOutcome::Unknown && !self.cluster.status().await?.serving) {
+        if known || (said == KnownOutcome::Unknown && !self.ledger.serves().await?) {
             return Ok(said);
         }
         match (self.recorded(txn).await, said) {
@@ -131,8 +149,8 @@ impl Outcomes {
 }
 
 /// Records what is to be recorded, once in a while, until the shutdown starts.
-pub async fn record(cluster: Cluster, kept_for: Duration, mut shutdown: Shutdown) {
-    let mut recorder = Recorder { cluster, kept_for, begun: None };
+pub async fn record(cluster: Cluster, ledger: Arc<dyn Ledger>, kept_for: Duration, mut shutdown: Shutdown) {
+    let mut recorder = Recorder { cluster, ledger, kept_for, begun: None };
     let mut ticks = tokio::time::interval(RECORD_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -151,7 +169,7 @@ impl Recorder {
     /// Records all that there is by now.
     async fn round(&mut self) -> Result<(), Error> {
         loop {
-            let unrecorded = self.cluster.unrecorded().await?;
+            let unrecorded = self.ledger.unrecorded().await?;
             if unrecorded == Unrecorded::default() {
                 return Ok(());
             }
@@ -178,7 +196,7 @@ impl Recorder {
         self.cluster.commit(operations).await?;
         let count = outcomes.len();
         let done = runs.is_some();
-        self.cluster.recorded(outcomes.into_iter().map(|(txn, _)| txn).collect(), done).await?;
+        self.ledger.recorded(outcomes.into_iter().map(|(txn, _)| txn).collect(), done).await?;
         if done {
             self.begun = None;
         }
@@ -188,6 +206,44 @@ impl Recorder {
             "recorded how {count} transactions ended that somebody may still ask for"
         );
         Ok(())
+    }
+}
+
+impl Ledger for Handle {
+    fn outcome(&self, txn: TxnId) -> Promise<'_, KnownOutcome> {
+        Box::pin(async move {
+            match ask(self, Request::Outcome { txn }).await? {
+                Reply::Outcome(outcome) => Ok(outcome),
+                _ => Err(Error::Invalid),
+            }
+        })
+    }
+
+    fn serves(&self) -> Promise<'_, bool> {
+        Box::pin(async {
+            match ask(self, Request::Status).await? {
+                Reply::Coordinator(status) => Ok(status.serving),
+                _ => Err(Error::Invalid),
+            }
+        })
+    }
+
+    fn unrecorded(&self) -> Promise<'_, Unrecorded> {
+        Box::pin(async {
+            match ask(self, Request::Unrecorded).await? {
+                Reply::Unrecorded(unrecorded) => Ok(unrecorded),
+                _ => Err(Error::Invalid),
+            }
+        })
+    }
+
+    fn recorded(&self, outcomes: Vec<TxnId>, runs: bool) -> Promise<'_, ()> {
+        Box::pin(async move {
+            match ask(self, Request::Recorded { outcomes, runs }).await? {
+                Reply::Noted => Ok(()),
+                _ => Err(Error::Invalid),
+            }
+        })
     }
 }
 
@@ -236,119 +292,68 @@ impl From<Ended> for Outcome {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::future::Future;
-    use std::pin::Pin;
-    use std::sync::{Arc, Mutex};
-
-    use prometheus::Registry;
-    use skein_protocol::id::Version;
-    use skein_protocol::operation::{Answer, Query, Row};
-    use skein_protocol::step::{ComparisonStatus, CoordinatorStatus, Reply, Request};
+    use std::sync::Mutex;
 
     use super::*;
-    use crate::cluster::Engine;
-    use crate::metrics::CoordinatorMetrics;
+    use crate::store::memory::Memory;
 
     const RUN: Incarnation = Incarnation(5);
 
-    /// A coordinator of run 5 and its rows; its core knows of nothing but what is to be recorded.
+    /// A coordinator of run 5, which knows of nothing but what is to be recorded, and the rows.
     #[derive(Clone, Default)]
-    struct Store(Arc<Mutex<Held>>);
-
-    #[derive(Default)]
-    struct Held {
-        rows: BTreeMap<Key, Shared>,
-        outcomes: BTreeMap<TxnId, Outcome>,
-        runs: Option<EarlierRuns>,
-        /// Whether writes are refused.
-        full: bool,
+    struct Left {
+        memory: Memory,
+        known: Arc<Mutex<Known>>,
     }
 
-    impl Store {
-        fn answer(&self, request: Request) -> Reply {
-            let mut held = self.0.lock().unwrap();
-            let row = |(key, value): (&Key, &Shared)| Row {
-                key: key.clone(),
-                version: Version(1),
-                written_by: txn(1, 1),
-                value: value.clone(),
-            };
-            match request {
-                Request::Read { query: Query::Keys(keys), .. } => {
-                    let rows = keys.iter().filter_map(|key| held.rows.get_key_value(key)).map(row).collect();
-                    Reply::Found(Answer::Rows { rows, more: false })
-                }
-                Request::Read { query: Query::Range(range), .. } => {
-                    let [from, until] = [range.from, range.until].map(|end| Key::new(range.table, end.unwrap()));
-                    Reply::Found(Answer::Rows { rows: held.rows.range(from..until).map(row).collect(), more: false })
-                }
-                Request::Commit { .. } if held.full => Reply::Refused(skein_protocol::step::Refusal::Unavailable),
-                Request::Commit { operations, .. } => {
-                    assert!(operations.len() <= OPERATIONS_MAX);
-                    for operation in operations {
-                        match operation.action {
-                            Action::Put(value) => drop(held.rows.insert(operation.key, value)),
-                            Action::Delete | Action::Check => panic!("the recorder only writes"),
-                        }
-                    }
-                    Reply::Committed { txn: txn(5, 1), versions: Vec::new() }
-                }
-                Request::Outcome { txn } if txn.incarnation < RUN => {
-                    Reply::Outcome(held.outcomes.get(&txn).map_or(KnownOutcome::Unknown, |outcome| KnownOutcome::Known(*outcome)))
-                }
-                Request::Outcome { .. } => Reply::Outcome(KnownOutcome::NotKnown),
-                Request::Unrecorded => {
-                    let outcomes = held.outcomes.iter().take(OPERATIONS_MAX - 1).map(|(txn, outcome)| (*txn, *outcome));
-                    Reply::Unrecorded(Unrecorded { outcomes: outcomes.collect(), runs: held.runs.clone() })
-                }
-                Request::Recorded { outcomes, runs } => {
-                    for txn in outcomes {
-                        let key = outcome_key(txn);
-                        assert!(held.rows.contains_key(&key), "it is not recorded");
-                        held.outcomes.remove(&txn);
-                    }
-                    if runs {
-                        assert!(held.outcomes.is_empty(), "a run is recorded before all that it knew of is");
-                        held.runs = None;
-                    }
-                    Reply::Noted
-                }
-                Request::Status => Reply::Coordinator(Box::new(CoordinatorStatus {
-                    record: None,
-                    serving: true,
-                    full: Vec::new(),
-                    roster: Vec::new(),
-                    connected: Vec::new(),
-                    in_flight: 0,
-                    queued: 0,
-                    in_doubt: 0,
-                    stalled: false,
-                    reads: 0,
-                    read_bytes: 0,
-                    copies: Vec::new(),
-                    comparison: ComparisonStatus::default(),
-                })),
-                other => panic!("nobody asks for {other:?}"),
-            }
+    #[derive(Default)]
+    struct Known {
+        outcomes: BTreeMap<TxnId, Outcome>,
+        runs: Option<EarlierRuns>,
+    }
+
+    impl Ledger for Left {
+        fn outcome(&self, txn: TxnId) -> Promise<'_, KnownOutcome> {
+            let known = self.known.lock().unwrap().outcomes.get(&txn).copied();
+            let none = if txn.incarnation < RUN { KnownOutcome::Unknown } else { KnownOutcome::NotKnown };
+            Box::pin(std::future::ready(Ok(known.map_or(none, KnownOutcome::Known))))
         }
 
-        fn cluster(&self) -> Cluster {
-            let registry = Registry::new();
-            Cluster::new(self.clone(), CoordinatorMetrics::register(&registry).unwrap().node("test", &[]))
+        fn serves(&self) -> Promise<'_, bool> {
+            Box::pin(std::future::ready(Ok(true)))
+        }
+
+        fn unrecorded(&self) -> Promise<'_, Unrecorded> {
+            let known = self.known.lock().unwrap();
+            let outcomes = known.outcomes.iter().take(OPERATIONS_MAX - 1).map(|(txn, outcome)| (*txn, *outcome)).collect();
+            Box::pin(std::future::ready(Ok(Unrecorded { outcomes, runs: known.runs.clone() })))
+        }
+
+        fn recorded(&self, outcomes: Vec<TxnId>, runs: bool) -> Promise<'_, ()> {
+            let mut known = self.known.lock().unwrap();
+            for txn in outcomes {
+                assert!(self.rows().iter().any(|row| row.key == outcome_key(txn)), "it is not recorded");
+                known.outcomes.remove(&txn);
+            }
+            if runs {
+                assert!(known.outcomes.is_empty(), "a run is recorded before all that it knew of is");
+                known.runs = None;
+            }
+            Box::pin(std::future::ready(Ok(())))
+        }
+    }
+
+    impl Left {
+        fn rows(&self) -> Vec<skein_protocol::operation::Row> {
+            self.memory.rows(OUTCOMES)
         }
 
         fn recorder(&self, kept_for: Duration) -> Recorder {
-            Recorder { cluster: self.cluster(), kept_for, begun: None }
+            Recorder { cluster: self.memory.cluster(), ledger: Arc::new(self.clone()), kept_for, begun: None }
         }
 
         async fn outcome(&self, txn: TxnId) -> KnownOutcome {
-            Outcomes::new(self.cluster()).outcome(txn).await.unwrap()
-        }
-    }
-
-    impl Engine for Store {
-        fn request(&self, request: Request) -> Pin<Box<dyn Future<Output = Option<Reply>> + Send + '_>> {
-            Box::pin(async { Some(self.answer(request)) })
+            Outcomes::new(self.memory.cluster(), Arc::new(self.clone())).outcome(txn).await.unwrap()
         }
     }
 
@@ -357,13 +362,13 @@ mod tests {
     }
 
     /// Run 4 had ended with all below its hundredth transaction; of those after it every third was committed, so many.
-    fn left(count: u64) -> Store {
-        let store = Store::default();
-        let mut held = store.0.lock().unwrap();
-        held.runs = Some(EarlierRuns { incarnation: RUN, marks: vec![(Incarnation(4), 100)] });
-        held.outcomes = (0..count).map(|number| (txn(4, 100 + 3 * number), Outcome::Committed)).collect();
-        drop(held);
-        store
+    fn left(count: u64) -> Left {
+        let left = Left::default();
+        let mut known = left.known.lock().unwrap();
+        known.runs = Some(EarlierRuns { incarnation: RUN, marks: vec![(Incarnation(4), 100)] });
+        known.outcomes = (0..count).map(|number| (txn(4, 100 + 3 * number), Outcome::Committed)).collect();
+        drop(known);
+        left
     }
 
     const HOUR: Duration = Duration::from_secs(3_600);
@@ -374,8 +379,7 @@ mod tests {
             let store = left(count);
             assert_eq!(store.outcome(txn(4, 1_000)).await, KnownOutcome::Unknown, "nothing is recorded yet");
             store.recorder(HOUR).round().await.unwrap();
-            let held = store.0.lock().unwrap().rows.len() as u64;
-            assert_eq!(held, count + 1);
+            assert_eq!(store.rows().len() as u64, count + 1);
             for number in 0..count {
                 assert_eq!(store.outcome(txn(4, 100 + 3 * number)).await, KnownOutcome::Known(Outcome::Committed));
             }
@@ -390,15 +394,14 @@ mod tests {
     async fn as_long_as_one_is_not_recorded_none_counts_as_aborted() {
         let store = left(64);
         let mut recorder = store.recorder(HOUR);
-        let first = recorder.cluster.unrecorded().await.unwrap();
+        let first = recorder.ledger.unrecorded().await.unwrap();
         recorder.batch(first).await.unwrap();
-        assert_eq!(store.0.lock().unwrap().rows.len(), 63, "the run's row is not among them");
+        assert_eq!(store.rows().len(), 63, "the run's row is not among them");
         assert_eq!(store.outcome(txn(4, 1_000)).await, KnownOutcome::Unknown);
         assert_eq!(store.outcome(txn(4, 100)).await, KnownOutcome::Known(Outcome::Committed));
-        store.0.lock().unwrap().full = true;
+        store.memory.end_next(Error::Unavailable);
         assert_eq!(recorder.round().await, Err(Error::Unavailable));
         assert_eq!(store.outcome(txn(4, 1_000)).await, KnownOutcome::Unknown);
-        store.0.lock().unwrap().full = false;
         recorder.round().await.unwrap();
         assert_eq!(store.outcome(txn(4, 1_000)).await, KnownOutcome::Known(Outcome::Aborted));
     }
@@ -408,9 +411,9 @@ mod tests {
         let store = left(3);
         store.recorder(Duration::ZERO).round().await.unwrap();
         let now = Timestamp::now();
-        let rows = store.0.lock().unwrap().rows.clone();
+        let rows = store.rows();
         let gone =
-            |now: Timestamp| rows.iter().filter(|(_, row)| expired(row, now)).map(|(key, _)| key.bytes[0]).collect::<Vec<_>>();
+            |now: Timestamp| rows.iter().filter(|row| expired(&row.value, now)).map(|row| row.key.bytes[0]).collect::<Vec<_>>();
         assert_eq!(gone(now), [OF_RUN]);
         assert_eq!(gone(now.after(OUTLIVES_BY)), [OF_OUTCOME, OF_OUTCOME, OF_OUTCOME, OF_RUN]);
         assert_eq!(store.outcome(txn(4, 1_000)).await, KnownOutcome::Unknown, "swept or not");

@@ -16,7 +16,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use skein_runtime::transport::Secret;
 
-use crate::clock::Timestamp;
+use crate::store::clock::Timestamp;
 
 /// The scheme of the `Authorization` header.
 pub const SCHEME: &str = "Skein-Operator";
