@@ -12,9 +12,9 @@ use skein_protocol::id::TxnId;
 use skein_protocol::step::AbortReason;
 use utoipa::ToSchema;
 
+use super::caller;
 use super::code::Code;
 use super::data::UnmetExpectation;
-use super::session;
 use crate::accounts::field::FieldError;
 use crate::operators::roster;
 use crate::store::cluster;
@@ -244,7 +244,7 @@ impl From<write::Error> for Problem {
     fn from(error: write::Error) -> Self {
         let detail = error.to_string();
         match error {
-            write::Error::Ended => session::nobody(),
+            write::Error::Ended => caller::nobody(),
             write::Error::KeyReused => Problem::field(Code::IdempotencyKeyReused, "Idempotency-Key", detail, None),
             write::Error::AnswerTooLong { max, .. } => {
                 Problem::field(Code::AnswerTooLong, "Idempotency-Key", detail, Some(max as u64))

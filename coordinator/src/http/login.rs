@@ -11,10 +11,11 @@ use utoipa::ToSchema;
 use super::App;
 use super::address::Client;
 use super::body::{Form, JsonBody};
+use super::caller::Person;
 use super::code::Code;
+use super::cookie;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::precondition;
-use super::session::{self, LoggedIn};
 use crate::accounts;
 use crate::config::Auth;
 use crate::sessions::Session;
@@ -107,9 +108,9 @@ pub async fn log_in(
             checked?
         }
     };
-    let before = session::token(&headers, client.secure);
+    let before = cookie::token(&headers, client.secure);
     let (token, session, txn) = app.sessions.begin(&account.username, before.as_ref()).await?;
-    let cookie = session::set(&token, app.sessions.lifetime(), client.secure);
+    let cookie = cookie::set(&token, app.sessions.lifetime(), client.secure);
     let answer = [(header::SET_COOKIE, cookie), (TRANSACTION, super::text_header(txn.to_string()))];
     Ok((answer, Json(Login::from(session))).into_response())
 }
@@ -123,8 +124,9 @@ pub async fn log_in(
     ),
     security(("session" = []))
 )]
-pub async fn who(LoggedIn(session): LoggedIn) -> Json<Login> {
-    Json((*session).clone().into())
+pub async fn who(State(app): State<App>, person: Person) -> Result<Json<Login>, Problem> {
+    person.confirm(&app).await?;
+    Ok(Json((*person.session).clone().into()))
 }
 
 /// Log out
@@ -138,8 +140,8 @@ pub async fn who(LoggedIn(session): LoggedIn) -> Json<Login> {
     security(("session" = []), ())
 )]
 pub async fn log_out(State(app): State<App>, client: Client, headers: HeaderMap) -> Result<Response, Problem> {
-    let cleared = [(header::SET_COOKIE, session::clear(client.secure))];
-    let ended = match session::token(&headers, client.secure) {
+    let cleared = [(header::SET_COOKIE, cookie::clear(client.secure))];
+    let ended = match cookie::token(&headers, client.secure) {
         Some(token) => app.sessions.end(&token).await?,
         None => None,
     };

@@ -7,13 +7,14 @@ pub mod error;
 pub mod limits;
 pub mod openapi;
 
-mod access;
 mod accounts;
 mod answers;
 mod assets;
 mod body;
 mod body_memory;
+mod caller;
 mod cluster;
+mod cookie;
 mod data;
 mod gate;
 mod health;
@@ -23,7 +24,6 @@ mod observed;
 mod operator;
 mod parameter;
 mod precondition;
-mod session;
 mod settings;
 mod tokens;
 mod transactions;
@@ -66,9 +66,9 @@ use crate::store::write::Writer;
 use crate::tokens::Tokens;
 use crate::tweets::Tweets;
 use body_memory::BodyMemory;
+use caller::Person;
 use code::Code;
 use error::Problem;
-use session::LoggedIn;
 
 /// What the handlers share.
 pub type App = Arc<Shared>;
@@ -220,7 +220,7 @@ async fn elsewhere(State(app): State<App>, request: Request) -> Response {
         return assets::serve(&parts.method, &parts.uri, &parts.headers);
     }
     if path.starts_with("/api/tweet/")
-        && let Err(problem) = <LoggedIn as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, &app).await
+        && let Err(problem) = <Person as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, &app).await
     {
         return problem.into_response();
     }

@@ -20,7 +20,7 @@ use utoipa_swagger_ui::Config;
 
 use super::code::Code;
 use super::error::Problem;
-use super::{App, session, text_header};
+use super::{App, cookie, text_header};
 use crate::config::Auth;
 
 /// The header of writes, as the handlers' documentation spells it.
@@ -65,13 +65,13 @@ pub fn frame() -> utoipa::openapi::OpenApi {
 pub fn complete(document: &mut utoipa::openapi::OpenApi) {
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let components = document.components.get_or_insert_default();
-    let cookie = ApiKeyValue::with_description(session::COOKIE, "set by POST /api/login");
+    let session = ApiKeyValue::with_description(cookie::COOKIE, "set by POST /api/login");
     let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("made by `skein token create`")).build();
     components.add_security_scheme("token", SecurityScheme::Http(token));
     let signature = "`Skein-Operator`: a signature by a key that follows from the cluster's secret; `skein token` makes it";
     let operator = ApiKeyValue::with_description("Authorization", signature);
     components.add_security_scheme("operator", SecurityScheme::ApiKey(ApiKey::Header(operator)));
-    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)));
     refinement::refine(components);
     for item in document.paths.paths.values_mut() {
         let operations: [&mut Option<Operation>; 5] =

@@ -21,9 +21,9 @@ use skein_protocol::operation::Expect;
 use skein_protocol::step::KnownOutcome;
 use utoipa::ToSchema;
 
-use super::access::Access;
 use super::address::Client;
 use super::body::JsonBody;
+use super::caller::Caller;
 use super::code::Code;
 use super::data::{AnyJson, Expectation, refused};
 use super::error::{Problem, ProblemDocument, TRANSACTION};
@@ -215,27 +215,23 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
     ),
     security(("session" = []), ("token" = []))
 )]
-pub async fn run(State(app): State<App>, access: Access, client: Client, request: Request) -> Result<Response, Problem> {
-    let who = access.admit(&app, Scope::Read).await?;
+pub async fn run(State(app): State<App>, caller: Caller, client: Client, request: Request) -> Result<Response, Problem> {
     let running = async {
         let headers = request.headers().clone();
         let body = JsonBody::<TransactionForm>::of(body::collect(&app, request, BODY_BYTES_MAX).await?)?;
         let transaction = body.value.check()?;
-        let claim = who.claim(&app, &headers, &[b"POST /api/transactions", &body.bytes])?;
+        let claim = caller.claim(&app, &headers, &[b"POST /api/transactions", &body.bytes])?;
         let only_reads = transaction.writes.is_empty();
         if !only_reads {
-            who.may(Scope::Write)?;
-            app.limits.write(&who.name)?;
+            caller.may(Scope::Write)?;
+            app.limits.write(&caller.name)?;
         }
-        let room = app.answers.room(&who.name, &client.address, transaction.reads.len() * VALUE_BYTES_MAX).await?;
+        let room = app.answers.room(&caller.name, &client.address, transaction.reads.len() * VALUE_BYTES_MAX).await?;
         let claim = claim.as_ref().filter(|_| !only_reads);
-        let done = app.data.transact(&transaction, claim, &who.stands).await?;
+        let done = app.data.transact(&transaction, claim, caller.guard()).await?;
         Ok(room.hold(answer(&transaction, done)?).await)
     };
-    match running.await {
-        Ok(response) => Ok(response),
-        Err(problem) => Err(access.excuse(&app, problem).await),
-    }
+    caller.attempt(&app, running).await
 }
 
 impl TransactionForm {

@@ -16,14 +16,13 @@ use uuid::Uuid;
 use super::App;
 use super::address::Client;
 use super::body::{self, JsonBody};
+use super::caller::{Person, nobody};
 use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::parameter::{Parameters, Query};
 use super::precondition;
-use super::session::{Bearer, LoggedIn, nobody};
 use crate::config::Limits;
 use crate::store::clock::Timestamp;
-use crate::store::once::{Claim, Fingerprint};
 use crate::store::write::Written;
 use crate::tweets::{self, Done, PAGE_MAX};
 
@@ -146,10 +145,11 @@ impl From<tweets::Tweet> for Tweet {
 )]
 pub async fn list(
     State(app): State<App>,
-    LoggedIn(session): LoggedIn,
+    person: Person,
     client: Client,
     Query(parameters): Query<ListParameters>,
 ) -> Result<Response, Problem> {
+    person.confirm(&app).await?;
     let limit = match parameters.limit.as_deref() {
         None => PAGE_DEFAULT,
         Some(text) => text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit)).ok_or_else(|| {
@@ -172,8 +172,7 @@ pub async fn list(
         }
     };
     let bytes_max = limit as usize * (TWEET_BYTES_BESIDE_TEXT + 4 * app.settings.limits.tweet_characters_max);
-    let name = session.username.to_ascii_lowercase();
-    let room = app.answers.room(&name, &client.address, bytes_max.min(ANSWER_BYTES_MAX)).await?;
+    let room = app.answers.room(&person.caller.name, &client.address, bytes_max.min(ANSWER_BYTES_MAX)).await?;
     let page = app.tweets.list(limit, before, consistency).await?;
     let page = TweetPage { tweets: page.tweets.into_iter().map(Tweet::from).collect(), next: page.next };
     Ok(room.hold(Json(page).into_response()).await)
@@ -199,22 +198,18 @@ pub async fn list(
 )]
 pub async fn post(
     State(app): State<App>,
-    bearer: Bearer,
+    person: Person,
     headers: HeaderMap,
     body: Result<JsonBody<TweetText>, Problem>,
 ) -> Result<Response, Problem> {
-    let presumed = bearer.presume(&app).await?;
+    let Person { caller, session } = &person;
     let posting = async {
         let body = body?;
-        let username = &presumed.value.username;
-        let claim = claim(&app, username, &headers, &["POST", "/api/tweet"], &body.bytes)?;
-        app.limits.write(username)?;
-        Ok(app.tweets.post(username, &body.value.text, claim.as_ref(), &presumed.stands()).await?)
+        let claim = caller.claim(&app, &headers, &[b"POST", b"/api/tweet", &body.bytes])?;
+        app.limits.write(&caller.name)?;
+        Ok(app.tweets.post(&session.username, &body.value.text, claim.as_ref(), caller.guard()).await?)
     };
-    match posting.await {
-        Ok(written) => Ok(answer(written)),
-        Err(problem) => Err(bearer.excuse(&app, problem).await),
-    }
+    caller.attempt(&app, posting).await.map(answer)
 }
 
 /// Read a tweet
@@ -236,15 +231,12 @@ pub async fn post(
 )]
 pub async fn get(
     State(app): State<App>,
-    Bearer(token): Bearer,
+    person: Person,
     id: Result<TweetId, Problem>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let id = match id {
-        Ok(TweetId(id)) => id,
-        Err(problem) => return Err(app.sessions.find(&token).await?.map_or_else(nobody, |_| problem)),
-    };
-    let (_, row) = app.sessions.find_beside(&token, tweets::key(id)).await?.ok_or_else(nobody)?;
+    let TweetId(id) = person.caller.attempt(&app, async { id }).await?;
+    let (_, row) = app.sessions.find_beside(person.token(), tweets::key(id)).await?.ok_or_else(nobody)?;
     let tweet = tweets::Tweet::read(row.as_ref())?;
     if precondition::is_current(request.headers(), tweet.version)? {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(tweet.version))]).into_response());
@@ -279,26 +271,22 @@ pub async fn get(
 )]
 pub async fn edit(
     State(app): State<App>,
-    bearer: Bearer,
+    person: Person,
     id: Result<TweetId, Problem>,
     headers: HeaderMap,
     body: Result<JsonBody<TweetText>, Problem>,
 ) -> Result<Response, Problem> {
-    let presumed = bearer.presume(&app).await?;
+    let Person { caller, session } = &person;
     let editing = async {
         let (TweetId(id), body) = (id?, body?);
         let condition = precondition::condition(&headers)?;
-        let username = &presumed.value.username;
-        let request = ["PUT", &id.to_string(), &format!("{condition:?}")];
-        let claim = claim(&app, username, &headers, &request, &body.bytes)?;
-        app.limits.write(username)?;
+        let (named, conditions) = (id.to_string(), format!("{condition:?}"));
+        let claim = caller.claim(&app, &headers, &[b"PUT", named.as_bytes(), conditions.as_bytes(), &body.bytes])?;
+        app.limits.write(&caller.name)?;
         let edit = (id, body.value.text.as_str());
-        Ok(app.tweets.edit(username, edit, &condition, claim.as_ref(), &presumed.stands()).await?)
+        Ok(app.tweets.edit(&session.username, edit, &condition, claim.as_ref(), caller.guard()).await?)
     };
-    match editing.await {
-        Ok(written) => Ok(answer(written)),
-        Err(problem) => Err(bearer.excuse(&app, problem).await),
-    }
+    caller.attempt(&app, editing).await.map(answer)
 }
 
 /// Delete a tweet
@@ -324,24 +312,20 @@ pub async fn edit(
 )]
 pub async fn delete(
     State(app): State<App>,
-    bearer: Bearer,
+    person: Person,
     id: Result<TweetId, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let presumed = bearer.presume(&app).await?;
+    let Person { caller, session } = &person;
     let deleting = async {
         let TweetId(id) = id?;
         let condition = precondition::condition(&headers)?;
-        let username = &presumed.value.username;
-        let request = ["DELETE", &id.to_string(), &format!("{condition:?}")];
-        let claim = claim(&app, username, &headers, &request, &[])?;
-        app.limits.write(username)?;
-        Ok(app.tweets.delete(username, id, &condition, claim.as_ref(), &presumed.stands()).await?)
+        let (named, conditions) = (id.to_string(), format!("{condition:?}"));
+        let claim = caller.claim(&app, &headers, &[b"DELETE", named.as_bytes(), conditions.as_bytes(), b""])?;
+        app.limits.write(&caller.name)?;
+        Ok(app.tweets.delete(&session.username, id, &condition, claim.as_ref(), caller.guard()).await?)
     };
-    match deleting.await {
-        Ok(written) => Ok(answer(written)),
-        Err(problem) => Err(bearer.excuse(&app, problem).await),
-    }
+    caller.attempt(&app, deleting).await.map(answer)
 }
 
 /// A tweet's id from the path; what is no UUID names no tweet.
@@ -355,13 +339,6 @@ impl axum::extract::FromRequestParts<App> for TweetId {
         let id = text.ok().and_then(|text| text.parse().ok());
         id.map(TweetId).ok_or_else(|| tweets::Error::NotFound.into())
     }
-}
-
-fn claim(app: &App, user: &str, headers: &HeaderMap, request: &[&str], body: &[u8]) -> Result<Option<Claim>, Problem> {
-    let Some(key) = precondition::idempotency_key(headers)? else { return Ok(None) };
-    let parts: Vec<&[u8]> = request.iter().map(|part| part.as_bytes()).chain([body]).collect();
-    let kept_for = app.settings.idempotency_lifetime;
-    Ok(Some(Claim::new(&user.to_ascii_lowercase(), &key, Fingerprint::of(&parts), kept_for)))
 }
 
 /// The answer to a write; a repeat's is made the same way from what was remembered, and so is the same.

@@ -1,5 +1,5 @@
 //! `/api/data`: values of any JSON under keys of the clients' own. One key is read and written strictly serializable; lists
-//! say how they are read. Who is let in comes first ([`super::access`]), then the key, then the body, which is taken only
+//! say how they are read. Who is let in comes first ([`super::caller`]), then the key, then the body, which is taken only
 //! from those who are.
 
 #![allow(unused_qualifications, reason = "the lint means what utoipa's macro writes")]
@@ -19,8 +19,8 @@ use skein_protocol::limits::{ANSWER_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use skein_protocol::operation::Consistency;
 use utoipa::IntoParams;
 
-use super::access::Access;
 use super::address::Client;
+use super::caller::Caller;
 use super::code::Code;
 use super::error::{Problem, ProblemDocument, TRANSACTION};
 use super::parameter::{self, Parameters, Query};
@@ -76,11 +76,10 @@ impl Parameters for DataParameters {
 )]
 pub async fn list(
     State(app): State<App>,
-    access: Access,
+    caller: Caller,
     client: Client,
     query: Result<Query<DataParameters>, Problem>,
 ) -> Result<Response, Problem> {
-    let who = access.admit(&app, Scope::Read).await?;
     let listing = async {
         let Query(parameters) = query?;
         let malformed = |name: &'static str, detail: String, bound: Option<u64>| {
@@ -111,8 +110,8 @@ pub async fn list(
             Some("strict") => Consistency::Strict,
             Some(_) => return Err(malformed("consistent", "arrival or strict".to_owned(), None)),
         };
-        let room = app.answers.room(&who.name, &client.address, page_bytes_max(limit)).await?;
-        let page = app.data.list((&prefix, after.as_ref()), limit, consistency, &who.stands).await?;
+        let room = app.answers.room(&caller.name, &client.address, page_bytes_max(limit)).await?;
+        let page = app.data.list((&prefix, after.as_ref()), limit, consistency, caller.guard()).await?;
         let mut data = Vec::with_capacity(page.entries.len());
         let mut looked_at = 0;
         for entry in page.entries {
@@ -127,10 +126,7 @@ pub async fn list(
         let page = DataPage { data, next: page.next };
         Ok(room.hold(Json(page).into_response()).await)
     };
-    match listing.await {
-        Ok(response) => Ok(response),
-        Err(problem) => Err(access.excuse(&app, problem).await),
-    }
+    caller.attempt(&app, listing).await
 }
 
 /// Read a value
@@ -156,22 +152,17 @@ pub async fn list(
 )]
 pub async fn get(
     State(app): State<App>,
-    access: Access,
+    caller: Caller,
     client: Client,
     key: Result<PathKey, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let who = access.admit(&app, Scope::Read).await?;
-    let asked = key.and_then(|PathKey(key)| Ok((key, precondition::data_condition(&headers)?)));
-    let (key, condition) = match asked {
-        Ok(asked) => asked,
-        Err(problem) => return Err(access.excuse(&app, problem).await),
-    };
-    let entry = match app.data.get(&key, &who.stands).await {
-        Ok(entry) => entry,
-        Err(data::Error::Write(error)) => return Err(access.excuse(&app, error.into()).await),
+    let asked = async { key.and_then(|PathKey(key)| Ok((key, precondition::data_condition(&headers)?))) };
+    let (key, condition) = caller.attempt(&app, asked).await?;
+    let entry = match app.data.get(&key, caller.guard()).await {
+        Err(data::Error::Write(ended)) => caller.attempt(&app, async { Err(ended.into()) }).await?,
         // Who asked was found to be let in by the very read that found this.
-        Err(error) => return Err(error.into()),
+        found => found?,
     };
     if !(data::Condition { not_matching: None, ..condition.clone() }).holds(Some(entry.version)) {
         return Err(data::Error::ConditionFailed { txn: None }.into());
@@ -180,7 +171,7 @@ pub async fn get(
     if !condition.holds(Some(entry.version)) {
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
     }
-    let room = app.answers.room(&who.name, &client.address, entry.value.len()).await?;
+    let room = app.answers.room(&caller.name, &client.address, entry.value.len()).await?;
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     Ok(room.hold((tag, json, entry.value.to_vec()).into_response()).await)
 }
@@ -216,12 +207,12 @@ pub async fn get(
 )]
 pub async fn put(
     State(app): State<App>,
-    access: Access,
+    caller: Caller,
     key: Result<PathKey, Problem>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let who = access.admit(&app, Scope::Write).await?;
     let writing = async {
+        caller.may(Scope::Write)?;
         let PathKey(key) = key?;
         let headers = request.headers().clone();
         let condition = precondition::data_condition(&headers)?;
@@ -229,15 +220,12 @@ pub async fn put(
         let value = Value::parse(&body).map_err(|error| refused("body", error))?;
         let conditions = format!("{condition:?}");
         let same = [b"PUT /api/data".as_slice(), key.as_str().as_bytes(), conditions.as_bytes(), &body];
-        let claim = who.claim(&app, &headers, &same)?;
-        app.limits.write(&who.name)?;
-        let written = app.data.put(&key, &value, &condition, claim.as_ref(), &who.stands).await?;
+        let claim = caller.claim(&app, &headers, &same)?;
+        app.limits.write(&caller.name)?;
+        let written = app.data.put(&key, &value, &condition, claim.as_ref(), caller.guard()).await?;
         Ok(answer(key, written))
     };
-    match writing.await {
-        Ok(response) => Ok(response),
-        Err(problem) => Err(access.excuse(&app, problem).await),
-    }
+    caller.attempt(&app, writing).await
 }
 
 /// Delete a value
@@ -264,25 +252,22 @@ pub async fn put(
 )]
 pub async fn delete(
     State(app): State<App>,
-    access: Access,
+    caller: Caller,
     key: Result<PathKey, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let who = access.admit(&app, Scope::Write).await?;
     let deleting = async {
+        caller.may(Scope::Write)?;
         let PathKey(key) = key?;
         let condition = precondition::data_condition(&headers)?;
         let conditions = format!("{condition:?}");
         let same = [b"DELETE /api/data".as_slice(), key.as_str().as_bytes(), conditions.as_bytes()];
-        let claim = who.claim(&app, &headers, &same)?;
-        app.limits.write(&who.name)?;
-        let written = app.data.delete(&key, &condition, claim.as_ref(), &who.stands).await?;
+        let claim = caller.claim(&app, &headers, &same)?;
+        app.limits.write(&caller.name)?;
+        let written = app.data.delete(&key, &condition, claim.as_ref(), caller.guard()).await?;
         Ok(answer(key, written))
     };
-    match deleting.await {
-        Ok(response) => Ok(response),
-        Err(problem) => Err(access.excuse(&app, problem).await),
-    }
+    caller.attempt(&app, deleting).await
 }
 
 /// Bytes that a page of so many values may have.

@@ -1,19 +1,10 @@
-//! The cookie, and who is behind it. [`LoggedIn`] stands before everything else in the handlers that need it, so that a
-//! request without a login is answered 401 before its path, parameters or body are looked at. Where the handler's own access
-//! to the store can ask for the session as well, it takes the [`Bearer`] and asks there.
+//! The cookie that a session's token travels in.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use super::App;
-use super::address::secure;
-use super::code::Code;
-use super::error::Problem;
-use crate::sessions::{Presumed, Session, Token};
+use crate::sessions::Token;
 
 /// The cookie's name.
 pub const COOKIE: &str = "skein_session";
@@ -21,54 +12,6 @@ pub const COOKIE: &str = "skein_session";
 /// Its name where it is Secure: browsers take this one only by way of TLS and from this very host, so that nobody who holds
 /// another host of the domain, or the line, can slip a session of their own in (RFC 6265bis, section 4.1.3.2).
 pub const SECURE_COOKIE: &str = "__Host-skein_session";
-
-/// Somebody is logged in, and this is who.
-pub struct LoggedIn(pub Arc<Session>);
-
-/// Somebody brought a token; whose it is has not been asked.
-pub struct Bearer(pub Token);
-
-impl FromRequestParts<App> for LoggedIn {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let token = token(&parts.headers, secure(&parts.headers, &app.settings)).ok_or_else(nobody)?;
-        let session = app.sessions.find(&token).await?.ok_or_else(nobody)?;
-        Ok(LoggedIn(session))
-    }
-}
-
-impl FromRequestParts<App> for Bearer {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        token(&parts.headers, secure(&parts.headers, &app.settings)).map(Bearer).ok_or_else(nobody)
-    }
-}
-
-impl Bearer {
-    /// Who is logged in, as was last seen; a transaction has yet to check it.
-    pub async fn presume(&self, app: &App) -> Result<Presumed, Problem> {
-        app.sessions.presume(&self.0).await?.ok_or_else(nobody)
-    }
-
-    /// What went wrong with a request of somebody who was presumed to be logged in: that they are not, if so, comes first.
-    /// What the server itself could not do says nothing about what is there, and is not asked about further.
-    pub async fn excuse(&self, app: &App, problem: Problem) -> Problem {
-        if !problem.is_clients() {
-            return problem;
-        }
-        match app.sessions.find(&self.0).await {
-            Ok(None) => nobody(),
-            Ok(Some(_)) | Err(_) => problem,
-        }
-    }
-}
-
-/// Nobody is logged in.
-pub fn nobody() -> Problem {
-    Problem::new(Code::NotLoggedIn, "log in with POST /api/login first")
-}
 
 /// The token that the browser sent, if it sent one. Of several nobody can tell which is planted, so that they count as none.
 pub fn token(headers: &HeaderMap, secure: bool) -> Option<Token> {
