@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 pub use self::limits::{AnswerLimits, Limits};
 use self::membership::{MembershipArgs, MembershipConfig};
 use self::worker_address::SECRET_MISSING;
-use crate::sessions::Allowance;
+use crate::caller::attempts::Allowance;
 
 /// How people log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]

@@ -9,6 +9,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod accounts;
+pub mod app;
+pub mod caller;
 pub mod config;
 pub mod data;
 pub mod http;
@@ -20,6 +22,7 @@ pub mod tokens;
 pub mod tweets;
 
 mod demo;
+mod field;
 mod visible;
 
 use std::sync::Arc;
@@ -39,9 +42,9 @@ use skein_runtime::transport::Endpoint;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use crate::app::{Members, Shared};
 use crate::config::CoordinatorConfig;
 use crate::config::membership::MembershipConfig;
-use crate::http::{Members, Shared};
 use crate::metrics::CoordinatorMetrics;
 use crate::operators::console::Console;
 use crate::operators::key::OperatorKey;

@@ -1,8 +1,7 @@
 //! The bounds of what people tell about themselves. Each check names the field and its bound, and all fields are checked
 //! before anything is answered, so that a form can show every mistake at once.
 
-use std::borrow::Cow;
-
+use crate::field::FieldError;
 use crate::visible::is_visible;
 
 /// Characters of a username.
@@ -15,17 +14,6 @@ pub const EMAIL_MAX: usize = 254;
 pub const PASSWORD_MIN: usize = 8;
 /// Unicode scalar values of a password at the most: hashing time must not grow with what a stranger sends.
 pub const PASSWORD_MAX: usize = 256;
-
-/// A field that is empty or malformed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldError {
-    /// Which.
-    pub field: Cow<'static, str>,
-    /// What is wrong and what is allowed.
-    pub detail: String,
-    /// The bound as a number, if it has one.
-    pub bound: Option<u64>,
-}
 
 /// Checks a username: 1 to 32 of `a-z A-Z 0-9 _ . -`.
 #[must_use]

@@ -4,6 +4,9 @@
 //! Logging in by name alone makes the account on the way; such an account has no password, and nobody can log in to it once
 //! passwords are asked for.
 
+mod problem;
+pub mod routes;
+
 pub mod field;
 mod password;
 mod queue;
@@ -14,12 +17,12 @@ use serde::{Deserialize, Serialize};
 use skein_protocol::id::TxnId;
 use skein_protocol::operation::{Action, Expect, Key, Operation};
 
+use crate::field::FieldError;
 use crate::store::clock::Timestamp;
 use crate::store::cluster::{self, Cluster};
 use crate::store::once::{Claim, Fingerprint, IdempotencyKey, Past};
 use crate::store::tables::ACCOUNTS;
 use crate::store::write::{self, Found, Plan, Race, Write, Writer, Written};
-use field::FieldError;
 use password::Passwords;
 use queue::Busy;
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::sessions::Allowance;
+use crate::caller::attempts::Allowance;
 
 /// The bounds of what clients may do.
 #[derive(Clone, Debug, PartialEq, Eq)]

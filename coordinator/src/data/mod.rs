@@ -6,6 +6,9 @@
 //! answer: of a record that was there it is known, because the version replaced is expected; of a new one it is that of the
 //! row that remembers it (see [`Past::Repeat`](crate::store::once::Past::Repeat)).
 
+mod problem;
+pub mod routes;
+
 mod condition;
 mod cursor;
 mod key;

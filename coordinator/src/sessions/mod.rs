@@ -10,7 +10,7 @@
 //! last seen here, and its transaction checks that it still stands, so that logging out at one coordinator ends it at once at
 //! all of them.
 
-mod attempts;
+pub mod routes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,6 @@ use crate::store::clock::Timestamp;
 use crate::store::cluster::{self, Cluster};
 use crate::store::seen::{self, Ends, Seen};
 use crate::store::tables::SESSIONS;
-pub use attempts::{Allowance, Attempts};
 
 /// Sessions of one account: far more than a person has browsers, since a class or a load test may share an account. Log-ins at
 /// the same moment may pass it for a while: the next one ends what is too much.

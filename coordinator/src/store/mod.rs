@@ -15,4 +15,5 @@ pub mod write;
 pub mod memory;
 
 pub(crate) mod expiry;
+mod problem;
 mod turns;

@@ -5,6 +5,9 @@
 //!
 //! Their number is bounded: each that is made also writes the roster's row, so that of two made at once one is counted first.
 
+mod problem;
+pub mod routes;
+
 mod secret;
 
 use std::time::Duration;
@@ -13,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use skein_protocol::id::{TxnId, Version};
 use skein_protocol::operation::{Consistency, Expect, Key, Range, Row};
 
-use crate::accounts::field::{self, FieldError};
+use crate::accounts::field;
+use crate::field::FieldError;
 use crate::store::clock::Timestamp;
 use crate::store::cluster::{self, Cluster};
 use crate::store::seen::{self, Ends, Seen};

@@ -4,6 +4,9 @@
 //!
 //! Without `If-Match` the last edit wins: one that lost a race is planned again from the tweet as it is by then.
 
+mod problem;
+pub mod routes;
+
 mod cursor;
 mod tweet;
 

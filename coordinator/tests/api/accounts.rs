@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use hyper::Method;
 use serde_json::{Value, json};
+use skein_coordinator::caller::attempts::Allowance;
 use skein_coordinator::config::{Auth, SurfaceConfig};
-use skein_coordinator::sessions::Allowance;
 use tokio::task::JoinSet;
 
 use crate::harness::{Cluster, eventually};

@@ -319,7 +319,8 @@ async fn of_many_who_create_or_replace_the_same_exactly_one_wins() {
 #[tokio::test]
 async fn writes_are_limited_only_when_told_and_reads_never() {
     let mut settings = SurfaceConfig::new(Auth::Name);
-    settings.limits.writes = Some(skein_coordinator::sessions::Allowance { tries: 2, per: std::time::Duration::from_secs(3600) });
+    settings.limits.writes =
+        Some(skein_coordinator::caller::attempts::Allowance { tries: 2, per: std::time::Duration::from_secs(3600) });
     let cluster = Cluster::with(settings).await;
     let mut ann = cluster.logged_in("ann").await;
     ann.put("/api/data/a", json!(1)).await.ok(201);

@@ -146,7 +146,8 @@ async fn where_only_tokens_open_data_no_login_does() {
 #[tokio::test]
 async fn tokens_have_keys_of_idempotency_and_limits_of_their_own() {
     let mut settings = SurfaceConfig::new(Auth::Name);
-    settings.limits.writes = Some(skein_coordinator::sessions::Allowance { tries: 2, per: std::time::Duration::from_secs(3600) });
+    settings.limits.writes =
+        Some(skein_coordinator::caller::attempts::Allowance { tries: 2, per: std::time::Duration::from_secs(3600) });
     let cluster = Cluster::with(settings).await;
     let mut ann = cluster.logged_in("ann").await;
     let (_, one) = make(&mut ann, "write").await;

@@ -197,7 +197,8 @@ async fn an_older_version_in_if_match_is_refused() {
 #[tokio::test]
 async fn writes_are_limited_only_when_told() {
     let mut settings = SurfaceConfig::new(Auth::Name);
-    settings.limits.writes = Some(skein_coordinator::sessions::Allowance { tries: 2, per: std::time::Duration::from_secs(3600) });
+    settings.limits.writes =
+        Some(skein_coordinator::caller::attempts::Allowance { tries: 2, per: std::time::Duration::from_secs(3600) });
     let cluster = Cluster::with(settings).await;
     let mut ann = cluster.logged_in("ann").await;
     let path = ann.tweet("one").await;

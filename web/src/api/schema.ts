@@ -916,7 +916,7 @@ export interface components {
             /** @description Which of `writes`, counted from 0. */
             index: number;
             /** @description Its key. */
-            key: components["schemas"]["DataKey"];
+            key: string;
         };
         /** @description A worker that is to be added. */
         WorkerForm: {
