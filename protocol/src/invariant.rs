@@ -24,6 +24,8 @@ pub const HELD_BEHIND_RECORD: &str = "R6-held-behind-record";
 pub const FORGOTTEN_BELOW_MARK: &str = "R7-forgotten-below-mark";
 /// R7: memory is reserved for exactly what is prepared.
 pub const RESERVED_FOR_PREPARED: &str = "R7-reserved-for-prepared";
+/// The memory that is counted is what the records take.
+pub const COUNTED_AS_HELD: &str = "counted-as-held";
 /// R10: exactly what is prepared is locked.
 pub const LOCKS_OF_PREPARED: &str = "R10-locks-of-prepared";
 /// R12: a worker that was sealed for a view belongs to a cluster.
@@ -38,7 +40,7 @@ pub const PREPARED_OR_DECIDED: &str = "prepared-or-decided";
 pub const AGREEMENT: &str = "agreement";
 
 /// All names, for whoever counts.
-pub const ALL: [&str; 13] = [
+pub const ALL: [&str; 14] = [
     ABORT_UNANSWERED,
     VIEW_OF_PREPARES,
     SETTLED_WHEN_ACTIVE,
@@ -46,6 +48,7 @@ pub const ALL: [&str; 13] = [
     HELD_BEHIND_RECORD,
     FORGOTTEN_BELOW_MARK,
     RESERVED_FOR_PREPARED,
+    COUNTED_AS_HELD,
     LOCKS_OF_PREPARED,
     BOUND_WHEN_SEALED,
     COMMITTED_STANDS,
@@ -69,6 +72,7 @@ pub fn of_worker(worker: &Worker) -> Vec<&'static str> {
         (HELD_BEHIND_RECORD, worker.journal().is_ordered()),
         (FORGOTTEN_BELOW_MARK, !worker.decided().keys().any(below_mark)),
         (RESERVED_FOR_PREPARED, participant.reserves_for_prepared()),
+        (COUNTED_AS_HELD, participant.store.is_counted()),
         (LOCKS_OF_PREPARED, participant.locks_what_is_prepared()),
         (BOUND_WHEN_SEALED, worker.view().0 == 0 || worker.cluster().is_some()),
         (PREPARED_OR_DECIDED, !worker.prepared().any(|prepared| worker.decided().contains_key(&prepared.txn))),

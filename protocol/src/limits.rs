@@ -3,6 +3,10 @@
 
 use crate::operation::{Query, Range};
 
+mod under_load;
+
+pub use under_load::Limits;
+
 /// Bytes of one key, its table not counted.
 pub const KEY_BYTES_MAX: usize = 512;
 
@@ -74,6 +78,9 @@ pub const TRANSACTION_BYTES_IN_FLIGHT_MAX: usize = 16 * 1024 * 1024;
 
 /// Requests of clients that one coordinator holds at once, those waiting for a key or a view included.
 pub const REQUESTS_MAX: usize = 16 * 1024;
+
+/// Requests that write only rows of the cluster itself, beyond those of clients.
+pub const OWN_REQUESTS_MAX: usize = 64;
 
 /// Reads that wait at one worker for prepared transactions or locks.
 pub const READS_WAITING_MAX: usize = 16 * 1024;

@@ -139,6 +139,18 @@ pub enum Omission {
     BadNotAsked,
     /// R15: a member that does not report what it has said may stay, unless that was told to be committed.
     RollBackUnseen,
+    /// A request that is refused because there are too many keeps its place in the line for its keys.
+    RefusedQueues,
+    /// A strict read that is refused because too many wait keeps its claim.
+    RefusedHolds,
+    /// What a view change has settled is looked up in what the coordinator remembers, which forgets the oldest.
+    SettledFromMemory,
+    /// The bytes of a record that is replaced are not given back.
+    ReplacedKept,
+    /// A view change does not keep what people have changed about the workers.
+    RosterForgotten,
+    /// A person is told of a change of the workers before it stands in the control store.
+    RosterToldEarly,
 }
 
 /// The rule that is left out of a machine, if one is.

@@ -107,13 +107,19 @@ impl Outcomes {
     /// # Errors
     /// When this coordinator can't tell.
     pub async fn outcome(&self, txn: TxnId) -> Result<KnownOutcome, Error> {
+        if let said @ KnownOutcome::Known(_) = self.ledger.outcome(txn).await? {
+            return Ok(said);
+        }
+        // What earlier runs left may find no room in rows. Then this run knows of them, which it says first: what it knows and has no
+        // row by now it knows in the next moment too, or a row has it when they are read.
+        let runs = self.ledger.unrecorded().await?.runs;
         let said = self.ledger.outcome(txn).await?;
         // Until a view serves, whoever asks for what may still come need not wait for the rows.
         let known = matches!(said, KnownOutcome::Known(_));
         if known || (said == KnownOutcome::Unknown && !self.ledger.serves().await?) {
             return Ok(said);
         }
-        match (self.recorded(txn).await, said) {
+        match (self.recorded(txn, runs).await, said) {
             (Ok(Some(outcome)), _) => Ok(KnownOutcome::Known(outcome)),
             (Ok(None), said) => Ok(said),
             (Err(Error::Unavailable | Error::Overloaded), KnownOutcome::Unknown) => Ok(KnownOutcome::Unknown),
@@ -121,9 +127,9 @@ impl Outcomes {
         }
     }
 
-    /// What the rows say.
-    async fn recorded(&self, txn: TxnId) -> Result<Option<Outcome>, Error> {
-        let runs = self.next_run(txn.incarnation).await?;
+    /// What the rows say, and where none of them is of a run, what this run has learned of those before it.
+    async fn recorded(&self, txn: TxnId, learned: Option<EarlierRuns>) -> Result<Option<Outcome>, Error> {
+        let runs = self.next_run(txn.incarnation).await?.or(learned);
         let row = self.cluster.read_one(outcome_key(txn)).await?;
         if let Some(row) = row.and_then(|row| serde_json::from_slice::<OutcomeRow>(&row.value).ok()) {
             return Ok(Some(row.outcome.into()));
@@ -377,7 +383,8 @@ mod tests {
     async fn what_is_recorded_is_known_and_what_a_run_left_nowhere_was_aborted() {
         for count in [0, 1, 62, 63, 64, 300] {
             let store = left(count);
-            assert_eq!(store.outcome(txn(4, 1_000)).await, KnownOutcome::Unknown, "nothing is recorded yet");
+            assert_eq!(store.outcome(txn(4, 1_000)).await, KnownOutcome::Known(Outcome::Aborted), "this run knows");
+            assert_eq!(store.outcome(txn(4, 99)).await, KnownOutcome::Unknown, "it does not know of that");
             store.recorder(HOUR).round().await.unwrap();
             assert_eq!(store.rows().len() as u64, count + 1);
             for number in 0..count {
@@ -391,18 +398,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn as_long_as_one_is_not_recorded_none_counts_as_aborted() {
+    async fn as_long_as_one_is_not_recorded_a_later_run_takes_none_for_aborted() {
         let store = left(64);
+        let knows = store.known.lock().unwrap().runs.clone();
+        let later = || store.known.lock().unwrap().runs = None;
+        let same = || store.known.lock().unwrap().runs.clone_from(&knows);
         let mut recorder = store.recorder(HOUR);
         let first = recorder.ledger.unrecorded().await.unwrap();
         recorder.batch(first).await.unwrap();
         assert_eq!(store.rows().len(), 63, "the run's row is not among them");
+        later();
         assert_eq!(store.outcome(txn(4, 1_000)).await, KnownOutcome::Unknown);
         assert_eq!(store.outcome(txn(4, 100)).await, KnownOutcome::Known(Outcome::Committed));
+        same();
         store.memory.end_next(Error::Unavailable);
         assert_eq!(recorder.round().await, Err(Error::Unavailable));
+        assert_eq!(
+            store.outcome(txn(4, 1_000)).await,
+            KnownOutcome::Known(Outcome::Aborted),
+            "this run knows all that is not recorded"
+        );
+        later();
         assert_eq!(store.outcome(txn(4, 1_000)).await, KnownOutcome::Unknown);
+        same();
         recorder.round().await.unwrap();
+        later();
         assert_eq!(store.outcome(txn(4, 1_000)).await, KnownOutcome::Known(Outcome::Aborted));
     }
 

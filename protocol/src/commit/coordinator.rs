@@ -19,19 +19,16 @@ use crate::commit::outcome::Settlement;
 use crate::commit::participant::spans;
 use crate::commit::window::Window;
 use crate::id::{Age, Incarnation, NodeId, RequestId, TraceContext, TxnId, Version, ViewNumber};
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::membership::view::View;
 use crate::message::{Message, NoReason, Outcome, Prepare, Vote};
 use crate::omission::{Omission, Omissions};
 use crate::operation::{Action, Operation, TableId};
-use crate::step::{AbortReason, Event, KnownOutcome, Output, Refusal, Reply, TransactionStep, Unrecorded};
+use crate::step::{AbortReason, EarlierRuns, Event, KnownOutcome, Output, Refusal, Reply, TransactionStep, Unrecorded};
 use crate::store::lock::{Claimed, LockTable, Policy};
 use crate::store::placement;
 
 mod rollback;
-
-/// Requests that write only rows of the cluster itself, beyond those of clients.
-const OWN_REQUESTS_MAX: usize = 64;
 
 /// The bounds that one coordinator keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +39,8 @@ pub struct Bounds {
     pub request_sweeps: u8,
     /// Rounds after which a transaction whose participants are silent ends its view, and so does a window that stays full (R11).
     pub doubt_sweeps: u8,
+    /// What it holds and has under way at once, at the most.
+    pub limits: Limits,
 }
 
 /// The transactions of one coordinator.
@@ -172,7 +171,7 @@ impl Transactions {
     ) {
         let own = !self.omissions.has(Omission::WindowBlocks)
             && operations.iter().all(|operation| operation.key.table == TableId::HOUSEKEEPING);
-        let requests_max = limits::REQUESTS_MAX + if own { OWN_REQUESTS_MAX } else { 0 };
+        let requests_max = self.bounds.limits.requests_max + if own { limits::OWN_REQUESTS_MAX } else { 0 };
         let refusal = if !is_valid(&operations) {
             Some(Refusal::Invalid)
         } else if self.submissions.len() >= requests_max {
@@ -181,6 +180,10 @@ impl Transactions {
             None
         };
         if let Some(refusal) = refusal {
+            if refusal == Refusal::Overloaded && self.omissions.has(Omission::RefusedQueues) {
+                let age = self.next_age(clock);
+                self.queue.claim(id, age, spans(&operations));
+            }
             out.push(Output::Reply { id, reply: Reply::Refused(refusal) });
             return;
         }
@@ -207,9 +210,10 @@ impl Transactions {
 
     /// Sends what is ready, as far as the view and the window allow.
     fn send_ready(&mut self, out: &mut Vec<Output>) {
-        while self.open && self.running_operations < limits::OPERATIONS_IN_FLIGHT_MAX {
+        let Limits { operations_in_flight_max, transaction_bytes_in_flight_max, .. } = self.bounds.limits;
+        while self.open && self.running_operations < operations_in_flight_max {
             let own = !self.own.is_empty();
-            let is_heavy = self.running_bytes >= limits::TRANSACTION_BYTES_IN_FLIGHT_MAX;
+            let is_heavy = self.running_bytes >= transaction_bytes_in_flight_max;
             if !self.window.admits(own) || is_heavy && !own {
                 return;
             }
@@ -322,7 +326,7 @@ impl Transactions {
             NoReason::Expectation { operation, found } => AbortReason::Expectation { operation, found },
             NoReason::Memory => AbortReason::Memory,
             NoReason::Older { .. } | NoReason::Damaged | NoReason::Overloaded | NoReason::Stale => {
-                if submission.attempts < limits::ATTEMPTS_MAX && !submission.given_up {
+                if submission.attempts < self.bounds.limits.attempts_max && !submission.given_up {
                     self.refused.push(id);
                     return;
                 }
@@ -414,7 +418,12 @@ impl Transactions {
                 self.remember(txn, Outcome::Committed);
                 continue;
             }
-            let committed = self.known.get(&txn) == Some(&Outcome::Committed);
+            // Not what is remembered, of which the oldest may be forgotten by now.
+            let settled = match self.omissions.has(Omission::SettledFromMemory) {
+                true => self.known.get(&txn).copied(),
+                false => settlement.outcome(txn),
+            };
+            let committed = settled == Some(Outcome::Committed);
             let told = settlement.versions.get(&txn).filter(|_| !self.omissions.has(Omission::VersionsLost));
             let versions = told.cloned().unwrap_or(transaction.versions.clone());
             let phase = transaction.phase;
@@ -465,6 +474,12 @@ impl Transactions {
     #[must_use]
     pub fn unrecorded(&self) -> Unrecorded {
         self.window.unrecorded()
+    }
+
+    /// What the first view has learned of earlier runs, until it is recorded.
+    #[must_use]
+    pub fn earlier_runs(&self) -> Option<&EarlierRuns> {
+        self.window.runs()
     }
 
     /// This is recorded: the workers may forget it.
@@ -553,7 +568,7 @@ impl Transactions {
 
     fn remember(&mut self, txn: TxnId, outcome: Outcome) {
         self.known.insert(txn, outcome);
-        while self.known.len() > limits::OUTCOMES_REMEMBERED_MAX {
+        while self.known.len() > self.bounds.limits.outcomes_remembered_max {
             self.known.pop_first();
         }
     }
@@ -588,6 +603,19 @@ impl Transactions {
     #[must_use]
     pub fn is_stalled(&self) -> bool {
         self.window.is_stalled()
+    }
+
+    /// Whether what is under way leaves no room for another transaction: its operations, or its bytes.
+    #[must_use]
+    pub fn is_crowded(&self) -> [bool; 2] {
+        let Limits { operations_in_flight_max, transaction_bytes_in_flight_max, .. } = self.bounds.limits;
+        [self.running_operations >= operations_in_flight_max, self.running_bytes >= transaction_bytes_in_flight_max]
+    }
+
+    /// Outcomes that are remembered for those who ask.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.known.len()
     }
 
     /// Attempts that are not yet acknowledged by all their participants.

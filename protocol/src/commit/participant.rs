@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 
 use crate::id::{Age, Incarnation, NodeId, ReadId, TxnId, Version, ViewNumber};
-use crate::limits;
+use crate::limits::Limits;
 use crate::membership::view::Standing;
 use crate::message::{NoReason, Outcome, Prepare, PreparedReport, Vote};
 use crate::omission::{Omission, Omissions};
@@ -49,6 +49,7 @@ pub struct Participant {
     /// Bytes that the prepared transactions will write.
     reserved: Usage,
     room: Room,
+    pub(crate) limits: Limits,
     pub(crate) omissions: Omissions,
 }
 
@@ -103,7 +104,7 @@ pub struct Change {
 impl Participant {
     /// A participant that starts from what its log adds up to: what was prepared is locked again.
     #[must_use]
-    pub fn recover(snapshot: Snapshot, room: Room, omissions: Omissions) -> Self {
+    pub fn recover(snapshot: Snapshot, room: Room, limits: Limits, omissions: Omissions) -> Self {
         let mut participant = Participant {
             store: Store::new(snapshot.records),
             locks: LockTable::new(Policy::WaitDie, omissions),
@@ -114,6 +115,7 @@ impl Participant {
             learning: (snapshot.standing == Some(Standing::Learner)).then(Learning::default),
             reserved: Usage::default(),
             room,
+            limits,
             omissions,
         };
         for (txn, prepared) in snapshot.prepared {
@@ -131,7 +133,7 @@ impl Participant {
     /// Begins as a learner: with nothing.
     pub fn start_over(&mut self) {
         let empty = Snapshot { standing: Some(Standing::Learner), ..Snapshot::new(NodeId(0)) };
-        *self = Participant::recover(empty, self.room, self.omissions);
+        *self = Participant::recover(empty, self.room, self.limits, self.omissions);
     }
 
     /// Whether nothing was ever written or decided here.
@@ -214,7 +216,7 @@ impl Participant {
             }
             bytes += key.bytes.len() + stored.value.len();
             records.push((key.clone(), stored.clone()));
-            if records.len() >= records_max.min(limits::CHUNK_RECORDS_MAX) || bytes >= limits::CHUNK_BYTES_MAX {
+            if records.len() >= records_max.min(self.limits.chunk_records_max) || bytes >= self.limits.chunk_bytes_max {
                 break;
             }
         }
@@ -230,7 +232,7 @@ impl Participant {
         if forgotten || known {
             return Judged::Refused(NoReason::Stale);
         }
-        if self.waiting.len() >= limits::PREPARES_WAITING_MAX {
+        if self.waiting.len() >= self.limits.prepares_waiting_max {
             return Judged::Refused(NoReason::Overloaded);
         }
         match self.locks.claim(Owner::Txn(txn), prepare.age, spans(&prepare.operations)) {
@@ -339,6 +341,11 @@ impl Participant {
             };
             let write = Write { key: operation.key, stored };
             let old = self.store.apply(&write);
+            if self.omissions.has(Omission::ReplacedKept)
+                && let Some(replaced) = old.as_ref().filter(|_| write.stored.is_some())
+            {
+                self.store.keep_bytes(&write.key, replaced);
+            }
             if let Some(learning) = &mut self.learning
                 && !learning.complete
                 && write.stored.is_none()

@@ -190,6 +190,12 @@ impl Window {
         Unrecorded { outcomes, runs: self.runs.clone() }
     }
 
+    /// What the first view has learned of earlier runs, until it is recorded.
+    #[must_use]
+    pub fn runs(&self) -> Option<&EarlierRuns> {
+        self.runs.as_ref()
+    }
+
     /// This is recorded.
     pub fn recorded(&mut self, outcomes: &[TxnId], runs: bool) {
         for txn in outcomes {

@@ -173,15 +173,18 @@ impl Situation<'_> {
     fn first(&self) -> Choice {
         let cluster = self.record.map(|record| record.cluster);
         let wanted = roster(self.named, self.changes);
+        let there = |address: &String| self.connected.values().find(|peer| peer.address == *address);
+        // One that belongs to another cluster is said before anybody is waited for, who may never come.
+        let bound = |peer: &Peer| peer.cluster.filter(|bound| Some(*bound) != cluster).map(|bound| (peer.address.clone(), bound));
+        if let Some((address, cluster)) = wanted.iter().filter_map(there).find_map(bound)
+            && !self.omissions.has(Omission::TakeBound)
+        {
+            return Choice::Halt(Halt::WorkerHoldsView { address, cluster });
+        }
         let mut members = Vec::with_capacity(wanted.len());
-        for address in wanted {
-            let Some(peer) = self.connected.values().find(|peer| peer.address == address) else { return Choice::Wait };
-            match peer.cluster {
-                Some(bound) if Some(bound) != cluster && !self.omissions.has(Omission::TakeBound) => {
-                    return Choice::Halt(Halt::WorkerHoldsView { address, cluster: bound });
-                }
-                _ => members.extend(self.here(peer.node)),
-            }
+        for address in &wanted {
+            let Some(peer) = there(address) else { return Choice::Wait };
+            members.extend(self.here(peer.node));
         }
         members.sort_unstable();
         Choice::View { shards: alloc::vec![Shard { members, learners: Vec::new() }], empty: false }

@@ -16,7 +16,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::id::{NodeId, ViewNumber};
-use crate::limits;
+use crate::limits::Limits;
 use crate::membership::view::View;
 use crate::message::{Chunk, Message};
 use crate::operation::Key;
@@ -25,6 +25,7 @@ use crate::step::{CopyProgress, Output};
 /// The copies of the active view.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Copies {
+    limits: Limits,
     copy: ViewNumber,
     learners: BTreeMap<NodeId, Copy>,
 }
@@ -47,6 +48,12 @@ struct Copy {
 }
 
 impl Copies {
+    /// No copies yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Copies { limits, ..Copies::default() }
+    }
+
     /// A view has become active: begins with each of its learners. Members take turns in giving.
     pub fn begin(&mut self, view: &View, busy: bool, out: &mut Vec<Output>) {
         let members = view.members();
@@ -71,8 +78,8 @@ impl Copies {
     fn ask(&mut self, learner: NodeId, busy: bool, out: &mut Vec<Output>) {
         let Some(copy) = self.learners.get_mut(&learner) else { return };
         let (records, under_way) = match busy {
-            true => (limits::CHUNK_RECORDS_BUSY, 1),
-            false => (limits::CHUNK_RECORDS_MAX, limits::CHUNKS_UNDER_WAY_MAX),
+            true => (self.limits.chunk_records_busy, 1),
+            false => (self.limits.chunk_records_max, self.limits.chunks_under_way_max),
         };
         if copy.asked || copy.given || copy.under_way.len() >= under_way {
             return;
@@ -134,6 +141,12 @@ impl Copies {
     /// the next connection, or it would take the last chunk for the end of a whole copy.
     pub fn lost(&mut self, node: NodeId) {
         self.learners.remove(&node);
+    }
+
+    /// Chunks that are under way in one of the copies, the most of them.
+    #[must_use]
+    pub fn chunks_under_way(&self) -> usize {
+        self.learners.values().map(|copy| copy.under_way.len()).max().unwrap_or(0)
     }
 
     /// How far each copy is.

@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 use crate::commit::coordinator::Transactions;
 use crate::commit::outcome::{self, Settlement};
 use crate::id::{ClusterId, NodeId, RequestId, ViewId, ViewNumber, Writer};
+use crate::limits::Limits;
 use crate::membership::choice::{Choice, Situation};
 use crate::membership::comparison::Comparison;
 use crate::membership::copy::Copies;
@@ -58,6 +59,8 @@ pub struct LeaderConfig {
     pub beat_ms: u64,
     /// Beats in a row that a worker may leave unanswered before it is suspected.
     pub misses_max: u8,
+    /// How much of a copy is under way at once.
+    pub limits: Limits,
     /// Rules left out, by tests only.
     pub omissions: Omissions,
 }
@@ -156,7 +159,7 @@ impl ViewChange {
             asked_again: 0,
             rolled_back: BTreeSet::new(),
             activating: BTreeSet::new(),
-            copies: Copies::default(),
+            copies: Copies::new(config.limits),
             joiners: Joiners::default(),
             joining_ms: 0,
             detector: FailureDetector::new(config.misses_max),
@@ -272,7 +275,7 @@ impl ViewChange {
             active: self.active().cloned(),
             pending: Some(View { number, writer: self.config.writer, shards }),
             // What people want holds from the swap that makes the view active: until then whoever may be needed is connected to.
-            roster: self.record.as_ref().map(|record| record.roster.clone()).unwrap_or_default(),
+            roster: self.kept_changes(),
             emptied,
             curtailed: self.record.as_ref().and_then(|record| record.curtailed),
         };
@@ -413,7 +416,9 @@ impl ViewChange {
             out.push(Output::Publish(Event::Curtailed { view: view.number }));
         }
         self.curtailing = members.iter().copied().filter(|node| self.situation().is_salvaged(*node)).collect();
-        if let Some(Wanted { id, .. }) = self.wanted.take() {
+        if let Some(Wanted { id, .. }) = self.wanted.take()
+            && !self.config.omissions.has(Omission::RosterToldEarly)
+        {
             out.push(Output::Reply { id, reply: Reply::Roster(self.roster()) });
         }
         self.reaches_back = true;

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::commit::coordinator::{Bounds, Transactions};
 use crate::id::{ClusterId, Incarnation, NodeId, RequestId, Writer};
 use crate::invariant;
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::membership::view::ViewRecord;
 use crate::membership::view_change::{Activated, LeaderConfig, ViewChange};
 use crate::message::Message;
@@ -58,6 +58,8 @@ pub struct CoordinatorConfig {
     pub record_outcomes: bool,
     /// Milliseconds before refused transactions and reads are tried again.
     pub retry_ms: u64,
+    /// What it holds and has under way at once, at the most.
+    pub limits: Limits,
     /// Rules left out, by tests only.
     pub omissions: Omissions,
 }
@@ -107,6 +109,7 @@ impl CoordinatorConfig {
             compare_first_ms: 250,
             record_outcomes: true,
             retry_ms: 5,
+            limits: Limits::SHIPPED,
             omissions: Omissions::NONE,
         }
     }
@@ -126,14 +129,16 @@ impl Coordinator {
             join_ms: config.join_ms,
             beat_ms: config.beat_ms,
             misses_max: config.misses_max,
+            limits: config.limits,
             omissions: config.omissions,
         };
-        let CoordinatorConfig { window, request_sweeps, doubt_sweeps, .. } = config;
-        let bounds = Bounds { window, request_sweeps, doubt_sweeps };
+        let CoordinatorConfig { window, request_sweeps, doubt_sweeps, limits, .. } = config;
+        limits.assert_sound();
+        let bounds = Bounds { window, request_sweeps, doubt_sweeps, limits };
         Coordinator {
             leader: ViewChange::new(leader, config.record.take()),
             transactions: Transactions::new(config.incarnation, bounds, config.record_outcomes, config.omissions),
-            reads: Reads::new(config.omissions),
+            reads: Reads::new(limits, config.omissions),
             retry_set: false,
             comparing: None,
             comparisons: 0,

@@ -17,7 +17,7 @@ use crate::commit::participant::{Change, Judged, Owner, Participant, Settled};
 use crate::id::{ClusterId, NodeId, ReadId, TxnId, Version, ViewNumber};
 use crate::invariant;
 use crate::journal::Journal;
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::membership::allegiance::Allegiance;
 use crate::membership::view::{Outcomes, Standing};
 use crate::message::{Chunk, Message, NoReason, Outcome, Prepare, Read, ReadResult, Report, Seal, SealReason, Vote};
@@ -42,8 +42,8 @@ pub struct WorkerConfig {
     pub doubt_sweeps: u8,
     /// Milliseconds in which every record is looked at once, whether it still is what was written.
     pub scrub_ms: u64,
-    /// Records of one chunk of a copy, at the most [`limits::CHUNK_RECORDS_MAX`].
-    pub chunk_records_max: usize,
+    /// What it holds at once, at the most.
+    pub limits: Limits,
     /// Rules left out, by tests only.
     pub omissions: Omissions,
 }
@@ -81,7 +81,7 @@ impl Default for WorkerConfig {
             sweep_ms: 250,
             doubt_sweeps: 8,
             scrub_ms: 30_000,
-            chunk_records_max: limits::CHUNK_RECORDS_MAX,
+            limits: Limits::SHIPPED,
             omissions: Omissions::NONE,
         }
     }
@@ -91,6 +91,8 @@ impl Worker {
     /// A worker that starts from what its log adds up to.
     #[must_use]
     pub fn recover(config: WorkerConfig, snapshot: Snapshot) -> Self {
+        config.limits.assert_sound();
+        let room = Room::new(config.memory_bytes_max, &config.limits);
         let snapshot_damaged = snapshot.records.iter().filter(|(key, stored)| !stored.is_intact(key)).count() as u64;
         let (salvaged, outvoted) = (snapshot.salvaged, snapshot.outvoted);
         Worker {
@@ -101,7 +103,7 @@ impl Worker {
             active: config.omissions.has(Omission::ActiveAfterRestart),
             allegiance: Allegiance::new(snapshot.writer, snapshot.last_active, config.omissions),
             stamp: snapshot.stamp,
-            participant: Participant::recover(snapshot, Room::new(config.memory_bytes_max), config.omissions),
+            participant: Participant::recover(snapshot, room, config.limits, config.omissions),
             reads: ReplicaReads::default(),
             journal: Journal::default(),
             coordinators: BTreeSet::new(),
@@ -580,7 +582,7 @@ impl Worker {
         if copy != self.view || !settled || self.standing != Some(Standing::Member) {
             return;
         }
-        let Some((records, last)) = self.participant.chunk(after, records_max.min(self.config.chunk_records_max)) else {
+        let Some((records, last)) = self.participant.chunk(after, records_max) else {
             self.found_damage(1, out);
             return;
         };

@@ -50,7 +50,10 @@ enum Found {
 impl ReplicaReads {
     /// Takes a read. Gives its result, unless it waits.
     pub fn arrive(&mut self, from: NodeId, read: Read, participant: &mut Participant) -> Option<ReadResult> {
-        if self.waiting() >= limits::READS_WAITING_MAX {
+        if self.waiting() >= participant.limits.reads_waiting_max {
+            if read.consistency == Consistency::Strict && participant.omissions.has(Omission::RefusedHolds) {
+                participant.locks.claim(Owner::Read(from, read.read), read.age, spans(&read.query));
+            }
             return Some(ReadResult::Overloaded);
         }
         let key = (from, read.read);

@@ -2,7 +2,7 @@
 //! that member is lost or the view changes, it is asked of another: an answer of an earlier view counts no more, because a
 //! worker that was left out does not know it. While replicas differ and it is not known which is right, one member answers all.
 //!
-//! The bytes of the answers under way from one member are bounded by [`limits::READ_BYTES_UNDER_WAY_MAX`], since they wait in that
+//! The bytes of the answers under way from one member are bounded by [`Limits::read_bytes_under_way_max`], since they wait in that
 //! member's queue to this node. Each read reserves as much as its answer may have, until it is answered or the connection is
 //! gone; what does not fit waits here, within its deadline.
 
@@ -10,19 +10,16 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crate::id::{Age, NodeId, ReadId, RequestId, TraceContext, ViewNumber};
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::message::{Message, Read, ReadResult};
 use crate::omission::{Omission, Omissions};
 use crate::operation::{Answer, Consistency, Digest, Query};
 use crate::step::{Output, Refusal, Reply};
 
-/// Bytes that may be reserved at one member for a read of keys to be sent, and for one of a range: long lists leave room for
-/// single records, and for the short lists with which people and programs get in.
-const ROOM: [u64; 2] = [limits::READ_BYTES_UNDER_WAY_MAX, limits::READ_BYTES_UNDER_WAY_MAX / 4 * 3];
-
 /// The reads of one coordinator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reads {
+    limits: Limits,
     omissions: Omissions,
     next: u64,
     view: ViewNumber,
@@ -72,8 +69,8 @@ struct Digests {
 impl Reads {
     /// No reads yet.
     #[must_use]
-    pub fn new(omissions: Omissions) -> Self {
-        Reads { omissions, ..Reads::default() }
+    pub fn new(limits: Limits, omissions: Omissions) -> Self {
+        Reads { limits, omissions, ..Reads::default() }
     }
 
     /// Takes a client's read.
@@ -88,7 +85,7 @@ impl Reads {
     ) {
         let refusal = if !is_valid(&query) {
             Some(Refusal::Invalid)
-        } else if self.reads.len() >= limits::REQUESTS_MAX {
+        } else if self.reads.len() >= self.limits.requests_max {
             Some(Refusal::Overloaded)
         } else {
             None
@@ -122,7 +119,7 @@ impl Reads {
         };
         let (bytes, line) = (limits::answer_bytes_max(&pending.query), line_of(&pending.query));
         let unbounded = self.omissions.has(Omission::AnswersUnbounded);
-        if self.under_way_at(node) + bytes > ROOM[line] && !unbounded {
+        if self.under_way_at(node) + bytes > self.room(line) && !unbounded {
             self.lines[line].push_back(id);
             return false;
         }
@@ -131,6 +128,11 @@ impl Reads {
         let message = Message::Read(Read { read, view: self.view, age, consistency, query, trace });
         self.send(id, node, bytes, message, out);
         true
+    }
+
+    /// Bytes that may be reserved at one member when a read of this line is sent.
+    fn room(&self, line: usize) -> u64 {
+        [self.limits.read_bytes_under_way_max, self.limits.range_bytes_under_way_max()][line]
     }
 
     fn under_way_at(&self, node: NodeId) -> u64 {
@@ -357,7 +359,7 @@ impl Reads {
             *reserved.entry(sent.node).or_default() += sent.bytes;
         }
         let unbounded = self.omissions.has(Omission::AnswersUnbounded);
-        let kept = unbounded || reserved.values().all(|bytes| *bytes <= limits::READ_BYTES_UNDER_WAY_MAX);
+        let kept = unbounded || reserved.values().all(|bytes| *bytes <= self.limits.read_bytes_under_way_max);
         let counted = self.under_way.iter().filter(|(_, bytes)| **bytes > 0);
         kept && counted.eq(reserved.iter())
     }

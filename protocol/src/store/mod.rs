@@ -22,8 +22,18 @@ pub struct Store {
     records: BTreeMap<Key, Stored>,
     digest: Digest,
     usage: Usage,
-    /// Where the next slice of the scrub begins; `None` is the first record.
-    scrubbed: Option<Key>,
+    scrub: Scrub,
+}
+
+/// How far the records have been looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+struct Scrub {
+    /// Where the next slice begins; `None` is the first record.
+    next: Option<Key>,
+    /// What the records before it take.
+    usage: Usage,
+    /// Whether the records took something else than was counted, when the last of them was looked at.
+    miscounted: bool,
 }
 
 impl Store {
@@ -35,7 +45,7 @@ impl Store {
             add(&mut digest, key, stored);
             usage.add(key, stored.value.len());
         }
-        Store { records, digest, usage, scrubbed: None }
+        Store { records, digest, usage, scrub: Scrub::default() }
     }
 
     /// The record under a key.
@@ -61,6 +71,9 @@ impl Store {
             Some(stored) => {
                 add(&mut self.digest, &write.key, stored);
                 self.usage.add(&write.key, stored.value.len());
+                if self.scrub.is_behind(&write.key) {
+                    self.scrub.usage.add(&write.key, stored.value.len());
+                }
                 self.records.insert(write.key.clone(), stored.clone())
             }
             None => self.records.remove(&write.key),
@@ -68,17 +81,39 @@ impl Store {
         if let Some(old) = &old {
             subtract(&mut self.digest, &write.key, old);
             self.usage.remove(&write.key, old);
+            if self.scrub.is_behind(&write.key) {
+                self.scrub.usage.remove(&write.key, old);
+            }
         }
         old
     }
 
     /// Looks whether the next `max` records still are what was written, and begins again after the last. Says how many are not.
+    /// After the last it is known whether all of them take what was counted, see [`Store::is_counted`].
     pub fn scrub(&mut self, max: usize) -> u64 {
-        let from = self.scrubbed.take().map_or(Bound::Unbounded, Bound::Included);
+        let from = self.scrub.next.take().map_or(Bound::Unbounded, Bound::Included);
         let mut rest = self.records.range((from, Bound::Unbounded));
-        let damaged = rest.by_ref().take(max).filter(|(key, stored)| !stored.is_intact(key)).count();
-        self.scrubbed = rest.next().map(|(key, _)| key.clone());
-        damaged as u64
+        let mut damaged = 0;
+        for (key, stored) in rest.by_ref().take(max) {
+            damaged += u64::from(!stored.is_intact(key));
+            self.scrub.usage.add(key, stored.value.len());
+        }
+        self.scrub.next = rest.next().map(|(key, _)| key.clone());
+        if self.scrub.next.is_none() {
+            self.scrub.miscounted = core::mem::take(&mut self.scrub.usage) != self.usage;
+        }
+        damaged
+    }
+
+    /// Whether the records took what was counted when they were looked at last.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        !self.scrub.miscounted
+    }
+
+    /// What a record takes that is not there any more is counted all the same, which no rule allows.
+    pub(crate) fn keep_bytes(&mut self, key: &Key, replaced: &Stored) {
+        self.usage.add(key, replaced.value.len());
     }
 
     /// Flips a bit of a record, as failing memory does, and nobody hears of it. With `unseen`, its checksum fits again: so it looks when a
@@ -87,9 +122,10 @@ impl Store {
     pub fn corrupt(&mut self, key: &Key, unseen: bool) -> bool {
         let Some(stored) = self.records.get_mut(key) else { return false };
         let mut value = stored.value.to_vec();
+        // It takes as many bytes as before.
         match value.last_mut() {
             Some(last) => *last ^= 1,
-            None => value.push(1),
+            None => stored.version.0 ^= 1,
         }
         if unseen {
             let Stored { version, written_by, checksum, .. } = *stored;
@@ -117,6 +153,13 @@ impl Store {
     #[must_use]
     pub fn usage(&self) -> &Usage {
         &self.usage
+    }
+}
+
+impl Scrub {
+    /// Whether this record was looked at, and the last one not yet.
+    fn is_behind(&self, key: &Key) -> bool {
+        self.next.as_ref().is_some_and(|next| key < next)
     }
 }
 
@@ -201,6 +244,26 @@ mod tests {
         store.apply(&put("d", 2, "new"));
         assert_eq!(store.scrub(9), 0);
         assert_eq!(store.digest(), Store::new(store.records().clone()).digest());
+    }
+
+    #[test]
+    fn a_scrub_finds_bytes_that_were_counted_wrong_whatever_is_written_meanwhile() {
+        let mut store = Store::default();
+        for key in ["a", "b", "c", "d", "e"] {
+            store.apply(&put(key, 1, key));
+        }
+        for round in 0..20 {
+            store.scrub(2);
+            assert!(store.is_counted());
+            // Before and behind the place where the scrub is.
+            for key in ["a", "bb", "d", "e"] {
+                store.apply(&if round % 3 == 0 { delete(key) } else { put(key, round, &"x".repeat(round as usize)) });
+            }
+        }
+        let kept = store.get(&Key::new(TableId(1), "c")).unwrap().clone();
+        store.keep_bytes(&Key::new(TableId(1), "c"), &kept);
+        assert_eq!([2; 6].map(|max| store.scrub(max)), [0; 6]);
+        assert!(!store.is_counted());
     }
 
     #[test]

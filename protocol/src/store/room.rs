@@ -10,7 +10,7 @@
 //!  | not counted: sessions, tokens, the cluster's rows, each up to its own room
 //! ```
 
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::operation::{Action, Key, Operation, TableId};
 use crate::record::Stored;
 use crate::store::RECORD_OVERHEAD_BYTES;
@@ -35,6 +35,8 @@ pub struct Usage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Room {
     bytes_max: u64,
+    /// Bytes that each table has of its own.
+    own: [u64; TABLES.len()],
 }
 
 impl Usage {
@@ -94,15 +96,20 @@ impl Usage {
 impl Room {
     /// The room under a bound of so many bytes.
     #[must_use]
-    pub fn new(bytes_max: u64) -> Self {
-        Room { bytes_max }
+    pub fn new(bytes_max: u64, limits: &Limits) -> Self {
+        let own = TABLES.map(|table| match table {
+            TableId::SESSIONS => limits.sessions_bytes_min.max(bytes_max / RESERVE_PART),
+            TableId::TOKENS => limits.tokens_bytes_max,
+            _ => limits.housekeeping_bytes_max,
+        });
+        Room { bytes_max, own }
     }
 
     /// Bytes that count against the bound.
     #[must_use]
     pub fn counted(&self, usage: &Usage) -> u64 {
         let own = usage.own.iter().enumerate();
-        usage.all - own.map(|(place, bytes)| self.own(place).min(*bytes)).sum::<u64>()
+        usage.all - own.map(|(place, bytes)| self.own[place].min(*bytes)).sum::<u64>()
     }
 
     /// Whether it is full: less is left than the largest transaction needs. This is what *full* means everywhere, in the refusal, on
@@ -127,18 +134,9 @@ impl Room {
         let puts = operations.iter().filter(|operation| matches!(operation.action, Action::Put(_)));
         // Of several tables the first one's area counts; one without an area comes before all of them.
         match puts.map(|operation| place(operation.key.table)).min().flatten() {
-            Some(last) => part + (0..=last).map(|place| self.own(place)).sum::<u64>(),
+            Some(last) => part + self.own[..=last].iter().sum::<u64>(),
             None if removes => part,
             None => 0,
-        }
-    }
-
-    /// Bytes of its own that the table at this place has.
-    fn own(&self, place: usize) -> u64 {
-        match TABLES[place] {
-            TableId::SESSIONS => limits::SESSIONS_BYTES_MIN.max(self.bytes_max / RESERVE_PART),
-            TableId::TOKENS => limits::TOKENS_BYTES_MAX,
-            _ => limits::HOUSEKEEPING_BYTES_MAX,
         }
     }
 }
@@ -181,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_is_full_takes_nothing_and_what_is_not_takes_the_largest_transaction() {
-        let (room, mut usage) = (Room::new(BOUND), Usage::default());
+        let (room, mut usage) = (Room::new(BOUND, &Limits::SHIPPED), Usage::default());
         let small = put(OTHER, 100);
         let one = Usage::of_puts(&small);
         let largest = Usage::of_puts(&put(OTHER, limits::TRANSACTION_BYTES_MAX));
@@ -196,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_full_store_lets_people_and_programs_in_and_keeps_its_books() {
-        let (room, mut usage) = (Room::new(BOUND), Usage::default());
+        let (room, mut usage) = (Room::new(BOUND, &Limits::SHIPPED), Usage::default());
         fill(room, &mut usage, OTHER, 1_000);
         assert!(room.is_full(&usage));
         let counted = room.counted(&usage);
@@ -214,7 +212,7 @@ mod tests {
 
     #[test]
     fn rows_of_an_area_of_their_own_take_no_room_away_from_deletes() {
-        let (room, mut usage) = (Room::new(BOUND), Usage::default());
+        let (room, mut usage) = (Room::new(BOUND, &Limits::SHIPPED), Usage::default());
         fill(room, &mut usage, OTHER, 1_000);
         let session = Usage::of_puts(&put(TableId::SESSIONS, 100));
         for _ in 0..3_000 {
@@ -227,7 +225,7 @@ mod tests {
 
     #[test]
     fn many_sessions_from_before_leave_as_much_room_for_those_that_come_when_it_is_full() {
-        let (room, mut usage) = (Room::new(BOUND), Usage::default());
+        let (room, mut usage) = (Room::new(BOUND, &Limits::SHIPPED), Usage::default());
         let session = Usage::of_puts(&put(TableId::SESSIONS, 100));
         for _ in 0..8_000 {
             usage = usage.plus(&session);
@@ -240,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_transaction_over_several_tables_goes_only_as_far_as_the_least_of_them() {
-        let (room, mut usage) = (Room::new(BOUND), Usage::default());
+        let (room, mut usage) = (Room::new(BOUND, &Limits::SHIPPED), Usage::default());
         fill(room, &mut usage, OTHER, 1_000);
         for other in [OTHER, TableId(1)] {
             let both = [put(TableId::SESSIONS, 100), put(other, 100)].concat();

@@ -6,6 +6,7 @@ mod addresses;
 mod damage;
 mod edges;
 mod leaders;
+mod limits;
 mod membership;
 mod outcomes;
 mod reads;

@@ -235,6 +235,16 @@ fn a_member_whose_log_was_put_back_is_left_out_and_the_others_serve() {
 }
 
 #[test]
+fn a_worker_of_another_cluster_is_said_though_one_before_it_never_comes() {
+    let mut world = World::new(0);
+    world.coordinator = coordinator(1, addresses(2), None);
+    world.input(COORDINATOR, Input::Start);
+    world.start(NodeId(2), Snapshot { cluster: Some(ClusterId(9)), ..Snapshot::new(NodeId(2)) });
+    world.run();
+    assert_eq!(world.halt, Some(Halt::WorkerHoldsView { address: "w2".into(), cluster: ClusterId(9) }));
+}
+
+#[test]
 fn of_two_clusters_founded_over_one_worker_the_later_says_so() {
     let mut world = World::new(0);
     world.coordinator = coordinator(1, addresses(2), None);

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use skein_protocol::id::{ClusterId, Incarnation, NodeId};
+use skein_protocol::limits::Limits;
 use skein_protocol::membership::view::ViewRecord;
 use skein_protocol::node::coordinator::{Coordinator, CoordinatorConfig};
 use skein_protocol::node::worker::{Worker, WorkerConfig};
@@ -228,7 +229,8 @@ fn worker_config(scenario: &Scenario, worker: usize) -> WorkerConfig {
     let default = WorkerConfig::default();
     let memory_bytes_max = if scenario.full == Some(worker) { 0 } else { default.memory_bytes_max };
     // One record a chunk, so that a copy takes several steps.
-    WorkerConfig { memory_bytes_max, doubt_sweeps: 1, chunk_records_max: 1, omissions: scenario.omissions, ..default }
+    let limits = Limits { chunk_records_max: 1, chunk_records_busy: 1, ..Limits::SHIPPED };
+    WorkerConfig { memory_bytes_max, doubt_sweeps: 1, limits, omissions: scenario.omissions, ..default }
 }
 
 /// The identity of a run of the coordinator.

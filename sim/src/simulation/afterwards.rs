@@ -109,6 +109,7 @@ impl World {
         self.renamed += 1;
         for worker in self.workers() {
             self.nodes[worker].address = format!("{}.{}", self.nodes[worker].name, self.renamed);
+            self.nodes[worker].named = self.nodes[worker].address.clone();
         }
         self.coverage.saw(Sight::Renamed);
     }

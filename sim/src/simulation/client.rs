@@ -127,7 +127,8 @@ impl World {
 
     /// An answer has come.
     pub(crate) fn replied(&mut self, id: RequestId, reply: Reply) {
-        if self.reader_heard(id, &reply) || self.recorder_heard(id, &reply) || self.inquiries.heard(id, &reply) {
+        let is_taken = self.reader_heard(id, &reply) || self.recorder_heard(id, &reply) || self.roster_heard(id, &reply);
+        if is_taken || self.inquiries.heard(id, &reply) {
             return;
         }
         self.moment += 1;

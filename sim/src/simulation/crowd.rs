@@ -72,7 +72,7 @@ impl Readers {
 impl World {
     pub(super) fn crowd(&mut self) -> Result<(), Violation> {
         let Some(crowd) = self.plan.crowd else { return Ok(()) };
-        if self.plan.request_sweeps < PATIENT_SWEEPS || self.plan.window < limits::IN_FLIGHT_MAX {
+        if self.plan.request_sweeps < PATIENT_SWEEPS || self.plan.window < limits::IN_FLIGHT_MAX || self.plan.tight {
             // Then some are refused for another reason.
             return Ok(());
         }
@@ -100,7 +100,7 @@ impl World {
         if self.readers.under_way() > 0 {
             return broken(format!("{} readers have heard nothing", self.readers.under_way()));
         }
-        for (place, call) in self.oracle.calls.iter().enumerate().skip(first) {
+        for (place, call) in self.oracle.calls.iter().enumerate().skip(first).filter(|(_, call)| self.must_be_answered(call)) {
             let took = call.ended_at.saturating_sub(call.begun_at);
             if matches!(call.reply, None | Some(Reply::Unknown { .. } | Reply::Refused(_))) || took > ANSWER_MAX {
                 let detail = format!("call {place} was answered {:?} after {} ms next to readers", call.reply, took / MS);

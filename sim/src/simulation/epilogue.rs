@@ -76,6 +76,8 @@ impl World {
         self.crash(leader);
         self.control.record = None;
         self.control.swap = None;
+        // The settings name one of the workers at least where it is; the others may have been added by other names since.
+        self.nodes[0].named = self.nodes[0].address.clone();
         self.start(leader);
         self.expects_halt = true;
         self.until(self.now + HALT_MAX, |_| false);

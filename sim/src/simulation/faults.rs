@@ -55,6 +55,8 @@ pub enum FaultKind {
     SlowReceiver,
     /// A bit of a record flips in a worker's memory.
     Rot,
+    /// A person removes a worker, or adds one that was removed.
+    RosterChange,
 }
 
 /// Faults that come about within others, counted for themselves.
@@ -204,6 +206,38 @@ pub enum Sight {
     MadeAgain,
     /// Only a bad copy was left while other faults happened, and a person started it again from its log.
     RottenRestarted,
+    /// A person was told that a worker is removed.
+    WorkerRemoved,
+    /// A worker was added by the name that the settings have for it.
+    WorkerAdded,
+    /// A worker was added by another name.
+    WorkerAddedElsewhere,
+    /// A worker was not removed, since nobody else held what it holds.
+    LastCopyKept,
+    /// A request was refused because the coordinator had as many as it takes.
+    RequestsMet,
+    /// A transaction waited because those under way had as many operations as may be.
+    OperationsMet,
+    /// A transaction waited because those under way had as many bytes as may be.
+    TransactionBytesMet,
+    /// A transaction was given up after as many attempts as are allowed.
+    AttemptsMet,
+    /// A coordinator remembered as many outcomes as it may.
+    OutcomesMet,
+    /// A read waited for room for its answer.
+    AnswersMet,
+    /// A read was refused because as many waited at its worker as may.
+    ReadsWaitingMet,
+    /// A prepare was refused because as many waited at its worker as may.
+    PreparesWaitingMet,
+    /// A chunk had as many records as it may.
+    ChunkRecordsMet,
+    /// A chunk had as many bytes as it may.
+    ChunkBytesMet,
+    /// As many chunks of a copy were under way as may be.
+    ChunksMet,
+    /// Outcomes could not be recorded, since the room of the cluster's own rows was used up.
+    ReserveUsedUp,
 }
 
 macro_rules! names {
@@ -229,7 +263,7 @@ names!(FaultKind,
     SlowNode => "slow node", SlowSync => "slow sync", HungDisk => "hung disk", SlowLink => "slow link",
     TimerDrift => "timer drift", ClockJump => "clock jump", SwapError => "swap error", Stranger => "stranger",
     OldDisk => "old disk", Salvage => "salvage",
-    SlowReceiver => "slow receiver", Rot => "rot",
+    SlowReceiver => "slow receiver", Rot => "rot", RosterChange => "roster change",
 );
 
 names!(Sight,
@@ -260,6 +294,13 @@ names!(Sight,
     BeginningInterrupted => "beginning interrupted",
     ChunkLost => "chunk lost", RollBackSeen => "roll-back seen", MadeAgain => "made again",
     RottenBegan => "rotten began", RottenRestarted => "rotten restarted",
+    WorkerRemoved => "worker removed", WorkerAdded => "worker added", WorkerAddedElsewhere => "worker added elsewhere",
+    LastCopyKept => "last copy kept",
+    RequestsMet => "requests met", OperationsMet => "operations met", TransactionBytesMet => "transaction bytes met",
+    AttemptsMet => "attempts met", OutcomesMet => "outcomes met", AnswersMet => "answers met",
+    ReadsWaitingMet => "reads waiting met", PreparesWaitingMet => "prepares waiting met",
+    ChunkRecordsMet => "chunk records met", ChunkBytesMet => "chunk bytes met", ChunksMet => "chunks met",
+    ReserveUsedUp => "reserve used up",
 );
 
 impl FaultKind {

@@ -6,6 +6,7 @@ use skein_protocol::commit::coordinator::{Bounds, Transactions};
 use skein_protocol::commit::outcome::Settlement;
 use skein_protocol::id::{Incarnation, ViewNumber};
 use skein_protocol::invariant;
+use skein_protocol::limits::Limits;
 use skein_protocol::membership::view::ViewRecord;
 use skein_protocol::message::Message;
 use skein_protocol::omission::Omissions;
@@ -26,8 +27,8 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn new(incarnation: Incarnation, window: usize, omissions: Omissions) -> Self {
-        let bounds = Bounds { window, request_sweeps: REQUEST_SWEEPS, doubt_sweeps: DOUBT_SWEEPS };
+    pub(crate) fn new(incarnation: Incarnation, window: usize, limits: Limits, omissions: Omissions) -> Self {
+        let bounds = Bounds { window, request_sweeps: REQUEST_SWEEPS, doubt_sweeps: DOUBT_SWEEPS, limits };
         Guest {
             transactions: Transactions::new(incarnation, bounds, false, omissions),
             view: ViewNumber(0),

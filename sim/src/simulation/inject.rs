@@ -119,6 +119,7 @@ impl World {
             FaultKind::OldDisk => self.put_disk_back(worker),
             FaultKind::Salvage => self.salvage(worker),
             FaultKind::Rot => self.rot_in_danger(worker),
+            FaultKind::RosterChange => self.change_workers(),
             // It comes with the swaps.
             FaultKind::SwapError | FaultKind::WorkerCrash | FaultKind::WorkerLost => false,
         }

@@ -28,8 +28,8 @@ impl World {
         let (id, machine, progress) = match self.nodes[slot].role {
             Role::Worker => {
                 let (snapshot, progress) = self.recovered(slot, fresh);
-                let (memory_bytes_max, chunk_records_max) = (self.plan.memory_bytes_max, self.plan.chunk_records_max);
-                let mut config = WorkerConfig { memory_bytes_max, chunk_records_max, omissions, ..WorkerConfig::default() };
+                let (memory_bytes_max, limits) = (self.plan.memory_bytes_max, self.plan.limits);
+                let mut config = WorkerConfig { memory_bytes_max, limits, omissions, ..WorkerConfig::default() };
                 if self.plan.trial == Some(Trial::HungDisk) {
                     // Only beats are to show whose disk hangs.
                     config.doubt_sweeps = PATIENT_SWEEPS;
@@ -44,7 +44,11 @@ impl World {
             }
             Role::Coordinator => {
                 let incarnation = self.control.next_incarnation();
-                (fresh, Machine::Guest(Guest::new(incarnation, self.plan.window, omissions)), Progress::default())
+                (
+                    fresh,
+                    Machine::Guest(Guest::new(incarnation, self.plan.window, self.plan.limits, omissions)),
+                    Progress::default(),
+                )
             }
         };
         self.nodes[slot].begin(id, machine, progress);
@@ -67,13 +71,14 @@ impl World {
 
     /// A coordinator that leads, with what its control store holds.
     fn coordinator(&mut self, slot: Slot, fresh: NodeId) -> Coordinator {
-        let addresses = self.workers().map(|worker| self.nodes[worker].address.clone()).collect();
+        let addresses = self.workers().map(|worker| self.nodes[worker].named.clone()).collect();
         let incarnation = self.control_of(slot).next_incarnation();
         let new_cluster = if self.ledger.views.is_empty() { CLUSTER } else { ClusterId(self.random.wide()) };
         let record = self.control_of(slot).record.clone();
         let mut config = CoordinatorConfig::new(fresh, incarnation, new_cluster, addresses, record);
         config.record_outcomes = self.plan.records;
         config.window = self.plan.window;
+        config.limits = self.plan.limits;
         config.request_sweeps = self.plan.request_sweeps;
         config.misses_max = self.plan.misses_max;
         config.grace_ms = self.plan.grace_ms;
@@ -139,6 +144,7 @@ impl World {
         }
         if self.nodes[slot].role == Role::Coordinator {
             self.orphan_calls(slot);
+            self.forget_dialed(slot);
         }
     }
 

@@ -125,6 +125,12 @@ pub const ALL: &[Seeded] = &[
     of_process("R12", "IdentityKept", Mistake::IdentityKept),
     of_process("R5", "SalvageUnsaid", Mistake::SalvageUnsaid),
     of_process("R6", "LogTakenUp", Mistake::LogTakenUp),
+    omission("-", "RefusedQueues", Omission::RefusedQueues),
+    omission("-", "RefusedHolds", Omission::RefusedHolds),
+    omission("R4", "SettledFromMemory", Omission::SettledFromMemory),
+    omission("-", "ReplacedKept", Omission::ReplacedKept),
+    omission("R5", "RosterForgotten", Omission::RosterForgotten),
+    omission("R5", "RosterToldEarly", Omission::RosterToldEarly),
     omission("-", "ReadUndecidedInTurn", Omission::ReadUndecidedInTurn),
 ];
 

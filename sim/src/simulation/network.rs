@@ -93,7 +93,12 @@ impl World {
 
     /// A coordinator tries to connect.
     pub(crate) fn dial(&mut self, coordinator: Slot, life: u32, worker: Slot) {
-        if self.nodes[coordinator].life != life || !self.nodes[coordinator].is_up() {
+        if self.nodes[coordinator].life != life || !self.nodes[coordinator].is_up() || !self.may_dial(coordinator, worker) {
+            return;
+        }
+        let last = self.network.link(coordinator, worker).connection;
+        if last.map(|last| &self.network.connections[last].ends[0]).is_some_and(|end| end.life == life && !end.closed) {
+            // It was told to connect to it while it still was.
             return;
         }
         let blocked = self.network.link(coordinator, worker).blocked;

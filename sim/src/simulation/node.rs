@@ -26,6 +26,8 @@ pub(crate) struct Node {
     /// How a trace calls it: `w1`, `c`, `g`.
     pub(crate) name: String,
     pub(crate) address: String,
+    /// What the settings of coordinators call it.
+    pub(crate) named: String,
     pub(crate) id: NodeId,
     /// Counts its starts; what was meant for an earlier life does not reach it.
     pub(crate) life: u32,
@@ -85,6 +87,7 @@ impl Node {
         Node {
             role,
             address: name.clone(),
+            named: name.clone(),
             name,
             id: NodeId(0),
             life: 0,

@@ -3,7 +3,7 @@
 //! hides what only its absence would show. A field that is added draws from a sub-stream of its own ([`Random::sub`]), so
 //! that seeds keep their meaning.
 
-use skein_protocol::limits;
+use skein_protocol::limits::{self, Limits};
 
 use super::afterwards::Afterwards;
 use super::crowd::Crowd;
@@ -41,8 +41,9 @@ pub(crate) struct Plan {
     pub(crate) start_grace_ms: u64,
     pub(crate) answer_ms: u64,
     pub(crate) memory_bytes_max: u64,
-    /// Records of one chunk of a copy.
-    pub(crate) chunk_records_max: usize,
+    /// What the machines hold at once, and whether some of it is drawn small.
+    pub(crate) limits: Limits,
+    pub(crate) tight: bool,
     pub(crate) weights: Weights,
     /// How often each kind of fault is chosen among all; 0 for those that never happen in this run.
     pub(crate) faults: [u64; FaultKind::COUNT],
@@ -125,7 +126,8 @@ impl Plan {
             start_grace_ms: random.pick(&[1_000, 5_000]),
             answer_ms: random.pick(&[400, 1_000]),
             memory_bytes_max,
-            chunk_records_max: usize::try_from(random.magnitude(1, 64)).expect("a few"),
+            limits: with_chunks_of(usize::try_from(random.magnitude(1, 64)).expect("a few")),
+            tight: false,
             weights: Weights::draw(random),
             fault_interval: random.magnitude(40 * MS, 3 * SECOND),
             point_interval: (!quiet && random.chance(600)).then(|| random.magnitude(60, 8_000)),
@@ -175,7 +177,27 @@ impl Plan {
         if is_free && random.sub("outvoted").chance(250) {
             plan.afterwards = Some(Afterwards::LastIsOutvoted);
         }
+        plan.draw_limits(&mut random.sub("limits"));
+        plan.draw_reserve(&mut random.sub("reserve"));
+        if plan.renames || plan.afterwards.is_some() || plan.faults[FaultKind::Rot as usize] > 0 {
+            // A person who names a worker otherwise and settings that do so at once are two persons; and nobody removes one while
+            // another rots.
+            plan.faults[FaultKind::RosterChange as usize] = 0;
+        }
         plan
+    }
+
+    /// Draws how little room the cluster's own rows have, where memory is bounded: then outcomes can't be recorded at last.
+    fn draw_reserve(&mut self, random: &mut Random) {
+        let recorded = self.records && self.trial != Some(Trial::NotRecorded);
+        if self.memory_bytes_max == UNBOUNDED || !recorded || !random.chance(700) {
+            return;
+        }
+        self.limits.housekeeping_bytes_max = random.magnitude(1, 2_000);
+        self.limits.sessions_bytes_min = 0;
+        self.limits.tokens_bytes_max = 0;
+        // As many as hear *unknown* in one run: beyond twice the window clients wait until something is recorded.
+        self.window = self.window.max(256);
     }
 
     /// Draws what is held back in calm, where that can happen: with a second coordinator nothing is compared or recorded.
@@ -217,4 +239,10 @@ impl Plan {
             self.request_sweeps = u8::try_from(random.between(4, 6)).expect("a few");
         }
     }
+}
+
+/// The bounds that ship, with such chunks of copies.
+fn with_chunks_of(chunk_records_max: usize) -> Limits {
+    let shipped = Limits::SHIPPED;
+    Limits { chunk_records_max, chunk_records_busy: shipped.chunk_records_busy.min(chunk_records_max), ..shipped }
 }

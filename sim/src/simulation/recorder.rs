@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 
 use skein_protocol::id::{Incarnation, RequestId, TraceContext, TxnId};
+use skein_protocol::limits::OPERATIONS_MAX;
 use skein_protocol::message::Outcome;
 use skein_protocol::operation::{Action, Expect, Key, Operation, Shared, TableId};
-use skein_protocol::step::{EarlierRuns, KnownOutcome, Reply, Request, Unrecorded};
+use skein_protocol::step::{AbortReason, EarlierRuns, KnownOutcome, Reply, Request, Unrecorded};
 
 use super::checks::Violation;
 use super::faults::Sight;
@@ -39,6 +40,8 @@ pub(crate) struct Recorder {
     stage: Stage,
     /// Whether its turns are withheld.
     pub(crate) withheld: bool,
+    /// Whether its last rows found no room.
+    is_full: bool,
     /// The answers that were found for those who heard *unknown*.
     found: BTreeMap<TxnId, Outcome>,
 }
@@ -51,6 +54,13 @@ enum Stage {
     /// In this call, the rows of these.
     Writing(u64, Unrecorded),
     Telling,
+}
+
+impl Recorder {
+    /// Whether what it is to record finds no room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
+    }
 }
 
 impl World {
@@ -77,10 +87,16 @@ impl World {
                 self.write_rows(unrecorded.clone())
             }
             (Stage::Writing(call, unrecorded), Reply::Committed { .. }) if id.0 == call => {
+                self.recorder.is_full = false;
                 self.coverage.saw_many(Sight::OutcomesRecorded, unrecorded.outcomes.len() as u64);
                 let outcomes = unrecorded.outcomes.into_iter().map(|(txn, _)| txn).collect();
                 self.ask_later(TELLS, Request::Recorded { outcomes, runs: unrecorded.runs.is_some() });
                 Stage::Telling
+            }
+            (Stage::Writing(call, _), Reply::Aborted { reason: AbortReason::Memory, .. }) if id.0 == call => {
+                self.recorder.is_full = true;
+                self.coverage.saw(Sight::ReserveUsedUp);
+                Stage::Idle
             }
             // The next round begins with the same, whatever has become of it.
             (Stage::Writing(call, _), _) if id.0 == call => Stage::Idle,
@@ -115,7 +131,9 @@ impl World {
     }
 
     /// Writes these rows, in one transaction.
-    fn write_rows(&mut self, unrecorded: Unrecorded) -> Stage {
+    fn write_rows(&mut self, mut unrecorded: Unrecorded) -> Stage {
+        // As many as one transaction takes may not be all, and a run's row says that they are.
+        unrecorded.runs = unrecorded.runs.filter(|_| unrecorded.outcomes.len() < OPERATIONS_MAX - 1);
         let put = |key: Key, value: Vec<u8>| Operation { key, expect: Expect::Any, action: Action::Put(value.into()) };
         let outcomes = unrecorded.outcomes.iter();
         let mut operations: Vec<Operation> =
@@ -145,7 +163,8 @@ impl World {
                     Some(1) => Outcome::Committed,
                     _ => Outcome::Aborted,
                 });
-                recorded.or_else(|| self.next_run(txn.incarnation)?.outcome(txn))
+                let runs = || self.next_run(txn.incarnation).or_else(|| coordinator.transactions().earlier_runs().cloned());
+                recorded.or_else(|| runs()?.outcome(txn))
             }
         }
     }

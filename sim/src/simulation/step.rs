@@ -78,6 +78,7 @@ impl World {
             let node = self.nodes[slot].name.clone();
             self.violate(Violation::new("invariants", format!("{node} breaks {name}")));
         }
+        self.note_limits(slot, &out);
         self.perform(slot, out);
     }
 
@@ -193,7 +194,7 @@ impl World {
                     self.queue.push(self.now, Event::Arrive(connection, end, Pending::Closed(connection)));
                 }
             }
-            Output::Roster { .. } => {}
+            Output::Roster { workers } => self.dial_only(slot, workers),
             Output::Publish(event) => self.published(slot, event),
             Output::Halt(halt) => {
                 self.say(slot, "halt", "", || format!("{halt:?}"));
@@ -324,7 +325,10 @@ impl World {
                 false => self.ledger.swapped(&record, before),
             };
             match news {
-                Ok(true) => self.tell_guest(record),
+                Ok(true) => {
+                    self.check_roster(&record);
+                    self.tell_guest(record);
+                }
                 Ok(false) => {}
                 Err(violation) => self.violate(violation),
             }

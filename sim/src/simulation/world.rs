@@ -24,6 +24,8 @@ use super::queue::{Queue, Time};
 use super::random::Random;
 use super::recorder::Recorder;
 use super::rival::Rivalry;
+use super::roster::Roster;
+use super::tight::Attempts;
 use super::trace::Trace;
 use super::trial::Image;
 use super::withheld::LateDigest;
@@ -76,6 +78,8 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) control: Control,
     pub(crate) rivalry: Rivalry,
+    pub(crate) roster: Roster,
+    pub(crate) attempts: Attempts,
     pub(crate) clients: Vec<Client>,
     pub(crate) oracle: Oracle,
     pub(crate) recorder: Recorder,
@@ -159,6 +163,8 @@ impl World {
             network: Network::default(),
             control: Control::default(),
             rivalry: Rivalry::default(),
+            roster: Roster::default(),
+            attempts: Attempts::default(),
             clients,
             oracle: Oracle::default(),
             recorder: Recorder::default(),

@@ -90,4 +90,10 @@ impl ViewChange {
     pub fn copies(&self) -> Vec<CopyProgress> {
         self.copies.progress()
     }
+
+    /// Chunks that are under way in one of the copies, the most of them.
+    #[must_use]
+    pub fn chunks_under_way(&self) -> usize {
+        self.copies.chunks_under_way()
+    }
 }

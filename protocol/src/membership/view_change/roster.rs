@@ -8,6 +8,7 @@ use crate::id::RequestId;
 use crate::membership::choice::Choice;
 use crate::membership::roster::{self, Changes};
 use crate::membership::view::{Member, Shard};
+use crate::omission::Omission;
 use crate::step::{Output, Reply, RosterChange, RosterRefusal};
 
 impl ViewChange {
@@ -21,6 +22,12 @@ impl ViewChange {
         static NONE: Changes = Changes { added: Vec::new(), removed: Vec::new() };
         let recorded = self.record.as_ref().map_or(&NONE, |record| &record.roster);
         self.wanted.as_ref().map_or(recorded, |wanted| &wanted.changes)
+    }
+
+    /// What people have changed so far.
+    pub(super) fn kept_changes(&self) -> Changes {
+        let forgotten = self.config.omissions.has(Omission::RosterForgotten);
+        self.record.as_ref().filter(|_| !forgotten).map(|record| record.roster.clone()).unwrap_or_default()
     }
 
     /// Where the members of the active view were reached last.
@@ -58,6 +65,9 @@ impl ViewChange {
         let reply = match self.changed_roster(change) {
             Ok(changes) if changes != *self.changes() => {
                 self.wanted = Some(Wanted { id, changes });
+                if self.config.omissions.has(Omission::RosterToldEarly) {
+                    out.push(Output::Reply { id, reply: Reply::Roster(self.roster()) });
+                }
                 self.dial(out);
                 if self.stage == Stage::Steady {
                     self.change(out);
