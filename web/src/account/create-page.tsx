@@ -1,14 +1,14 @@
 import { useRef, useState, type FormEvent } from "react";
 import { Form, Link } from "react-aria-components";
 import { explain } from "../api/problem.ts";
-import { settings } from "../cluster/settings.ts";
+import { settings } from "../api/settings.ts";
 import { paths } from "../shell/paths.ts";
 import { Button } from "../ui/button.tsx";
+import { characterCount } from "../ui/characters.ts";
 import { Field } from "../ui/field.tsx";
 import { Heading } from "../ui/heading.tsx";
 import { useStore } from "../ui/use-store.ts";
 import { isVisible } from "../ui/visible.ts";
-import { characterCount } from "../tweets/characters.ts";
 import { SignUp, type Details, type SignUpState } from "./sign-up.ts";
 import { usernameFault } from "./username.ts";
 

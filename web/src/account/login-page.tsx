@@ -1,7 +1,7 @@
 import { useState, type FormEvent } from "react";
 import { Form, Link } from "react-aria-components";
 import { explain } from "../api/problem.ts";
-import { settings } from "../cluster/settings.ts";
+import { settings } from "../api/settings.ts";
 import { paths } from "../shell/paths.ts";
 import { Button } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";

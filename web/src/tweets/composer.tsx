@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "react";
-import { settings } from "../cluster/settings.ts";
+import { settings } from "../api/settings.ts";
 import { Button } from "../ui/button.tsx";
 import { useStore } from "../ui/use-store.ts";
 import { Draft } from "./draft.ts";

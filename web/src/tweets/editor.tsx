@@ -1,6 +1,6 @@
 import { useState } from "react";
 import type { Tweet } from "../api/client.ts";
-import { settings } from "../cluster/settings.ts";
+import { settings } from "../api/settings.ts";
 import { Button } from "../ui/button.tsx";
 import { useStore } from "../ui/use-store.ts";
 import type { Draft } from "./draft.ts";

@@ -7,7 +7,7 @@ import { session } from "../account/session.ts";
 import { connection } from "../api/connection.ts";
 import { explain, problemFrom } from "../api/problem.ts";
 import { outcomeOf } from "../api/reply.ts";
-import { settings } from "../cluster/settings.ts";
+import { settings } from "../api/settings.ts";
 import { announce } from "../ui/announcer.ts";
 import { calledClaims, lockClaims, type Claims } from "./claims.ts";
 import { Draft } from "./draft.ts";

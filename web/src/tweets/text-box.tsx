@@ -1,8 +1,8 @@
 import { useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { Label, Text, TextArea, TextField } from "react-aria-components";
 import { announce } from "../ui/announcer.ts";
+import { characterCount, roomFor, type Room } from "../ui/characters.ts";
 import { isVisible } from "../ui/visible.ts";
-import { characterCount, roomFor, type Room } from "./characters.ts";
 
 export interface TextBoxProps {
   label: string;
