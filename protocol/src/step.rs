@@ -571,8 +571,6 @@ pub enum Event {
 /// The steps of a transaction as its coordinator sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TransactionStep {
-    /// It waits for another of this coordinator that has a key of it, or for a view.
-    Queued,
     /// Prepares were sent.
     Prepared,
     /// A participant voted.

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::IntCounter;
-use skein_protocol::step::{Event, Halt, Machine, Refusal, Reply, Request};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use skein_protocol::step::{Halt, Machine, Refusal, Reply, Request};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::control::Control;
@@ -24,9 +24,6 @@ use crate::wal::thread::Failure;
 
 /// Requests that may wait for the machine; further ones are refused at once.
 const REQUESTS_WAITING_MAX: usize = 8 * 1024;
-
-/// Events that a slow watcher may fall behind before it misses some.
-const EVENTS_KEPT_MAX: usize = 8 * 1024;
 
 /// What a driver needs beside its machine.
 pub struct Parts<M> {
@@ -66,7 +63,6 @@ pub struct Running {
 pub struct Handle {
     requests: mpsc::Sender<Asked>,
     rejected: IntCounter,
-    events: broadcast::Sender<Event>,
 }
 
 /// How a driver is asked to end.
@@ -123,11 +119,10 @@ impl From<Failure> for Stopped {
 /// Starts a machine. Must be called within a tokio runtime, which then carries it and its connections.
 pub fn spawn<M: Machine + Send + 'static>(machine: M, parts: Parts<M>) -> Running {
     let (requests, asked) = mpsc::channel(REQUESTS_WAITING_MAX);
-    let (events, _) = broadcast::channel(EVENTS_KEPT_MAX);
     let (commands, commanded) = mpsc::channel(1);
     let metrics = parts.metrics.node(&parts.name);
-    let handle = Handle { requests, rejected: metrics.queue_rejected.clone(), events: events.clone() };
-    let driver = run::Driver::new(machine, parts, metrics, run::Channels { asked, events, commands: commanded });
+    let handle = Handle { requests, rejected: metrics.queue_rejected.clone() };
+    let driver = run::Driver::new(machine, parts, metrics, run::Channels { asked, commands: commanded });
     let task = tokio::spawn(driver.run());
     Running { handle, task, commands, stopped: None }
 }
@@ -200,11 +195,5 @@ impl Handle {
             }
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Gone),
         }
-    }
-
-    /// What happens from now on, for people; who does not keep up misses some of it.
-    #[must_use]
-    pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
     }
 }

@@ -7,7 +7,7 @@
 //! 2. A worker opens its log with [`wal::sled::open`] (or starts from [`wal::memory::empty`] without one) and gets the
 //!    snapshot that its machine starts from; a coordinator opens its [`control`] store.
 //! 3. A [`transport::Endpoint`] says where to listen or whom to dial, and as whom.
-//! 4. [`driver::spawn`] starts the machine with all of these. Its [`driver::Handle`] takes requests and shows events.
+//! 4. [`driver::spawn`] starts the machine with all of these. Its [`driver::Handle`] takes requests.
 //! 5. [`http::server`] accepts what clients and probes ask for, within bounds, and hands it to the process.
 //! 6. [`shutdown`] ends it in order: no new requests, drain, sync, clean-stop mark, telemetry last.
 //!

@@ -78,10 +78,7 @@ impl Phases {
                     self.end(txn, COMMIT, now());
                 }
             }
-            TransactionStep::Acknowledged { .. }
-            | TransactionStep::Queued
-            | TransactionStep::Prepared
-            | TransactionStep::Retried { .. } => {}
+            TransactionStep::Acknowledged { .. } | TransactionStep::Prepared | TransactionStep::Retried { .. } => {}
         }
     }
 

@@ -4,7 +4,7 @@
 //! of their own, so nothing on the path of a read or write waits for them.
 //!
 //! The coordinator's surface makes the span of a transaction, as a child of the HTTP request's, and passes its context
-//! ([`current_trace`]) in the request; the core hands it on in each prepare, and the workers' drivers make their spans as
+//! ([`trace_of`]) in the request; the core hands it on in each prepare, and the workers' drivers make their spans as
 //! children of it.
 
 mod export;
@@ -143,12 +143,6 @@ impl Telemetry {
     }
 }
 
-/// The context of the current span, to be sent along with a request; `None` if nobody follows it.
-#[must_use]
-pub fn current_trace() -> Option<TraceContext> {
-    trace_of(&Span::current())
-}
-
 /// The context of a span, to be sent along with a request; `None` if nobody follows it.
 #[must_use]
 pub fn trace_of(span: &Span) -> Option<TraceContext> {
@@ -241,7 +235,7 @@ mod tests {
 
     #[test]
     fn without_an_exporter_no_span_is_followed() {
-        assert_eq!(current_trace(), None);
+        assert_eq!(trace_of(&Span::current()), None);
         let span = tracing::info_span!("alone");
         set_parent(&span, TraceContext { trace: 1, span: 1, flags: 1 });
         assert_eq!(trace_of(&span), None);

@@ -13,7 +13,7 @@ use skein_protocol::membership::view::Standing;
 use skein_protocol::message::Message;
 use skein_protocol::record::Record;
 use skein_protocol::step::{Event, Input, Machine, Output, Reply, Timer};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep};
 use tracing::{error, info, warn};
 
@@ -44,7 +44,6 @@ const INVARIANTS_EVERY: Duration = if cfg!(debug_assertions) { Duration::from_mi
 /// The driver's ends of the channels that lead to and from its handles.
 pub(super) struct Channels {
     pub(super) asked: mpsc::Receiver<Asked>,
-    pub(super) events: broadcast::Sender<Event>,
     pub(super) commands: mpsc::Receiver<Command>,
 }
 
@@ -368,7 +367,7 @@ impl<M: Machine + Send + 'static> Driver<M> {
                 self.network.dial_only(&workers);
             }
             Output::Swap { expected, record } => self.swaps.push(expected, record),
-            Output::Publish(event) => self.publish(event),
+            Output::Publish(event) => self.publish(&event),
             Output::Halt(halt) => {
                 let stopped = Stopped::Halted(halt);
                 error!(node.name = self.metrics.name(), halt.reason = %stopped, "the node can't go on");
@@ -392,15 +391,11 @@ impl<M: Machine + Send + 'static> Driver<M> {
         }
     }
 
-    fn publish(&mut self, event: Event) {
+    fn publish(&mut self, event: &Event) {
         if let Some(phases) = &mut self.phases {
-            phases.published(&event, Instant::now);
+            phases.published(event, Instant::now);
         }
-        self.membership.published(self.metrics.name(), &event);
-        if self.channels.events.receiver_count() > 0 {
-            // The last watcher may have gone just now.
-            let _unseen = self.channels.events.send(event);
-        }
+        self.membership.published(self.metrics.name(), event);
     }
 
     fn check_invariants(&mut self) {
