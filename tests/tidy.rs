@@ -1,5 +1,5 @@
 //! Habits that no compiler checks: every Rust file says what it is, files are named after things of the domain, nothing is
-//! left unfinished or switched off, and no file has grown beyond reading.
+//! left unfinished or switched off, no file has grown beyond reading, and the documents name files that exist.
 
 #![allow(clippy::unwrap_used)]
 
@@ -132,6 +132,39 @@ fn the_core_depends_on_no_other_member_and_the_two_processes_not_on_each_other()
     assert!(!names(&manifest("coordinator"), "skein-worker"), "coordinator depends on worker");
     assert!(!names(&manifest("worker"), "skein-coordinator"), "worker depends on coordinator");
     assert!(!names(&manifest("sim"), "skein-runtime"), "sim depends on runtime");
+}
+
+/// A document may name a file by the end of its path (`http/api.rs`), since the text around it says which folder it means.
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let files = all_files();
+    let tree: Vec<String> = files.iter().map(|path| format!("/{}", shown(path))).collect();
+    let mut lost = Vec::new();
+    let mut checked = 0;
+    for document in files.iter().filter(|path| has_extension(path, &["md"])) {
+        // What stands between two backticks is every second part; a block of code has six of them, and so stays even.
+        let text = std::fs::read_to_string(document).unwrap();
+        for name in text.split('`').skip(1).step_by(2).filter(|name| is_path(name, &tree)) {
+            checked += 1;
+            let (file, folder) = (format!("/{name}"), format!("/{}/", name.trim_end_matches('/')));
+            if !tree.iter().any(|path| path.ends_with(&file) || path.contains(&folder)) {
+                lost.push(format!("{}: {name}", shown(document)));
+            }
+        }
+    }
+    assert!(checked > 100, "only {checked} paths were found");
+    assert!(lost.is_empty(), "these are named and not there: {lost:#?}");
+}
+
+/// Whether a word in a document is the path of one of our files or folders: it has a slash, and an end or a beginning as they have.
+fn is_path(name: &str, tree: &[String]) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    let Some((first, rest)) = name.split_once('/') else { return false };
+    if first.is_empty() || NOT_OURS.contains(&first) || !name.bytes().all(is_plain) {
+        return false;
+    }
+    let last = rest.rsplit('/').next().unwrap_or(rest);
+    last.is_empty() || last.contains('.') || tree.iter().any(|path| path.starts_with(&format!("/{first}/")))
 }
 
 /// Cargo reads the manifests of all members, so an image can't be built when one of them is not copied.
