@@ -43,7 +43,7 @@ pub async fn preload(cluster: &Cluster) -> Result<(), Error> {
 }
 
 async fn once(cluster: &Cluster) -> Result<(), Error> {
-    let range = Range { table: TWEETS, from: None, until: None, descending: true, rows_max: 1 };
+    let range = Range { table: TWEETS.id, from: None, until: None, descending: true, rows_max: 1 };
     if !cluster.scan(range, Consistency::Strict).await?.rows.is_empty() {
         return Ok(());
     }

@@ -21,6 +21,7 @@ use crate::field::FieldError;
 use crate::store::clock::Timestamp;
 use crate::store::cluster::{self, Cluster};
 use crate::store::once::{Claim, Fingerprint, IdempotencyKey, Past};
+use crate::store::row::Unreadable;
 use crate::store::tables::ACCOUNTS;
 use crate::store::write::{self, Found, Plan, Race, Write, Writer, Written};
 use password::Passwords;
@@ -110,9 +111,9 @@ pub enum Error {
     /// Too many passwords wait to be hashed; nothing was done.
     #[error("too many passwords are being checked")]
     Busy,
-    /// The row is not one that this program can read.
-    #[error("the account's record can't be read")]
-    Unreadable,
+    /// A row is not one that this program can read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// It was not written, or the `Idempotency-Key` was used for another request.
     #[error(transparent)]
     Write(#[from] write::Error),
@@ -222,7 +223,7 @@ impl Accounts {
     async fn find(&self, username: &str) -> Result<Option<Stored>, Error> {
         match self.cluster.read_one(key(username)).await? {
             None => Ok(None),
-            Some(row) => serde_json::from_slice(&row.value).map(Some).map_err(|_| Error::Unreadable),
+            Some(row) => Ok(Some(ACCOUNTS.decode(&row.value)?)),
         }
     }
 
@@ -233,7 +234,7 @@ impl Accounts {
     }
 
     async fn look_up(&self, claim: &Claim) -> Result<Option<Earlier>, Error> {
-        match claim.judge::<Account>(self.cluster.read_one(claim.key()).await?.as_ref()) {
+        match claim.judge::<Account>(self.cluster.read_one(claim.key()).await?.as_ref())? {
             Past::Free(_) => Ok(None),
             Past::Reused => Err(write::Error::KeyReused.into()),
             Past::Repeat { answer: account, txn, .. } => Ok(Some(Earlier(Created { account, txn }))),
@@ -295,10 +296,10 @@ impl Account {
 /// The operation that makes an account, if the name is free.
 pub(crate) fn put(account: &Account, password_hash: Option<&str>) -> Operation {
     let stored = Stored { account: account.clone(), password_hash: password_hash.map(str::to_owned) };
-    let value = serde_json::to_vec(&stored).expect("an account is plain data with text keys");
+    let value = ACCOUNTS.encode(&stored).expect("an account is plain data with text keys");
     Operation { key: key(&account.username), expect: Expect::Absent, action: Action::Put(value.into()) }
 }
 
 fn key(username: &str) -> Key {
-    Key::new(ACCOUNTS, username.to_ascii_lowercase().as_str())
+    Key::new(ACCOUNTS.id, username.to_ascii_lowercase().as_str())
 }

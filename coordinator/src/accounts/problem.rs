@@ -13,7 +13,7 @@ impl From<Error> for Problem {
             Error::NoSuchUser => Problem::new(Code::NoSuchUser, detail),
             Error::WrongPassword => Problem::new(Code::WrongPassword, detail),
             Error::Busy => Problem::new(Code::Overloaded, detail),
-            Error::Unreadable => Problem::new(Code::Internal, detail),
+            Error::Unreadable(error) => error.into(),
             Error::Write(error) => error.into(),
             Error::Cluster(error) => error.into(),
         }

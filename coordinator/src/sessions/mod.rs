@@ -25,6 +25,7 @@ use skein_protocol::step::AbortReason;
 
 use crate::store::clock::Timestamp;
 use crate::store::cluster::{self, Cluster};
+use crate::store::row::{Table, Unreadable};
 use crate::store::seen::{self, Ends, Seen};
 use crate::store::tables::SESSIONS;
 
@@ -68,6 +69,8 @@ pub struct Session {
 pub type Presumed = seen::Presumed<Session>;
 
 impl Ends for Session {
+    const TABLE: Table = SESSIONS;
+
     fn ends_at(&self) -> Option<Timestamp> {
         Some(self.expires_at)
     }
@@ -94,7 +97,7 @@ impl Token {
 
     fn key(&self) -> Key {
         let owner = &self.0[..self.0.len() - SECRET_BYTES];
-        Key::new(SESSIONS, [owner, Sha256::digest(&self.0).as_slice()].concat())
+        Key::new(SESSIONS.id, [owner, Sha256::digest(&self.0).as_slice()].concat())
     }
 
     fn delete(&self) -> Operation {
@@ -124,9 +127,12 @@ impl Sessions {
         let token = Token::new(username);
         let created_at = Timestamp::now();
         let session = Session { username: username.to_owned(), created_at, expires_at: created_at.after(self.lifetime) };
-        let value = serde_json::to_vec(&session).expect("a session is plain data with text keys");
+        let value = SESSIONS.encode(&session).expect("a session is plain data with text keys");
         let put = Operation { key: token.key(), expect: Expect::Absent, action: Action::Put(value.into()) };
-        let replaced = before.map(Token::key);
+        let replaced = match before {
+            Some(token) => self.cluster.read_one(token.key()).await?.filter(may_end).map(|row| row.key),
+            None => None,
+        };
         let mut others = self.of(username).await?;
         others.retain(|key| Some(key) != replaced.as_ref());
         let surplus = (others.len() + 1).saturating_sub(PER_ACCOUNT_MAX);
@@ -142,16 +148,16 @@ impl Sessions {
         Ok((token, session, txn))
     }
 
-    /// The rows of this user's sessions, the oldest first.
+    /// The rows of this user's sessions that this program may end, the oldest first.
     async fn of(&self, username: &str) -> Result<Vec<Key>, cluster::Error> {
         let owner = owner(username);
         let until = u64::from_be_bytes(owner).checked_add(1).map(|next| Shared::from(next.to_be_bytes().as_slice()));
         let rows_max = u32::try_from(PER_ACCOUNT_MAX + ENDED_AT_ONCE_MAX).expect("a bound of hundreds");
-        let range = Range { table: SESSIONS, from: Some(owner.as_slice().into()), until, descending: false, rows_max };
+        let range = Range { table: SESSIONS.id, from: Some(owner.as_slice().into()), until, descending: false, rows_max };
         let rows = self.cluster.scan(range, Consistency::Arrival).await?.rows;
         // A row of an earlier program may begin with the same bytes, and is another's.
-        let own = rows.into_iter().filter(|row| row.key.bytes.len() > HASH_BYTES);
-        let begun_at = |row: &Row| serde_json::from_slice::<Session>(&row.value).map(|session| session.created_at).ok();
+        let own = rows.into_iter().filter(|row| row.key.bytes.len() > HASH_BYTES && may_end(row));
+        let begun_at = |row: &Row| SESSIONS.decode::<Session>(&row.value).map(|session| session.created_at).ok();
         let mut sessions: Vec<(Option<Timestamp>, Key)> = own.map(|row| (begun_at(&row), row.key)).collect();
         sessions.sort();
         Ok(sessions.into_iter().map(|(_, key)| key).collect())
@@ -180,7 +186,7 @@ impl Sessions {
                 beside = Some(row);
             }
         }
-        Ok(self.seen.see(key, session).map(|seen| (seen.value, beside)))
+        Ok(self.seen.see(&key, session)?.map(|seen| (seen.value, beside)))
     }
 
     /// The session of this token as it was last seen here, else as it is.
@@ -210,14 +216,13 @@ fn owner(username: &str) -> [u8; OWNER_BYTES] {
     hash.first_chunk().copied().expect("a hash is longer than a part of it")
 }
 
-fn delete(key: Key) -> Operation {
-    Operation { key, expect: Expect::Any, action: Action::Delete }
+/// Whether this program may end a session: one of a newer program's it leaves alone.
+fn may_end(row: &Row) -> bool {
+    !matches!(SESSIONS.check(&row.value), Err(Unreadable::Newer { .. }))
 }
 
-/// Whether a row of the table has outlived its time.
-#[must_use]
-pub fn expired(value: &[u8], now: Timestamp) -> bool {
-    serde_json::from_slice::<Session>(value).is_ok_and(|session| session.expires_at <= now)
+fn delete(key: Key) -> Operation {
+    Operation { key, expect: Expect::Any, action: Action::Delete }
 }
 
 #[cfg(test)]
@@ -244,7 +249,7 @@ mod tests {
         let username = "n".repeat(crate::accounts::field::USERNAME_MAX);
         let token = Token::new(&username);
         let session = Session { username, created_at: Timestamp(u64::MAX), expires_at: Timestamp(u64::MAX) };
-        let row = token.key().bytes.len() + serde_json::to_vec(&session).unwrap().len();
+        let row = token.key().bytes.len() + SESSIONS.encode(&session).unwrap().len();
         assert!((PER_ACCOUNT_MAX + ENDED_AT_ONCE_MAX) * row <= ENTRY_ANSWER_BYTES_MAX, "{row} bytes for each");
     }
 
@@ -252,6 +257,6 @@ mod tests {
     fn a_token_of_an_earlier_program_still_names_its_row() {
         let bytes = [7; SECRET_BYTES];
         let token = Token::parse(&URL_SAFE_NO_PAD.encode(bytes)).unwrap();
-        assert_eq!(token.key(), Key::new(SESSIONS, Sha256::digest(bytes).as_slice()));
+        assert_eq!(token.key(), Key::new(SESSIONS.id, Sha256::digest(bytes).as_slice()));
     }
 }

@@ -19,6 +19,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
 use super::clock::Timestamp;
+use super::row::Unreadable;
 use crate::metrics::NodeMetrics;
 
 /// What is done or found, in a while.
@@ -88,6 +89,9 @@ pub enum Error {
     /// The request breaks a bound of the protocol, or the reply was of another kind than asked for: a fault in this program.
     #[error("the request breaks a bound of the store")]
     Invalid,
+    /// A row can't be read by this program. What was asked for depends on it and was not done.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
 }
 
 struct Reason<'a>(&'a AbortReason);
@@ -163,7 +167,9 @@ impl Cluster {
             Ok(committed) => (Some(committed.txn), "committed"),
             Err(Error::Aborted { txn, .. }) => (Some(*txn), "aborted"),
             Err(Error::Unknown { txn }) => (Some(*txn), "unknown"),
-            Err(Error::Overloaded | Error::Unavailable | Error::Stopped | Error::Invalid) => (None, "refused"),
+            Err(Error::Overloaded | Error::Unavailable | Error::Stopped | Error::Invalid | Error::Unreadable(_)) => {
+                (None, "refused")
+            }
         };
         span.record("txn.id", txn.map(tracing::field::display));
         span.record("outcome", outcome);

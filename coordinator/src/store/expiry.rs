@@ -6,15 +6,14 @@
 
 use std::time::Duration;
 
-use skein_protocol::operation::{Action, Consistency, Expect, Operation, Range, Row, Shared, TableId};
+use skein_protocol::operation::{Action, Consistency, Expect, Operation, Range, Row, Shared};
 use skein_runtime::shutdown::Shutdown;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::clock::Timestamp;
 use super::cluster::{Cluster, Error};
-use super::tables::{IDEMPOTENCY, OUTCOMES, SESSIONS, TOKENS};
-use super::{once, outcomes};
-use crate::{sessions, tokens};
+use super::row::{Table, Unreadable};
+use super::tables;
 
 /// Rows of a page.
 const PAGE_ROWS: u32 = 500;
@@ -25,11 +24,19 @@ const DELETES_MAX: usize = 32;
 /// The breath between two pages: a table is read at no more than 25,000 rows in a second.
 const BREATH: Duration = Duration::from_millis(20);
 
-/// A table that is swept, how its rows say when they end, and how far the sweep has come.
+/// A table that is swept, and how far the sweep has come.
 struct Swept {
-    table: TableId,
-    expired: fn(&[u8], Timestamp) -> bool,
+    table: Table,
     from: Option<Shared>,
+}
+
+/// What became of a page.
+#[derive(Default)]
+struct Page {
+    /// Rows that were removed.
+    removed: usize,
+    /// A row that a newer program wrote, which is left alone.
+    newer: Option<Unreadable>,
 }
 
 /// Sweeps each table to its end after each pause, until the shutdown starts.
@@ -51,24 +58,23 @@ async fn over(shutdown: &mut Shutdown, wait: Duration) -> bool {
 }
 
 impl Swept {
-    fn all() -> [Self; 4] {
-        [
-            Swept { table: SESSIONS, expired: sessions::expired, from: None },
-            Swept { table: IDEMPOTENCY, expired: once::expired, from: None },
-            Swept { table: TOKENS, expired: tokens::expired, from: None },
-            Swept { table: OUTCOMES, expired: outcomes::expired, from: None },
-        ]
+    fn all() -> Vec<Self> {
+        let swept = tables::ALL.into_iter().filter(|table| table.expires);
+        swept.map(|table| Swept { table, from: None }).collect()
     }
 
     /// Sweeps all pages up to the table's end.
     async fn round(&mut self, cluster: &Cluster, shutdown: &mut Shutdown) {
-        let mut removed = 0;
+        let mut swept = Page::default();
         loop {
             match self.page(cluster, Timestamp::now()).await {
-                Ok(rows) => removed += rows,
+                Ok(page) => {
+                    swept.removed += page.removed;
+                    swept.newer = swept.newer.or(page.newer);
+                }
                 // The next round comes anyway, and goes on where this one stopped.
                 Err(error) => {
-                    debug!(table.id = self.table.0, %error, "the sweep was put off");
+                    debug!(table.name = self.table.name, %error, "the sweep was put off");
                     break;
                 }
             }
@@ -76,17 +82,27 @@ impl Swept {
                 break;
             }
         }
-        if removed > 0 {
-            info!(table.id = self.table.0, rows.count = removed, "removed {removed} expired rows");
+        if let Some(newer) = swept.newer {
+            warn!(table.name = self.table.name, "the sweep leaves alone what it can't read: {newer}");
+        }
+        if swept.removed > 0 {
+            info!(table.name = self.table.name, rows.count = swept.removed, "removed {} expired rows", swept.removed);
         }
     }
 
-    /// Sweeps the next page; gives how many rows were removed.
-    async fn page(&mut self, cluster: &Cluster, now: Timestamp) -> Result<usize, Error> {
-        let range = Range { table: self.table, from: self.from.clone(), until: None, descending: false, rows_max: PAGE_ROWS };
+    /// Sweeps the next page.
+    async fn page(&mut self, cluster: &Cluster, now: Timestamp) -> Result<Page, Error> {
+        let range = Range { table: self.table.id, from: self.from.clone(), until: None, descending: false, rows_max: PAGE_ROWS };
         let page = cluster.scan(range, Consistency::Arrival).await?;
-        let mut removed = 0;
-        let expired: Vec<&Row> = page.rows.iter().filter(|row| (self.expired)(&row.value, now)).collect();
+        let mut swept = Page::default();
+        let mut expired: Vec<&Row> = Vec::new();
+        for row in &page.rows {
+            match self.table.has_ended(&row.value, now) {
+                Ok(true) => expired.push(row),
+                Ok(false) | Err(Unreadable::Malformed { .. }) => {}
+                Err(newer @ Unreadable::Newer { .. }) => swept.newer = Some(newer),
+            }
+        }
         for rows in expired.chunks(DELETES_MAX) {
             let deletes = rows.iter().map(|row| Operation {
                 key: row.key.clone(),
@@ -94,7 +110,7 @@ impl Swept {
                 action: Action::Delete,
             });
             match cluster.commit(deletes.collect()).await {
-                Ok(_) => removed += rows.len(),
+                Ok(_) => swept.removed += rows.len(),
                 // One of them was renewed or removed meanwhile. The next round sees what is left of the others.
                 Err(Error::Aborted { .. }) => {}
                 Err(error) => return Err(error),
@@ -106,7 +122,7 @@ impl Swept {
             next.push(0);
             Shared::from(next)
         });
-        Ok(removed)
+        Ok(swept)
     }
 }
 
@@ -117,6 +133,7 @@ mod tests {
 
     use super::*;
     use crate::store::memory::Memory;
+    use crate::store::tables::IDEMPOTENCY;
 
     /// An answer that is remembered until then.
     fn answer(ends: u64) -> Vec<u8> {
@@ -128,7 +145,7 @@ mod tests {
         let memory = Memory::default();
         for number in 0..count {
             let ends = if number % 3 == 0 { u64::MAX } else { 1 };
-            memory.put(Key::new(IDEMPOTENCY, number.to_be_bytes().as_slice()), answer(ends));
+            memory.put(Key::new(IDEMPOTENCY.id, number.to_be_bytes().as_slice()), answer(ends));
         }
         memory
     }
@@ -145,16 +162,31 @@ mod tests {
     async fn one_round_removes_all_that_has_ended_however_many_pages_it_is() {
         let memory = filled(3 * PAGE_ROWS);
         one_round(&memory).await;
-        assert_eq!(memory.rows(IDEMPOTENCY).len(), PAGE_ROWS as usize);
+        assert_eq!(memory.rows(IDEMPOTENCY.id).len(), PAGE_ROWS as usize);
     }
 
     #[tokio::test]
     async fn a_row_that_was_renewed_meanwhile_holds_up_none_behind_it() {
         let memory = filled(3 * PAGE_ROWS);
-        memory.meanwhile(|memory| memory.put(Key::new(IDEMPOTENCY, 1_u32.to_be_bytes().as_slice()), answer(u64::MAX)));
+        memory.meanwhile(|memory| memory.put(Key::new(IDEMPOTENCY.id, 1_u32.to_be_bytes().as_slice()), answer(u64::MAX)));
         one_round(&memory).await;
-        let left = memory.rows(IDEMPOTENCY).len();
+        let left = memory.rows(IDEMPOTENCY.id).len();
         assert_eq!(left, PAGE_ROWS as usize + DELETES_MAX, "only what shared its transaction waits for the next round");
+    }
+
+    #[tokio::test]
+    async fn rows_of_a_newer_format_are_not_swept_and_hold_up_no_others() {
+        let memory = Memory::default();
+        for Swept { table, .. } in Swept::all() {
+            let row = |format: u32| format!("{{\"format\":{format},\"fingerprint\":\"\",\"answer\":null,\"expires_at\":1}}");
+            memory.put(Key::new(table.id, "newer"), row(table.format + 1).into_bytes());
+            memory.put(Key::new(table.id, "known"), row(table.format).into_bytes());
+        }
+        one_round(&memory).await;
+        for Swept { table, .. } in Swept::all() {
+            let left = memory.rows(table.id);
+            assert!(matches!(&left[..], [row] if row.key == Key::new(table.id, "newer")), "{}: {left:?}", table.name);
+        }
     }
 
     #[tokio::test]
@@ -162,7 +194,7 @@ mod tests {
         let memory = filled(3 * PAGE_ROWS);
         let (trigger, mut shutdown) = shutdown::channel();
         trigger.start();
-        let [_, mut answers, _, _] = Swept::all();
+        let mut answers = Swept { table: IDEMPOTENCY, from: None };
         answers.round(&memory.cluster(), &mut shutdown).await;
         assert!(answers.from.is_some());
     }

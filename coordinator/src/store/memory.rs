@@ -83,6 +83,16 @@ impl Memory {
         let _removed = self.apply(&[Operation { key, expect: Expect::Any, action: Action::Delete }]);
     }
 
+    /// Takes rows as another store held them, with their versions and transactions.
+    pub fn load(&self, rows: impl IntoIterator<Item = Row>) {
+        let mut held = self.lock();
+        for Row { key, version, written_by, value } in rows {
+            held.begun = held.begun.max(written_by.sequence);
+            let stored = Stored::new(&key, version, written_by, value);
+            held.store.apply(&Write { key, stored: Some(stored) });
+        }
+    }
+
     /// All rows of a table, in the order of their keys.
     #[must_use]
     pub fn rows(&self, table: TableId) -> Vec<Row> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use skein_protocol::id::{TxnId, Version};
 use skein_protocol::operation::{Action, Expect, Key, Operation, Row};
@@ -15,6 +16,7 @@ use skein_protocol::step::AbortReason;
 
 use crate::store::clock::Timestamp;
 use crate::store::cluster::{self, Cluster};
+use crate::store::row::Unreadable;
 use crate::store::tables::IDEMPOTENCY;
 
 /// Bytes of a key that a client may send.
@@ -62,12 +64,6 @@ struct Remembered<A> {
     answer: A,
 }
 
-/// Only what the sweep needs.
-#[derive(Deserialize)]
-struct Expiry {
-    expires_at: Timestamp,
-}
-
 impl IdempotencyKey {
     /// Takes what a client sent, if it is a key.
     #[must_use]
@@ -102,7 +98,7 @@ impl Claim {
         bytes.extend_from_slice(user.as_bytes());
         bytes.push(0);
         bytes.extend_from_slice(key.0.as_bytes());
-        Claim { key: Key::new(IDEMPOTENCY, bytes), fingerprint, kept_for }
+        Claim { key: Key::new(IDEMPOTENCY.id, bytes), fingerprint, kept_for }
     }
 
     /// The name of the claim's row.
@@ -117,7 +113,7 @@ impl Claim {
     /// When the answer holds a record that is no JSON.
     pub fn remember<A: Serialize>(&self, answer: &A) -> Result<Operation, serde_json::Error> {
         let row = Remembered { fingerprint: self.fingerprint.hex(), expires_at: Timestamp::now().after(self.kept_for), answer };
-        let value = serde_json::to_vec(&row)?;
+        let value = IDEMPOTENCY.encode(&row)?;
         Ok(Operation { key: self.key.clone(), expect: Expect::Absent, action: Action::Put(value.into()) })
     }
 
@@ -133,26 +129,22 @@ impl Claim {
         }
     }
 
-    /// What the row under the claim's key means for it. A row that this program can't read counts as another request's.
-    #[must_use]
-    pub fn judge<A: DeserializeOwned>(&self, row: Option<&Row>) -> Past<A> {
-        let Some(row) = row else { return Past::Free(None) };
-        if expired(&row.value, Timestamp::now()) {
-            return Past::Free(Some(row.version));
+    /// What the row under the claim's key means for it.
+    ///
+    /// # Errors
+    /// When this program can't read the row, or the same request's answer in it. Neither is another request's.
+    pub fn judge<A: DeserializeOwned>(&self, row: Option<&Row>) -> Result<Past<A>, Unreadable> {
+        let Some(row) = row else { return Ok(Past::Free(None)) };
+        let kept: Remembered<Box<RawValue>> = IDEMPOTENCY.decode(&row.value)?;
+        if kept.expires_at <= Timestamp::now() {
+            return Ok(Past::Free(Some(row.version)));
         }
-        match serde_json::from_slice::<Remembered<A>>(&row.value) {
-            Ok(kept) if kept.fingerprint == self.fingerprint.hex() => {
-                Past::Repeat { answer: kept.answer, txn: row.written_by, row: row.version }
-            }
-            _ => Past::Reused,
+        if kept.fingerprint != self.fingerprint.hex() {
+            return Ok(Past::Reused);
         }
+        let answer = serde_json::from_str(kept.answer.get()).map_err(|_| IDEMPOTENCY.malformed())?;
+        Ok(Past::Repeat { answer, txn: row.written_by, row: row.version })
     }
-}
-
-/// Whether a row of the table has outlived its time.
-#[must_use]
-pub fn expired(value: &[u8], now: Timestamp) -> bool {
-    serde_json::from_slice::<Expiry>(value).is_ok_and(|row| row.expires_at <= now)
 }
 
 #[cfg(test)]
@@ -172,6 +164,49 @@ mod tests {
     fn the_fingerprint_knows_where_one_part_ends() {
         assert_ne!(Fingerprint::of(&[b"ab", b"c"]), Fingerprint::of(&[b"a", b"bc"]));
         assert_eq!(Fingerprint::of(&[b"ab", b"c"]), Fingerprint::of(&[b"ab", b"c"]));
+    }
+
+    fn row(value: Vec<u8>) -> Row {
+        let written_by = TxnId { incarnation: skein_protocol::id::Incarnation(1), sequence: 2 };
+        Row { key: claim().key(), version: Version(3), written_by, value: value.into() }
+    }
+
+    fn claim() -> Claim {
+        Claim::new("ann", &IdempotencyKey::parse(b"k").unwrap(), Fingerprint::of(&[b"x"]), Duration::from_secs(60))
+    }
+
+    /// What this claim remembers of an answer.
+    fn remembered(answer: &impl Serialize) -> Row {
+        let Operation { action: Action::Put(value), .. } = claim().remember(answer).unwrap() else { panic!("it is written") };
+        row(value.to_vec())
+    }
+
+    #[test]
+    fn an_answer_that_has_a_new_member_since_is_still_the_first_answer() {
+        #[derive(Serialize)]
+        struct Before {
+            text: String,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Now {
+            text: String,
+            #[serde(default)]
+            likes: u64,
+        }
+        let past = claim().judge::<Now>(Some(&remembered(&Before { text: "one".to_owned() })));
+        let first = Now { text: "one".to_owned(), likes: 0 };
+        assert!(matches!(past, Ok(Past::Repeat { answer, .. }) if answer == first));
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_not_called_another_requests() {
+        let judge = |row: &Row| claim().judge::<u64>(Some(row)).unwrap_err();
+        assert_eq!(judge(&remembered(&"not a number")), IDEMPOTENCY.malformed());
+        assert_eq!(judge(&row(b"{}".to_vec())), IDEMPOTENCY.malformed());
+        // Nor does it expire, whatever its members seem to say.
+        let format = IDEMPOTENCY.format + 1;
+        let newer = row(format!("{{\"format\":{format},\"fingerprint\":\"\",\"expires_at\":1,\"answer\":1}}").into_bytes());
+        assert!(matches!(judge(&newer), Unreadable::Newer { .. }));
     }
 
     #[test]

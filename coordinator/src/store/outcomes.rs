@@ -11,18 +11,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use skein_protocol::id::{Incarnation, TxnId};
-use skein_protocol::limits::OPERATIONS_MAX;
+use skein_protocol::limits::{OPERATIONS_MAX, READ_KEYS_MAX};
 use skein_protocol::message::Outcome;
 use skein_protocol::operation::{Action, Consistency, Expect, Key, Operation, Range, Shared};
 use skein_protocol::step::{EarlierRuns, KnownOutcome, Reply, Request, Unrecorded};
 use skein_runtime::driver::Handle;
 use skein_runtime::shutdown::Shutdown;
 use tokio::time::MissedTickBehavior;
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
 use super::clock::Timestamp;
 use super::cluster::{Cluster, Error, Promise, ask};
 use super::tables::OUTCOMES;
+use super::write::Found;
 
 /// How often it is looked whether there is something to be recorded.
 const RECORD_EVERY: Duration = Duration::from_millis(250);
@@ -89,12 +90,6 @@ struct RunRow {
     expires_at: Timestamp,
 }
 
-/// Only what the sweep needs.
-#[derive(Deserialize)]
-struct Expiry {
-    expires_at: Timestamp,
-}
-
 impl Outcomes {
     /// The outcomes of this cluster.
     #[must_use]
@@ -131,8 +126,8 @@ impl Outcomes {
     async fn recorded(&self, txn: TxnId, learned: Option<EarlierRuns>) -> Result<Option<Outcome>, Error> {
         let runs = self.next_run(txn.incarnation).await?.or(learned);
         let row = self.cluster.read_one(outcome_key(txn)).await?;
-        if let Some(row) = row.and_then(|row| serde_json::from_slice::<OutcomeRow>(&row.value).ok()) {
-            return Ok(Some(row.outcome.into()));
+        if let Some(row) = row {
+            return Ok(Some(OUTCOMES.decode::<OutcomeRow>(&row.value)?.outcome.into()));
         }
         Ok(runs.and_then(|runs| runs.outcome(txn)))
     }
@@ -141,21 +136,25 @@ impl Outcomes {
     async fn next_run(&self, run: Incarnation) -> Result<Option<EarlierRuns>, Error> {
         let from = Some(Shared::from(run_key(Incarnation(run.0.saturating_add(1)))));
         let until = Some(Shared::from(vec![OF_RUN + 1]));
-        let range = Range { table: OUTCOMES, from, until, descending: false, rows_max: RUNS_MAX };
+        let range = Range { table: OUTCOMES.id, from, until, descending: false, rows_max: RUNS_MAX };
         let page = self.cluster.scan(range, Consistency::Arrival).await?;
         let now = Timestamp::now();
-        let kept = page.rows.iter().filter_map(|row| {
-            let incarnation = Incarnation(u64::from_be_bytes(row.key.bytes.get(1..)?.try_into().ok()?));
-            let found = serde_json::from_slice::<RunRow>(&row.value).ok().filter(|found| found.expires_at > now)?;
-            let marks = found.marks.into_iter().map(|(run, below)| (Incarnation(run), below)).collect();
-            Some(EarlierRuns { incarnation, marks })
-        });
-        Ok(kept.min_by_key(|runs| runs.incarnation))
+        // The order of the keys is the order of the runs.
+        for row in &page.rows {
+            let found: RunRow = OUTCOMES.decode(&row.value)?;
+            if found.expires_at > now {
+                let incarnation = run_of(&row.key).ok_or(OUTCOMES.malformed())?;
+                let marks = found.marks.into_iter().map(|(run, below)| (Incarnation(run), below)).collect();
+                return Ok(Some(EarlierRuns { incarnation, marks }));
+            }
+        }
+        Ok(None)
     }
 }
 
 /// Records what is to be recorded, once in a while, until the shutdown starts.
 pub async fn record(cluster: Cluster, ledger: Arc<dyn Ledger>, kept_for: Duration, mut shutdown: Shutdown) {
+    let mut said = None;
     let mut recorder = Recorder { cluster, ledger, kept_for, begun: None };
     let mut ticks = tokio::time::interval(RECORD_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -165,8 +164,14 @@ pub async fn record(cluster: Cluster, ledger: Arc<dyn Ledger>, kept_for: Duratio
             _ = ticks.tick() => {}
         }
         if let Err(error) = recorder.round().await {
-            // The next round begins with the same.
-            debug!(%error, "outcomes could not be recorded yet");
+            // The next round begins with the same, and would say the same.
+            match error {
+                Error::Unreadable(unreadable) if said != Some(unreadable) => {
+                    error!("outcomes are not recorded: {unreadable}");
+                    said = Some(unreadable);
+                }
+                error => debug!(%error, "outcomes could not be recorded yet"),
+            }
         }
     }
 }
@@ -197,8 +202,9 @@ impl Recorder {
         if let Some(runs) = &runs {
             let marks = runs.marks.iter().map(|(run, below)| (run.0, *below)).collect();
             let row = RunRow { marks, expires_at: begun.after(self.kept_for) };
-            operations.push(put(Key::new(OUTCOMES, run_key(runs.incarnation)), &row));
+            operations.push(put(Key::new(OUTCOMES.id, run_key(runs.incarnation)), &row));
         }
+        self.keep_newer(&mut operations).await?;
         self.cluster.commit(operations).await?;
         let count = outcomes.len();
         let done = runs.is_some();
@@ -213,6 +219,27 @@ impl Recorder {
         );
         Ok(())
     }
+
+    /// Lets these writes replace only what this program can read. An earlier coordinator may have been of a newer program.
+    ///
+    /// # Errors
+    /// When there is a row of a newer format: as long as it can't be renewed, no run's row may count on it.
+    async fn keep_newer(&self, writes: &mut [Operation]) -> Result<(), Error> {
+        for part in writes.chunks_mut(READ_KEYS_MAX) {
+            let rows = self.cluster.read(part.iter().map(|write| write.key.clone()).collect()).await?;
+            rows.iter().try_for_each(|row| OUTCOMES.check(&row.value))?;
+            let found = Found::from(rows);
+            for write in part {
+                write.expect = found.unchanged(&write.key);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The run that a row is about.
+fn run_of(key: &Key) -> Option<Incarnation> {
+    Some(Incarnation(u64::from_be_bytes(key.bytes.get(1..)?.try_into().ok()?)))
 }
 
 impl Ledger for Handle {
@@ -253,14 +280,8 @@ impl Ledger for Handle {
     }
 }
 
-/// Whether a row of the table has outlived its time.
-#[must_use]
-pub fn expired(value: &[u8], now: Timestamp) -> bool {
-    serde_json::from_slice::<Expiry>(value).is_ok_and(|row| row.expires_at <= now)
-}
-
 fn put(key: Key, row: &impl Serialize) -> Operation {
-    let value = serde_json::to_vec(row).expect("a row is plain data with text keys");
+    let value = OUTCOMES.encode(row).expect("a row is plain data with text keys");
     Operation { key, expect: Expect::Any, action: Action::Put(value.into()) }
 }
 
@@ -268,7 +289,7 @@ fn outcome_key(txn: TxnId) -> Key {
     let mut bytes = vec![OF_OUTCOME];
     bytes.extend_from_slice(&txn.incarnation.0.to_be_bytes());
     bytes.extend_from_slice(&txn.sequence.to_be_bytes());
-    Key::new(OUTCOMES, bytes)
+    Key::new(OUTCOMES.id, bytes)
 }
 
 fn run_key(run: Incarnation) -> Vec<u8> {
@@ -351,7 +372,7 @@ mod tests {
 
     impl Left {
         fn rows(&self) -> Vec<skein_protocol::operation::Row> {
-            self.memory.rows(OUTCOMES)
+            self.memory.rows(OUTCOMES.id)
         }
 
         fn recorder(&self, kept_for: Duration) -> Recorder {
@@ -432,11 +453,45 @@ mod tests {
         store.recorder(Duration::ZERO).round().await.unwrap();
         let now = Timestamp::now();
         let rows = store.rows();
-        let gone =
-            |now: Timestamp| rows.iter().filter(|row| expired(&row.value, now)).map(|row| row.key.bytes[0]).collect::<Vec<_>>();
+        let gone = |now: Timestamp| {
+            rows.iter().filter(|row| OUTCOMES.has_ended(&row.value, now).unwrap()).map(|row| row.key.bytes[0]).collect::<Vec<_>>()
+        };
         assert_eq!(gone(now), [OF_RUN]);
         assert_eq!(gone(now.after(OUTLIVES_BY)), [OF_OUTCOME, OF_OUTCOME, OF_OUTCOME, OF_RUN]);
         assert_eq!(store.outcome(txn(4, 1_000)).await, KnownOutcome::Unknown, "swept or not");
         assert_eq!(store.outcome(txn(4, 100)).await, KnownOutcome::Known(Outcome::Committed));
+    }
+
+    /// Has a newer program write this row.
+    fn make_newer(store: &Left, key: &Key) {
+        let row = store.rows().into_iter().find(|row| row.key == *key).unwrap();
+        let text = String::from_utf8(row.value.to_vec()).unwrap();
+        let (now, next) = (format!("\"format\":{}", OUTCOMES.format), format!("\"format\":{}", OUTCOMES.format + 1));
+        store.memory.put(key.clone(), text.replacen(&now, &next, 1).into_bytes());
+    }
+
+    #[tokio::test]
+    async fn an_outcome_or_a_run_of_a_newer_format_never_counts_as_missing() {
+        for newer in [outcome_key(txn(4, 100)), Key::new(OUTCOMES.id, run_key(RUN))] {
+            let store = left(1);
+            store.recorder(HOUR).round().await.unwrap();
+            make_newer(&store, &newer);
+            let outcome = Outcomes::new(store.memory.cluster(), Arc::new(store.clone())).outcome(txn(4, 100)).await;
+            assert!(matches!(outcome, Err(Error::Unreadable(_))), "{outcome:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_outcome_of_a_newer_format_is_not_written_over_and_its_run_waits() {
+        // Far enough behind the others to be in the second read.
+        let store = left(60);
+        let again = store.known.lock().unwrap().outcomes.clone();
+        store.recorder(HOUR).round().await.unwrap();
+        make_newer(&store, &outcome_key(txn(4, 100 + 3 * 50)));
+        let before = store.rows();
+        store.known.lock().unwrap().outcomes = again;
+        store.known.lock().unwrap().runs = Some(EarlierRuns { incarnation: RUN, marks: Vec::new() });
+        assert!(matches!(store.recorder(HOUR).round().await, Err(Error::Unreadable(_))));
+        assert_eq!(store.rows(), before);
     }
 }

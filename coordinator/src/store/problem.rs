@@ -1,7 +1,9 @@
 //! What clients hear of the errors of the store: one answer for each, whatever was written or read.
 
 use skein_protocol::step::AbortReason;
+use tracing::error;
 
+use super::row::Unreadable;
 use super::{cluster, write};
 use crate::http::contract::code::Code;
 use crate::http::contract::problem::Problem;
@@ -28,7 +30,15 @@ impl From<cluster::Error> for Problem {
             cluster::Error::Unavailable => Problem::new(Code::Unavailable, detail),
             cluster::Error::Stopped => Problem::new(Code::NoAnswer, detail),
             cluster::Error::Invalid => Problem::new(Code::Internal, detail),
+            cluster::Error::Unreadable(unreadable) => unreadable.into(),
         }
+    }
+}
+
+impl From<Unreadable> for Problem {
+    fn from(unreadable: Unreadable) -> Self {
+        error!("{unreadable}");
+        Problem::new(Code::Internal, unreadable.to_string())
     }
 }
 

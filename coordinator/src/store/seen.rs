@@ -11,12 +11,16 @@ use skein_protocol::operation::{Action, Expect, Key, Operation, Row};
 
 use crate::store::clock::Timestamp;
 use crate::store::cluster::{self, Cluster};
+use crate::store::row::{Table, Unreadable};
 
 /// Rows that are kept in mind, at some three hundred bytes each. One more, and all are read anew.
 const SEEN_MAX: usize = 16 * 1024;
 
 /// What may end by itself.
 pub trait Ends {
+    /// Where its rows are.
+    const TABLE: Table;
+
     /// When; `None` never does.
     fn ends_at(&self) -> Option<Timestamp>;
 }
@@ -78,25 +82,31 @@ impl<T: Ends + DeserializeOwned> Seen<T> {
     /// The store's.
     pub async fn find(&self, cluster: &Cluster, key: Key) -> Result<Option<Presumed<T>>, cluster::Error> {
         let row = cluster.read_one(key.clone()).await?;
-        Ok(self.see(key, row))
+        Ok(self.see(&key, row)?)
     }
 
     /// Takes note of what was read under a key.
-    pub fn see(&self, key: Key, row: Option<Row>) -> Option<Presumed<T>> {
-        let seen = row.and_then(|row| match self.get(&key).filter(|seen| seen.row == row.version) {
-            Some(seen) => Some(seen),
-            None => {
-                let value = Arc::new(serde_json::from_slice::<T>(&row.value).ok()?);
-                let seen = Presumed { value, key: key.clone(), row: row.version };
-                self.put(seen.clone());
-                Some(seen)
-            }
-        });
-        let stands = seen.filter(|seen| !seen.is_over());
-        if stands.is_none() {
-            self.forget(&key);
+    ///
+    /// # Errors
+    /// When the row can't be read.
+    pub fn see(&self, key: &Key, row: Option<Row>) -> Result<Option<Presumed<T>>, Unreadable> {
+        let seen = row.map(|row| self.read(&row)).transpose();
+        let stands = seen.map(|seen| seen.filter(|seen| !seen.is_over()));
+        if !matches!(stands, Ok(Some(_))) {
+            self.forget(key);
         }
         stands
+    }
+
+    /// What this row holds, from memory if it was seen before.
+    fn read(&self, row: &Row) -> Result<Presumed<T>, Unreadable> {
+        if let Some(seen) = self.get(&row.key).filter(|seen| seen.row == row.version) {
+            return Ok(seen);
+        }
+        let value = Arc::new(T::TABLE.decode::<T>(&row.value)?);
+        let seen = Presumed { value, key: row.key.clone(), row: row.version };
+        self.put(seen.clone());
+        Ok(seen)
     }
 }
 
@@ -131,7 +141,7 @@ mod tests {
     #[test]
     fn what_is_seen_is_bounded_and_can_be_forgotten() {
         let seen = Seen::default();
-        let key = |number: usize| Key::new(SESSIONS, number.to_be_bytes().as_slice());
+        let key = |number: usize| Key::new(SESSIONS.id, number.to_be_bytes().as_slice());
         let presumed = |number| Presumed { value: Arc::new(()), key: key(number), row: Version(1) };
         seen.put(presumed(0));
         assert!(seen.get(&key(0)).is_some());

@@ -13,13 +13,14 @@ mod secret;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use skein_protocol::id::{TxnId, Version};
+use skein_protocol::id::TxnId;
 use skein_protocol::operation::{Consistency, Expect, Key, Range, Row};
 
 use crate::accounts::field;
 use crate::field::FieldError;
 use crate::store::clock::Timestamp;
 use crate::store::cluster::{self, Cluster};
+use crate::store::row::{Table, Unreadable};
 use crate::store::seen::{self, Ends, Seen};
 use crate::store::tables::TOKENS;
 use crate::store::write::{self, Found, Plan, Race, Write, Writer};
@@ -77,8 +78,8 @@ pub enum Error {
     #[error("there is no token of this id, or it was revoked")]
     NotFound,
     /// A row is not one that this program can read.
-    #[error("a token's record can't be read")]
-    Unreadable,
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// It was not written.
     #[error(transparent)]
     Write(#[from] write::Error),
@@ -116,6 +117,8 @@ struct Roster {
 }
 
 impl Ends for Grant {
+    const TABLE: Table = TOKENS;
+
     fn ends_at(&self) -> Option<Timestamp> {
         self.expires_at
     }
@@ -155,8 +158,8 @@ impl Tokens {
     pub async fn list(&self) -> Result<Vec<(TokenId, Grant)>, Error> {
         let (_, rows) = self.rows().await?;
         let read = |row: &Row| {
-            let grant: Grant = serde_json::from_slice(&row.value).map_err(|_| Error::Unreadable)?;
-            Ok((TokenId::of(&row.key).ok_or(Error::Unreadable)?, grant))
+            let grant = TOKENS.decode::<Grant>(&row.value)?;
+            Ok((TokenId::of(&row.key).ok_or(TOKENS.malformed())?, grant))
         };
         let mut tokens = rows.iter().map(read).collect::<Result<Vec<_>, Error>>()?;
         tokens.sort_by_key(|(id, grant)| (grant.created_at, *id));
@@ -188,13 +191,13 @@ impl Tokens {
         self.seen.find(&self.cluster, secret.key()).await
     }
 
-    /// The version of the roster's row, and the rows of all tokens, at one instant.
-    async fn rows(&self) -> Result<(Option<Version>, Vec<Row>), Error> {
+    /// The roster's row, and the rows of all tokens, at one instant.
+    async fn rows(&self) -> Result<(Option<Row>, Vec<Row>), Error> {
         let rows_max = u32::try_from(TOKENS_MAX + 1).expect("a bound of hundreds");
-        let range = Range { table: TOKENS, from: None, until: None, descending: false, rows_max };
+        let range = Range { table: TOKENS.id, from: None, until: None, descending: false, rows_max };
         let mut rows = self.cluster.scan(range, Consistency::Strict).await?.rows;
         // The empty key comes before all others.
-        let roster = rows.first().filter(|row| row.key == roster_key()).map(|row| row.version);
+        let roster = rows.first().filter(|row| row.key == roster_key()).cloned();
         rows.retain(|row| row.key != roster_key());
         Ok((roster, rows))
     }
@@ -210,7 +213,8 @@ impl Write for Create<'_> {
         if rows.len() >= TOKENS_MAX {
             return Err(Error::TooMany);
         }
-        let counted = roster.map_or(Expect::Absent, Expect::Version);
+        roster.as_ref().map_or(Ok(()), |roster| TOKENS.check(&roster.value))?;
+        let counted = roster.map_or(Expect::Absent, |roster| Expect::Version(roster.version));
         let made = json(&Roster { made_at: self.grant.created_at });
         let plan = Plan::new(()).put(Expected::Count, roster_key(), counted, made);
         Ok(Some(plan.put(Expected::Token, self.key.clone(), Expect::Absent, json(self.grant))))
@@ -229,6 +233,7 @@ impl Write for Revoke<'_> {
     async fn plan(&mut self, _: &Found) -> Result<Option<Plan<Self>>, Error> {
         let (_, rows) = self.tokens.rows().await?;
         let row = rows.into_iter().find(|row| TokenId::of(&row.key) == Some(self.id)).ok_or(Error::NotFound)?;
+        TOKENS.check(&row.value)?;
         Ok(Some(Plan::new(()).delete(Expected::Token, row.key, Expect::Version(row.version))))
     }
 
@@ -238,17 +243,11 @@ impl Write for Revoke<'_> {
 }
 
 fn roster_key() -> Key {
-    Key::new(TOKENS, Vec::new())
+    Key::new(TOKENS.id, Vec::new())
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("plain data with text keys becomes JSON")
-}
-
-/// Whether a row of the table has outlived its time.
-#[must_use]
-pub fn expired(value: &[u8], now: Timestamp) -> bool {
-    serde_json::from_slice::<Grant>(value).is_ok_and(|grant| grant.expires_at.is_some_and(|end| end <= now))
+    TOKENS.encode(value).expect("plain data with text keys becomes JSON")
 }
 
 #[cfg(test)]
@@ -259,11 +258,12 @@ mod tests {
     fn only_a_grant_that_has_ended_is_swept() {
         let grant = |expires_at| {
             let grant = Grant { name: "x".to_owned(), scope: Scope::Read, created_at: Timestamp(1), expires_at };
-            serde_json::to_vec(&grant).unwrap()
+            json(&grant)
         };
-        assert!(expired(&grant(Some(Timestamp(5))), Timestamp(5)));
-        assert!(!expired(&grant(Some(Timestamp(6))), Timestamp(5)));
-        assert!(!expired(&grant(None), Timestamp(u64::MAX)));
-        assert!(!expired(&serde_json::to_vec(&Roster { made_at: Timestamp(0) }).unwrap(), Timestamp(u64::MAX)));
+        let ended = |value: &[u8], now| TOKENS.has_ended(value, now).unwrap();
+        assert!(ended(&grant(Some(Timestamp(5))), Timestamp(5)));
+        assert!(!ended(&grant(Some(Timestamp(6))), Timestamp(5)));
+        assert!(!ended(&grant(None), Timestamp(u64::MAX)));
+        assert!(!ended(&json(&Roster { made_at: Timestamp(0) }), Timestamp(u64::MAX)));
     }
 }

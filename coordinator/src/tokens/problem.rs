@@ -11,7 +11,7 @@ impl From<Error> for Problem {
             Error::Field(error) => Problem::new(Code::MalformedField, detail).fields(vec![error]),
             Error::TooMany => Problem::new(Code::TooManyTokens, detail),
             Error::NotFound => Problem::new(Code::NoSuchToken, detail),
-            Error::Unreadable => Problem::new(Code::Internal, detail),
+            Error::Unreadable(error) => error.into(),
             Error::Write(error) => error.into(),
             Error::Cluster(error) => error.into(),
         }

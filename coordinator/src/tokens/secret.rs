@@ -50,7 +50,7 @@ impl Secret {
     }
 
     pub(super) fn key(&self) -> Key {
-        Key::new(TOKENS, Sha256::digest(self.0).as_slice())
+        Key::new(TOKENS.id, Sha256::digest(self.0).as_slice())
     }
 }
 

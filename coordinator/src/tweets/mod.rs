@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::store::cluster::{self, Cluster};
 use crate::store::once::Claim;
+use crate::store::row::Unreadable;
 use crate::store::tables::TWEETS;
 use crate::store::write::{self, Found, Plan, Race, Write, Writer, Written};
 pub use cursor::{read as read_cursor, write as write_cursor};
@@ -95,9 +96,9 @@ pub enum Error {
         /// The transaction.
         txn: Option<TxnId>,
     },
-    /// The row is not one that this program can read.
-    #[error("the tweet's record can't be read")]
-    Unreadable,
+    /// A row is not one that this program can read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// It was not written.
     #[error(transparent)]
     Write(#[from] write::Error),
@@ -166,7 +167,7 @@ impl Tweets {
     pub async fn list(&self, limit: u32, before: Option<Uuid>, consistency: Consistency) -> Result<Timeline, Error> {
         let until = before.map(|id| id.as_bytes().as_slice().into());
         let rows_max = limit.clamp(1, PAGE_MAX);
-        let range = Range { table: TWEETS, from: None, until, descending: true, rows_max };
+        let range = Range { table: TWEETS.id, from: None, until, descending: true, rows_max };
         let page = self.cluster.scan(range, consistency).await?;
         let mut tweets = Vec::with_capacity(page.rows.len());
         for row in &page.rows {

@@ -14,7 +14,7 @@ impl From<Error> for Problem {
             Error::NotFound => Problem::new(Code::NoSuchTweet, detail),
             Error::NotOwner => Problem::new(Code::NotOwner, detail),
             Error::VersionMismatch { txn } => Problem::new(Code::VersionMismatch, detail).transaction(txn),
-            Error::Unreadable => Problem::new(Code::Internal, detail),
+            Error::Unreadable(error) => error.into(),
             Error::Write(error) => error.into(),
             Error::Cluster(error) => error.into(),
         }

@@ -81,16 +81,15 @@ impl Tweet {
             edited_at: self.edited_at,
             version: self.version,
         };
-        serde_json::to_vec(&stored).expect("a tweet is plain data with text keys")
+        TWEETS.encode(&stored).expect("a tweet is plain data with text keys")
     }
 }
 
 impl Row {
     /// Reads a row back. One that this program can't read is an error, not an absence.
     pub fn read(row: &operation::Row) -> Result<Self, Error> {
-        let id = Uuid::from_slice(&row.key.bytes).map_err(|_| Error::Unreadable)?;
-        let Stored { author, text, created_at, edited_at, version } =
-            serde_json::from_slice(&row.value).map_err(|_| Error::Unreadable)?;
+        let id = Uuid::from_slice(&row.key.bytes).map_err(|_| TWEETS.malformed())?;
+        let Stored { author, text, created_at, edited_at, version } = TWEETS.decode(&row.value)?;
         Ok(Row { tweet: Tweet { id, author, text, created_at, edited_at, version }, version: row.version })
     }
 }
@@ -98,7 +97,7 @@ impl Row {
 /// The key of a tweet's row.
 #[must_use]
 pub fn key(id: Uuid) -> Key {
-    Key::new(TWEETS, id.as_bytes().as_slice())
+    Key::new(TWEETS.id, id.as_bytes().as_slice())
 }
 
 /// Checks a text: its bound, and that it is text.

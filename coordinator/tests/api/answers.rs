@@ -1,93 +1,23 @@
 //! Every end that a transaction can have, as its client hears of it. The store here is one in memory that ends commits as told,
 //! since some ends (an outcome that stays unknown, a full store) need more luck than a test should.
 
-use std::sync::Arc;
-
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request as HttpRequest, header};
-use http_body_util::BodyExt;
-use prometheus::Registry;
 use serde_json::{Value, json};
-use skein_coordinator::app::{Members, Shared};
 use skein_coordinator::config::{Auth, SurfaceConfig};
-use skein_coordinator::http::router;
-use skein_coordinator::metrics::CoordinatorMetrics;
-use skein_coordinator::operators::console::{Console, Questions};
-use skein_coordinator::operators::roster::Roster;
-use skein_coordinator::store::cluster::{Error, Promise};
+use skein_coordinator::store::cluster::Error;
 use skein_coordinator::store::memory::Memory;
-use skein_coordinator::store::outcomes::Ledger;
 use skein_coordinator::store::tables::{DATA, TOKENS};
 use skein_coordinator::store::write::Writer;
 use skein_coordinator::tokens::{Scope, Tokens};
-use skein_protocol::id::{Incarnation, NodeId, TxnId, ViewNumber};
-use skein_protocol::operation::{Digest, Key};
-use skein_protocol::step::{AbortReason, CoordinatorStatus, KnownOutcome, RosterChange, RosterRefusal, Unrecorded};
-use skein_runtime::transport::Met;
-use tower::ServiceExt;
+use skein_protocol::id::{Incarnation, TxnId};
+use skein_protocol::operation::Key;
+use skein_protocol::step::AbortReason;
 
 use crate::harness::PATIENCE;
+use crate::harness::surface::{ask, surface};
 
 const TXN: TxnId = TxnId { incarnation: Incarnation(7), sequence: 42 };
-
-/// A coordinator that is asked nothing.
-struct Nobody;
-
-impl Questions for Nobody {
-    fn status(&self) -> Promise<'_, CoordinatorStatus> {
-        unreachable!("no request here asks for it")
-    }
-
-    fn digests(&self) -> Promise<'_, (ViewNumber, Vec<(NodeId, Digest)>)> {
-        unreachable!("no request here asks for it")
-    }
-
-    fn change_roster(&self, _: RosterChange) -> Promise<'_, Result<Vec<String>, RosterRefusal>> {
-        unreachable!("no request here asks for it")
-    }
-}
-
-impl Ledger for Nobody {
-    fn outcome(&self, _: TxnId) -> Promise<'_, KnownOutcome> {
-        unreachable!("no request here asks for it")
-    }
-
-    fn serves(&self) -> Promise<'_, bool> {
-        unreachable!("no request here asks for it")
-    }
-
-    fn unrecorded(&self) -> Promise<'_, Unrecorded> {
-        unreachable!("no request here asks for it")
-    }
-
-    fn recorded(&self, _: Vec<TxnId>, _: bool) -> Promise<'_, ()> {
-        unreachable!("no request here asks for it")
-    }
-}
-
-fn surface(memory: &Memory, settings: SurfaceConfig) -> Router {
-    let registry = Registry::new();
-    let metrics = CoordinatorMetrics::register(&registry).unwrap().node("test", &[]);
-    let console = Console::new(Nobody);
-    let roster = Roster::new(console.clone(), Vec::new(), false);
-    router(Arc::new(Shared::new(
-        settings,
-        None,
-        (memory.cluster(), Arc::new(Nobody)),
-        (console, roster, Members { met: Met::default(), control_is_logged: true }),
-        registry,
-        metrics,
-    )))
-}
-
-async fn ask(surface: &Router, mut request: HttpRequest<Body>) -> (u16, HeaderMap, Value) {
-    request.headers_mut().insert(header::HOST, header::HeaderValue::from_static("localhost"));
-    request.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-    let (parts, body) = surface.clone().oneshot(request).await.unwrap().into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    (parts.status.as_u16(), parts.headers, serde_json::from_slice(&body).unwrap_or_default())
-}
 
 /// What somebody hears who is logged in when the commit of this request ends so; `None` never ends.
 async fn told(
@@ -180,7 +110,7 @@ async fn a_token_that_has_ended_opens_nothing() {
         let grant = format!(r#"{{"name":"x","scope":"write","created_at":0,"expires_at":{ends}}}"#);
         let tokens = Tokens::new(memory.cluster(), Writer::new(memory.cluster(), PATIENCE));
         let (secret, ..) = tokens.create("x", Scope::Write, None).await.unwrap();
-        let made = memory.rows(TOKENS).into_iter().find(|row| !row.key.bytes.is_empty()).unwrap();
+        let made = memory.rows(TOKENS.id).into_iter().find(|row| !row.key.bytes.is_empty()).unwrap();
         memory.put(made.key, grant.into_bytes());
         memory.put(Key::new(DATA, "a"), "1");
         let request = HttpRequest::get("/api/data/a").header(header::AUTHORIZATION, format!("Bearer {}", secret.reveal()));

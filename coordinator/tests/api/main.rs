@@ -17,6 +17,7 @@ mod idempotency;
 mod login;
 mod races;
 mod roster;
+mod rows;
 mod tokens;
 mod transactions;
 mod tweets;

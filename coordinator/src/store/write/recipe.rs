@@ -111,7 +111,7 @@ impl<'a> Writing<'a> {
     /// remembers this one is new: its version is that of all that is new in its transaction.
     async fn earlier<A: DeserializeOwned>(&self, found: &Found) -> Result<Option<Written<A>>, Error> {
         let Some(claim) = self.once else { return Ok(None) };
-        match claim.judge::<A>(found.row(&claim.key())) {
+        match claim.judge::<A>(found.row(&claim.key())).map_err(cluster::Error::from)? {
             Past::Free(None) => Ok(None),
             Past::Free(Some(expired)) => {
                 claim.make_room(&self.writer.cluster, expired).await?;

@@ -74,7 +74,7 @@ impl World {
 }
 
 fn session() -> Key {
-    Key::new(SESSIONS, "ann's")
+    Key::new(SESSIONS.id, "ann's")
 }
 
 fn claim(kept_for: Duration) -> Claim {
@@ -89,7 +89,7 @@ fn others_value(memory: &Memory) {
 async fn a_repeat_has_the_first_version_though_an_expired_answer_stood_under_its_key() {
     let world = World::new();
     world.tweets.post("ann", "long ago", Some(&claim(Duration::ZERO)), &world.stands()).await.unwrap();
-    assert_eq!(world.memory.rows(IDEMPOTENCY).len(), 1);
+    assert_eq!(world.memory.rows(IDEMPOTENCY.id).len(), 1);
     let first = world.put(Some(&claim(HOUR))).await.unwrap();
     assert_eq!(first.done, Done::Created(world.memory.rows(DATA)[0].version));
     assert_eq!(world.put(Some(&claim(HOUR))).await.unwrap(), first);
@@ -106,11 +106,11 @@ async fn a_repeat_has_the_first_version_though_an_expired_answer_stood_under_its
 async fn an_expired_answer_that_another_removes_first_is_in_nobodys_way() {
     let world = World::new();
     world.put(Some(&claim(Duration::ZERO))).await.unwrap();
-    let expired = world.memory.rows(IDEMPOTENCY)[0].key.clone();
+    let expired = world.memory.rows(IDEMPOTENCY.id)[0].key.clone();
     world.memory.meanwhile(move |memory| memory.delete(expired));
     let again = world.put(Some(&claim(HOUR))).await.unwrap();
     assert!(matches!(again.done, Done::Replaced(_)));
-    assert_eq!(world.memory.rows(IDEMPOTENCY).len(), 1);
+    assert_eq!(world.memory.rows(IDEMPOTENCY.id).len(), 1);
 }
 
 #[tokio::test]
@@ -122,21 +122,21 @@ async fn no_write_overtakes_the_end_of_its_session() {
     world.memory.meanwhile(logged_out);
     let posted = world.tweets.post("ann", "two", None, &world.stands()).await;
     assert_eq!(posted, Err(Error::Ended.into()));
-    assert_eq!(world.memory.rows(TWEETS).len(), 0);
+    assert_eq!(world.memory.rows(TWEETS.id).len(), 0);
 
     let world = World::new();
     let tweet = world.posted().await;
     world.memory.meanwhile(logged_out);
     let edited = world.tweets.edit("ann", (tweet.id, "two"), nothing, None, &world.stands()).await;
     assert_eq!(edited, Err(Error::Ended.into()));
-    assert_eq!(tweets::Tweet::read(world.memory.rows(TWEETS).first()).unwrap(), tweet);
+    assert_eq!(tweets::Tweet::read(world.memory.rows(TWEETS.id).first()).unwrap(), tweet);
 
     let world = World::new();
     let tweet = world.posted().await;
     world.memory.meanwhile(logged_out);
     let deleted = world.tweets.delete("ann", tweet.id, nothing, None, &world.stands()).await;
     assert_eq!(deleted, Err(Error::Ended.into()));
-    assert_eq!(world.memory.rows(TWEETS).len(), 1);
+    assert_eq!(world.memory.rows(TWEETS.id).len(), 1);
 
     let world = World::new();
     world.memory.meanwhile(logged_out);
@@ -165,7 +165,7 @@ async fn all_writes_give_up_after_as_many_attempts_and_say_the_same() {
     world.disturb(ATTEMPTS_MAX, others_value);
     assert_eq!(world.transact(None).await, Err(Error::Contention.into()));
     assert_eq!(world.memory.commits(), 2 * ATTEMPTS_MAX as usize);
-    assert_eq!(world.memory.rows(IDEMPOTENCY).len(), 0);
+    assert_eq!(world.memory.rows(IDEMPOTENCY.id).len(), 0);
 }
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn a_write_that_its_own_duplicate_overtook_has_the_duplicates_answer() {
             let world = World::new();
             let tweet = world.posted().await;
             // What the duplicate leaves, if the tweet is deleted after it.
-            let (_, remembered) = (world.change(&tweet, edits, Some(&claimed)).await.unwrap(), world.memory.rows(IDEMPOTENCY));
+            let (_, remembered) = (world.change(&tweet, edits, Some(&claimed)).await.unwrap(), world.memory.rows(IDEMPOTENCY.id));
             let world = World::new();
             world.memory.put(tweets::key(tweet.id), tweet.value());
             let id = tweet.id;

@@ -2,6 +2,7 @@
 //! coordinator is all of [`skein_coordinator::run`]. Everything ends when the cluster is dropped.
 
 mod client;
+pub mod surface;
 
 use std::future::Future;
 use std::net::SocketAddr;
