@@ -540,8 +540,8 @@ fn version(store: &Store, operation: &Operation, age: Age) -> Version {
 #[must_use]
 pub fn spans(operations: &[Operation]) -> Vec<Span> {
     let span = |operation: &Operation| match operation.action {
-        Action::Put(_) | Action::Delete => Span::Exclusive(operation.key.clone()),
-        Action::Check => Span::Shared(operation.key.clone()),
+        Action::Put(_) | Action::Delete => Span::Write(operation.key.clone()),
+        Action::Check => Span::Read(operation.key.clone()),
     };
     operations.iter().map(span).collect()
 }

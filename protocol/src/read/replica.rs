@@ -36,13 +36,13 @@ pub struct ReplicaReads {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Arrived {
     query: Query,
-    found: Found,
+    gathered: Gathered,
     awaits: BTreeSet<TxnId>,
 }
 
-/// What a read has found so far.
+/// What a read has gathered so far.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Found {
+enum Gathered {
     Rows(BTreeMap<Key, Stored>),
     Digest(Digest),
 }
@@ -59,7 +59,7 @@ impl ReplicaReads {
         let key = (from, read.read);
         match read.consistency {
             Consistency::Strict if participant.omissions.has(Omission::StrictUnlocked) => {
-                Some(Found::take(&read.query, 0, participant).result(&read.query))
+                Some(Gathered::take(&read.query, 0, participant).result(&read.query))
             }
             Consistency::Arrival => self.arrive_unlocked(key, read.query, participant),
             Consistency::Strict => {
@@ -67,7 +67,7 @@ impl ReplicaReads {
                     Claimed::Granted => {
                         // Nobody can have come to wait for it yet.
                         participant.locks.release(Owner::Read(from, read.read), &mut Vec::new());
-                        Some(Found::take(&read.query, 0, participant).result(&read.query))
+                        Some(Gathered::take(&read.query, 0, participant).result(&read.query))
                     }
                     Claimed::Waits => {
                         self.strict.insert(key, read.query);
@@ -100,14 +100,14 @@ impl ReplicaReads {
             }
             Query::Keys(_) | Query::Digest => 0,
         };
-        let found = Found::take(&query, margin, participant);
+        let gathered = Gathered::take(&query, margin, participant);
         if awaits.is_empty() {
-            return Some(found.result(&query));
+            return Some(gathered.result(&query));
         }
         for txn in &awaits {
             self.awaited.entry(*txn).or_default().insert(key);
         }
-        self.arrived.insert(key, Arrived { query, found, awaits });
+        self.arrived.insert(key, Arrived { query, gathered, awaits });
         None
     }
 
@@ -122,7 +122,7 @@ impl ReplicaReads {
     /// A strict read's claim was granted: executes it and lets go, which may grant others. `None` if it isn't there any more.
     pub fn granted(&mut self, key: ReadKey, participant: &mut Participant, granted: &mut Vec<Owner>) -> Option<ReadResult> {
         let query = self.strict.remove(&key);
-        let result = query.map(|query| Found::take(&query, 0, participant).result(&query));
+        let result = query.map(|query| Gathered::take(&query, 0, participant).result(&query));
         participant.locks.release(Owner::Read(key.0, key.1), granted);
         result
     }
@@ -132,12 +132,12 @@ impl ReplicaReads {
         let mut done = Vec::new();
         for key in self.awaited.remove(&txn).into_iter().flatten() {
             let Some(read) = self.arrived.get_mut(&key) else { continue };
-            changes.iter().for_each(|change| read.found.change(&read.query, change));
+            changes.iter().for_each(|change| read.gathered.change(&read.query, change));
             read.awaits.remove(&txn);
             if read.awaits.is_empty()
                 && let Some(read) = self.arrived.remove(&key)
             {
-                done.push((key, read.found.result(&read.query)));
+                done.push((key, read.gathered.result(&read.query)));
             }
         }
         done
@@ -175,19 +175,19 @@ impl ReplicaReads {
     }
 }
 
-impl Found {
+impl Gathered {
     /// What is there now, with `margin` rows more than a range asks for.
     fn take(query: &Query, margin: usize, participant: &Participant) -> Self {
         let store = &participant.store;
         match query {
             Query::Keys(keys) => {
-                Found::Rows(keys.iter().filter_map(|key| store.get(key).map(|stored| (key.clone(), stored.clone()))).collect())
+                Gathered::Rows(keys.iter().filter_map(|key| store.get(key).map(|stored| (key.clone(), stored.clone()))).collect())
             }
             Query::Range(range) => {
                 let rows = store.range(range).take(rows_max(range) + 1 + margin);
-                Found::Rows(rows.map(|(key, stored)| (key.clone(), stored.clone())).collect())
+                Gathered::Rows(rows.map(|(key, stored)| (key.clone(), stored.clone())).collect())
             }
-            Query::Digest => Found::Digest(store.digest()),
+            Query::Digest => Gathered::Digest(store.digest()),
         }
     }
 
@@ -195,18 +195,18 @@ impl Found {
     fn change(&mut self, query: &Query, change: &Change) {
         let key = &change.write.key;
         match (self, query) {
-            (Found::Digest(digest), _) => replace(digest, key, change.old.as_ref(), change.write.stored.as_ref()),
-            (Found::Rows(rows), Query::Keys(keys)) if keys.contains(key) => set(rows, change),
-            (Found::Rows(rows), Query::Range(range)) if within(range, key) => set(rows, change),
-            (Found::Rows(_), _) => {}
+            (Gathered::Digest(digest), _) => replace(digest, key, change.old.as_ref(), change.write.stored.as_ref()),
+            (Gathered::Rows(rows), Query::Keys(keys)) if keys.contains(key) => set(rows, change),
+            (Gathered::Rows(rows), Query::Range(range)) if within(range, key) => set(rows, change),
+            (Gathered::Rows(_), _) => {}
         }
     }
 
     /// The answer, unless it would tell of something that was never written.
     fn result(self, query: &Query) -> ReadResult {
         let intact = match &self {
-            Found::Rows(rows) => rows.iter().all(|(key, stored)| stored.is_intact(key)),
-            Found::Digest(_) => true,
+            Gathered::Rows(rows) => rows.iter().all(|(key, stored)| stored.is_intact(key)),
+            Gathered::Digest(_) => true,
         };
         if intact { ReadResult::Found(self.answer(query)) } else { ReadResult::Damaged }
     }
@@ -214,8 +214,8 @@ impl Found {
     /// The answer, within its bounds.
     fn answer(self, query: &Query) -> Answer {
         let rows = match self {
-            Found::Digest(digest) => return Answer::Digest(digest),
-            Found::Rows(rows) => rows,
+            Gathered::Digest(digest) => return Answer::Digest(digest),
+            Gathered::Rows(rows) => rows,
         };
         let row = |(key, stored): (Key, Stored)| Row {
             key,
@@ -265,7 +265,7 @@ fn cut(all: impl Iterator<Item = Row>, range: &Range) -> Answer {
 /// What a strict read claims.
 fn spans(query: &Query) -> Vec<Span> {
     match query {
-        Query::Keys(keys) => keys.iter().cloned().map(Span::Shared).collect(),
+        Query::Keys(keys) => keys.iter().cloned().map(Span::Read).collect(),
         Query::Range(range) => {
             alloc::vec![Span::Range { table: range.table, from: range.from.clone(), until: range.until.clone() }]
         }

@@ -17,10 +17,10 @@ use crate::operation::{Key, Range, Shared, TableId};
 /// A part of a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Span {
-    /// One key, to write.
-    Exclusive(Key),
-    /// One key, to read.
-    Shared(Key),
+    /// One key, to write: no other claim may have it.
+    Write(Key),
+    /// One key, to read: others that read may have it too.
+    Read(Key),
     /// All keys of a stretch of a table, present or not, to read.
     Range {
         /// The table.
@@ -148,13 +148,13 @@ impl<O: Ord + Copy> LockTable<O> {
             self.stopped_waiting();
         }
         for span in &claim.spans {
-            let (Span::Exclusive(key) | Span::Shared(key)) = span else { continue };
+            let (Span::Write(key) | Span::Read(key)) = span else { continue };
             let locks = self.keys.get_mut(key).expect("a claimed key is in the table");
             match claim.place {
                 Some(place) => {
                     locks.waiting.remove(&place);
                 }
-                None if matches!(span, Span::Exclusive(_)) => locks.exclusive = None,
+                None if matches!(span, Span::Write(_)) => locks.exclusive = None,
                 None => {
                     locks.shared.remove(&owner);
                 }
@@ -219,8 +219,8 @@ impl<O: Ord + Copy> LockTable<O> {
     fn enter(&mut self, owner: O, spans: &[Span], place: Option<u64>) {
         for span in spans {
             let (key, exclusive) = match span {
-                Span::Exclusive(key) => (key, true),
-                Span::Shared(key) => (key, false),
+                Span::Write(key) => (key, true),
+                Span::Read(key) => (key, false),
                 Span::Range { .. } | Span::Everything => {
                     self.ranged.insert(owner);
                     continue;
@@ -244,7 +244,7 @@ impl<O: Ord + Copy> LockTable<O> {
         let mut candidates = BTreeMap::new();
         for span in spans {
             match span {
-                Span::Exclusive(key) | Span::Shared(key) => self.first_waiting(self.keys.get(key), &mut candidates),
+                Span::Write(key) | Span::Read(key) => self.first_waiting(self.keys.get(key), &mut candidates),
                 Span::Range { table, from, until } => {
                     if let Some(bounds) = key_bounds(*table, from.as_ref(), until.as_ref()) {
                         self.keys.range(bounds).for_each(|(_, locks)| self.first_waiting(Some(locks), &mut candidates));
@@ -269,7 +269,7 @@ impl<O: Ord + Copy> LockTable<O> {
                 claim.place = None;
                 let spans = claim.spans.clone();
                 for span in &spans {
-                    if let Span::Exclusive(key) | Span::Shared(key) = span {
+                    if let Span::Write(key) | Span::Read(key) = span {
                         self.keys.get_mut(key).expect("a claimed key is in the table").waiting.remove(&place);
                     }
                 }
@@ -296,8 +296,8 @@ impl<O: Ord + Copy> LockTable<O> {
         let earlier = |place: u64| before.is_none_or(|before| place < before);
         for span in spans {
             match span {
-                Span::Exclusive(key) | Span::Shared(key) => {
-                    let wants = matches!(span, Span::Exclusive(_));
+                Span::Write(key) | Span::Read(key) => {
+                    let wants = matches!(span, Span::Write(_));
                     if let Some(locks) = self.keys.get(key)
                         && !Self::visit_key(self, locks, wants, &earlier, visit)
                     {
@@ -363,7 +363,7 @@ impl<O: Ord + Copy> LockTable<O> {
 impl Span {
     fn covers(&self, key: &Key) -> bool {
         match self {
-            Span::Exclusive(_) | Span::Shared(_) => false,
+            Span::Write(_) | Span::Read(_) => false,
             Span::Range { table, from, until } => {
                 *table == key.table
                     && from.as_ref().is_none_or(|from| *from <= key.bytes)
@@ -428,12 +428,12 @@ mod tests {
     #[test]
     fn an_older_one_waits_and_a_younger_one_is_refused() {
         let mut table = table(Policy::WaitDie);
-        assert_eq!(claim(&mut table, 5, vec![Span::Exclusive(key("a"))]), Claimed::Granted);
-        assert_eq!(claim(&mut table, 7, vec![Span::Exclusive(key("a"))]), Claimed::Refused { older: age(5) });
-        assert_eq!(claim(&mut table, 3, vec![Span::Exclusive(key("a"))]), Claimed::Waits);
+        assert_eq!(claim(&mut table, 5, vec![Span::Write(key("a"))]), Claimed::Granted);
+        assert_eq!(claim(&mut table, 7, vec![Span::Write(key("a"))]), Claimed::Refused { older: age(5) });
+        assert_eq!(claim(&mut table, 3, vec![Span::Write(key("a"))]), Claimed::Waits);
         // 4 is older than the holder, but would wait for 3, which is older still.
-        assert_eq!(claim(&mut table, 4, vec![Span::Exclusive(key("a"))]), Claimed::Refused { older: age(3) });
-        assert_eq!(claim(&mut table, 2, vec![Span::Exclusive(key("a"))]), Claimed::Waits);
+        assert_eq!(claim(&mut table, 4, vec![Span::Write(key("a"))]), Claimed::Refused { older: age(3) });
+        assert_eq!(claim(&mut table, 2, vec![Span::Write(key("a"))]), Claimed::Waits);
         assert_eq!(release(&mut table, 5), [3]);
         assert_eq!(release(&mut table, 3), [2]);
         assert_eq!(release(&mut table, 2), []);
@@ -443,11 +443,11 @@ mod tests {
     #[test]
     fn a_claim_waits_as_a_whole_and_holds_nothing() {
         let mut table = table(Policy::Queue);
-        claim(&mut table, 1, vec![Span::Exclusive(key("a"))]);
-        assert_eq!(claim(&mut table, 2, vec![Span::Exclusive(key("a")), Span::Exclusive(key("b"))]), Claimed::Waits);
+        claim(&mut table, 1, vec![Span::Write(key("a"))]);
+        assert_eq!(claim(&mut table, 2, vec![Span::Write(key("a")), Span::Write(key("b"))]), Claimed::Waits);
         assert_eq!(table.writer(&key("b")), None);
         // 3 came after 2 and so does not pass it.
-        assert_eq!(claim(&mut table, 3, vec![Span::Exclusive(key("b"))]), Claimed::Waits);
+        assert_eq!(claim(&mut table, 3, vec![Span::Write(key("b"))]), Claimed::Waits);
         assert_eq!(release(&mut table, 1), [2]);
         assert_eq!(table.writer(&key("b")), Some(2));
         assert_eq!(release(&mut table, 2), [3]);
@@ -458,10 +458,10 @@ mod tests {
     #[test]
     fn readers_share_and_writers_do_not() {
         let mut table = table(Policy::Queue);
-        assert_eq!(claim(&mut table, 1, vec![Span::Shared(key("a"))]), Claimed::Granted);
-        assert_eq!(claim(&mut table, 2, vec![Span::Shared(key("a"))]), Claimed::Granted);
-        assert_eq!(claim(&mut table, 3, vec![Span::Exclusive(key("a"))]), Claimed::Waits);
-        assert_eq!(claim(&mut table, 4, vec![Span::Shared(key("a"))]), Claimed::Waits);
+        assert_eq!(claim(&mut table, 1, vec![Span::Read(key("a"))]), Claimed::Granted);
+        assert_eq!(claim(&mut table, 2, vec![Span::Read(key("a"))]), Claimed::Granted);
+        assert_eq!(claim(&mut table, 3, vec![Span::Write(key("a"))]), Claimed::Waits);
+        assert_eq!(claim(&mut table, 4, vec![Span::Read(key("a"))]), Claimed::Waits);
         assert_eq!(release(&mut table, 1), []);
         assert_eq!(release(&mut table, 2), [3]);
         assert_eq!(release(&mut table, 3), [4]);
@@ -470,11 +470,11 @@ mod tests {
     #[test]
     fn a_range_stands_in_the_way_of_what_would_be_inserted_into_it() {
         let mut table = table(Policy::WaitDie);
-        assert_eq!(claim(&mut table, 5, vec![Span::Exclusive(key("m"))]), Claimed::Granted);
+        assert_eq!(claim(&mut table, 5, vec![Span::Write(key("m"))]), Claimed::Granted);
         assert_eq!(claim(&mut table, 3, vec![all()]), Claimed::Waits);
-        assert_eq!(claim(&mut table, 9, vec![Span::Exclusive(key("z"))]), Claimed::Refused { older: age(3) });
-        assert_eq!(claim(&mut table, 2, vec![Span::Exclusive(key("z"))]), Claimed::Waits);
-        assert_eq!(claim(&mut table, 8, vec![Span::Exclusive(Key::new(TableId(2), "z"))]), Claimed::Granted);
+        assert_eq!(claim(&mut table, 9, vec![Span::Write(key("z"))]), Claimed::Refused { older: age(3) });
+        assert_eq!(claim(&mut table, 2, vec![Span::Write(key("z"))]), Claimed::Waits);
+        assert_eq!(claim(&mut table, 8, vec![Span::Write(Key::new(TableId(2), "z"))]), Claimed::Granted);
         assert_eq!(release(&mut table, 5), [3]);
         assert_eq!(release(&mut table, 3), [2]);
         release(&mut table, 2);
@@ -485,17 +485,17 @@ mod tests {
     #[test]
     fn one_who_gives_up_waiting_frees_those_behind() {
         let mut table = table(Policy::Queue);
-        claim(&mut table, 1, vec![Span::Shared(key("a"))]);
-        claim(&mut table, 2, vec![Span::Exclusive(key("a"))]);
-        assert_eq!(claim(&mut table, 3, vec![Span::Shared(key("a"))]), Claimed::Waits);
+        claim(&mut table, 1, vec![Span::Read(key("a"))]);
+        claim(&mut table, 2, vec![Span::Write(key("a"))]);
+        assert_eq!(claim(&mut table, 3, vec![Span::Read(key("a"))]), Claimed::Waits);
         assert_eq!(release(&mut table, 2), [3]);
     }
 
     #[test]
     fn everything_waits_for_every_writer() {
         let mut table = table(Policy::Queue);
-        claim(&mut table, 1, vec![Span::Exclusive(key("a"))]);
-        claim(&mut table, 2, vec![Span::Exclusive(Key::new(TableId(255), "z"))]);
+        claim(&mut table, 1, vec![Span::Write(key("a"))]);
+        claim(&mut table, 2, vec![Span::Write(Key::new(TableId(255), "z"))]);
         assert_eq!(claim(&mut table, 3, vec![Span::Everything]), Claimed::Waits);
         assert_eq!(release(&mut table, 1), []);
         assert_eq!(release(&mut table, 2), [3]);
