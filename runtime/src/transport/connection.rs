@@ -204,7 +204,7 @@ async fn keep_dialing(address: String, context: Arc<Context>) {
     loop {
         if let Some(door) = context.neighbours.find(&address) {
             // Found under two names, it is met under the first.
-            if let Some(_claim) = context.claim(door.node) {
+            if let Some(_sole) = context.sole_connection(door.node) {
                 if std::mem::replace(&mut connected_before, true) {
                     reconnects.inc();
                 }
@@ -227,11 +227,11 @@ async fn keep_dialing(address: String, context: Arc<Context>) {
         let met = within.unwrap_or(Err(HandshakeError::Fault(Fault::HandshakeTimeout)));
         // Two addresses of one node would throw each other's connection out without end.
         let met = met.and_then(|(stream, hello)| {
-            let claim = context.claim(hello.node).ok_or(HandshakeError::Fault(Fault::Twice))?;
-            Ok((stream, hello, claim))
+            let sole = context.sole_connection(hello.node).ok_or(HandshakeError::Fault(Fault::Twice))?;
+            Ok((stream, hello, sole))
         });
         match met {
-            Ok((stream, hello, _claim)) => {
+            Ok((stream, hello, _sole)) => {
                 if std::mem::replace(&mut connected_before, true) {
                     reconnects.inc();
                 }
@@ -258,12 +258,12 @@ async fn keep_dialing(address: String, context: Arc<Context>) {
 }
 
 /// Says that a node is connected at an address, for as long as this is kept.
-struct Claim<'a> {
+struct SoleConnection<'a> {
     context: &'a Context,
     node: NodeId,
 }
 
-impl Drop for Claim<'_> {
+impl Drop for SoleConnection<'_> {
     fn drop(&mut self) {
         self.context.dialed().remove(&self.node);
     }
@@ -275,8 +275,8 @@ impl Context {
     }
 
     /// The right to be connected to this node by one address; none while it is connected by another.
-    fn claim(&self, node: NodeId) -> Option<Claim<'_>> {
-        self.dialed().insert(node).then(|| Claim { context: self, node })
+    fn sole_connection(&self, node: NodeId) -> Option<SoleConnection<'_>> {
+        self.dialed().insert(node).then(|| SoleConnection { context: self, node })
     }
 
     /// This node, for those of the same process.

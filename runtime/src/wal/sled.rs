@@ -115,28 +115,28 @@ pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened,
         set_aside = Some(salvage::set_aside(data)?);
         opened = read(&path);
     }
-    let (mut database, mut found) = opened?;
+    let (mut database, mut contents) = opened?;
     let mut gone_back = None;
-    if accepted && found.snapshot.standing == Some(Standing::Learner) && found.kept.is_some() {
-        gone_back = Some(kept::go_back(&mut database, &found)?);
+    if accepted && contents.snapshot.standing == Some(Standing::Learner) && contents.kept.is_some() {
+        gone_back = Some(kept::go_back(&mut database, &contents)?);
         drop(database);
-        (database, found) = read(&path)?;
+        (database, contents) = read(&path)?;
     }
     let created = database.is_new();
     if created {
-        found.node = Some(NodeId(uuid::Uuid::new_v4().as_u128()));
+        contents.node = Some(NodeId(uuid::Uuid::new_v4().as_u128()));
     }
-    let node = found.node.ok_or_else(|| database.damaged("it has no identity"))?;
-    found.snapshot.node = node;
-    let damaged = found.damaged();
+    let node = contents.node.ok_or_else(|| database.damaged("it has no identity"))?;
+    contents.snapshot.node = node;
+    let damaged = contents.damaged();
     if salvage.discard_damaged {
         for key in &damaged {
-            database.remove(data_key(found.copy, key));
-            found.snapshot.records.remove(key);
+            database.remove(data_key(contents.copy, key));
+            contents.snapshot.records.remove(key);
         }
     }
     if accepted || (salvage.discard_damaged && !damaged.is_empty()) {
-        found.snapshot.salvaged = true;
+        contents.snapshot.salvaged = true;
         database.put(SALVAGED_KEY, &[]);
     }
     database.put(NODE_KEY, &node.0.to_be_bytes());
@@ -155,7 +155,7 @@ pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened,
     };
     marked.map_err(|error| DiskError::Io { path: path.clone(), error })?;
 
-    let Found { snapshot, clean, copy, kept, leftovers, prepared, decided, .. } = found;
+    let Contents { snapshot, clean, copy, kept, leftovers, prepared, decided, .. } = contents;
     let keeps = kept.as_ref().map(|kept| kept.head.view);
     let used_before = salvage.accept_incomplete && !accepted;
     let recovery = Recovery {
@@ -179,7 +179,7 @@ pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened,
 }
 
 /// What the entries of a log say.
-struct Found {
+struct Contents {
     node: Option<NodeId>,
     clean: bool,
     copy: u32,
@@ -191,8 +191,8 @@ struct Found {
 }
 
 /// Opens the database and puts the snapshot together from all that is there.
-fn read(path: &Path) -> Result<(Database, Found), DiskError> {
-    let mut found = Found {
+fn read(path: &Path) -> Result<(Database, Contents), DiskError> {
+    let mut contents = Contents {
         node: None,
         clean: false,
         copy: 0,
@@ -202,11 +202,11 @@ fn read(path: &Path) -> Result<(Database, Found), DiskError> {
         prepared: Bundles::new(PREPARED),
         decided: Bundles::new(DECIDED),
     };
-    let database = Database::open(path, FORMATS, |key, value| found.take(key, value))?;
-    Ok((database, found))
+    let database = Database::open(path, FORMATS, |key, value| contents.take(key, value))?;
+    Ok((database, contents))
 }
 
-impl Found {
+impl Contents {
     /// The records that are not what was written.
     fn damaged(&self) -> Vec<Key> {
         self.snapshot.records.iter().filter(|(key, stored)| !stored.is_intact(key)).map(|(key, _)| key.clone()).collect()

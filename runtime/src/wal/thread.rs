@@ -23,7 +23,7 @@ const GROUP_BYTES_MAX: usize = 256 * 1024;
 
 /// The driver's side of a log.
 pub(crate) struct LogThread {
-    shared: Arc<Shared>,
+    handover: Arc<Handover>,
     thread: Option<JoinHandle<()>>,
     /// Records handed to the thread.
     appended: u64,
@@ -31,7 +31,8 @@ pub(crate) struct LogThread {
     reported: u64,
 }
 
-struct Shared {
+/// Where the driver leaves records for the thread, and the thread says how far it is.
+struct Handover {
     state: Mutex<State>,
     /// Wakes the thread.
     work: Condvar,
@@ -67,8 +68,8 @@ enum Ending {
 
 impl LogThread {
     pub(crate) fn start(log: Log, metrics: NodeMetrics) -> Self {
-        let shared = Arc::new(Shared { state: Mutex::default(), work: Condvar::new() });
-        let theirs = shared.clone();
+        let handover = Arc::new(Handover { state: Mutex::default(), work: Condvar::new() });
+        let theirs = handover.clone();
         let thread = std::thread::Builder::new()
             .name("wal".into())
             .spawn(move || {
@@ -84,7 +85,7 @@ impl LogThread {
                 }
             })
             .expect("the system can start a thread while the process starts");
-        LogThread { shared, thread: Some(thread), appended: 0, reported: 0 }
+        LogThread { handover, thread: Some(thread), appended: 0, reported: 0 }
     }
 
     /// Hands these records over, which leaves the vector empty.
@@ -93,14 +94,14 @@ impl LogThread {
             return;
         }
         self.appended += records.len() as u64;
-        let mut state = self.shared.lock();
+        let mut state = self.handover.lock();
         if state.queue.is_empty() {
             std::mem::swap(&mut state.queue, records);
         } else {
             state.queue.append(records);
         }
         drop(state);
-        self.shared.work.notify_one();
+        self.handover.work.notify_one();
     }
 
     /// Whether so much waits that no further inputs should be taken.
@@ -110,7 +111,7 @@ impl LogThread {
 
     /// Ready with the number of records that were persisted since the last time, or with the reason of a failure.
     pub(crate) fn poll_persisted(&mut self, cx: &mut Context<'_>) -> Poll<Result<u32, Failure>> {
-        let mut state = self.shared.lock();
+        let mut state = self.handover.lock();
         if let Some(failure) = &state.failed {
             return Poll::Ready(Err(failure.clone()));
         }
@@ -128,12 +129,12 @@ impl LogThread {
     /// Writes and syncs what is left, marks the log as closed in order and ends the thread. Blocks.
     pub(crate) fn close(mut self) -> Result<(), Failure> {
         self.end(Ending::Orderly);
-        self.shared.lock().failed.take().map_or(Ok(()), Err)
+        self.handover.lock().failed.take().map_or(Ok(()), Err)
     }
 
     fn end(&mut self, ending: Ending) {
-        self.shared.lock().ending.get_or_insert(ending);
-        self.shared.work.notify_one();
+        self.handover.lock().ending.get_or_insert(ending);
+        self.handover.work.notify_one();
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the thread catches its panics");
         }
@@ -146,7 +147,7 @@ impl Drop for LogThread {
     }
 }
 
-impl Shared {
+impl Handover {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
     }

@@ -15,7 +15,7 @@ use skein_protocol::id::{Incarnation, ViewNumber};
 use skein_protocol::membership::view::Standing;
 
 use super::{
-    COPY_KEY, DATA, DECIDED, FORGOTTEN, Found, KEPT_KEY, PREPARED, SALVAGED_KEY, STANDING_KEY, VIEW_KEY, copy_key,
+    COPY_KEY, Contents, DATA, DECIDED, FORGOTTEN, KEPT_KEY, PREPARED, SALVAGED_KEY, STANDING_KEY, VIEW_KEY, copy_key,
     incarnation_key,
 };
 use crate::disk::{Database, DiskError};
@@ -46,8 +46,8 @@ pub(super) struct Head {
 
 /// Makes the kept copy the worker's own again, as a member of its old view of whose records a part was given up. The copy that was
 /// interrupted is removed first, group by group: a worker that dies meanwhile is a learner as before, and begins it again.
-pub(super) fn go_back(database: &mut Database, found: &Found) -> Result<ViewNumber, DiskError> {
-    let Some(Kept { head, bundles }) = &found.kept else { return Err(database.damaged("it keeps no copy")) };
+pub(super) fn go_back(database: &mut Database, contents: &Contents) -> Result<ViewNumber, DiskError> {
+    let Some(Kept { head, bundles }) = &contents.kept else { return Err(database.damaged("it keeps no copy")) };
     database.require_room()?;
     loop {
         let keys = database.keys(&copy_key(head.copy + 1), &[DATA + 1], REMOVED_AT_ONCE)?;

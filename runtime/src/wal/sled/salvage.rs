@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use skein_protocol::membership::view::{Standing, View};
 use tracing::warn;
 
-use super::{Found, MARK, read};
+use super::{Contents, MARK, read};
 use crate::disk::{DiskError, sync_file};
 
 /// What a log that was set aside is called, before its number.
@@ -84,7 +84,9 @@ pub fn newest_of_a_member(data: &Path) -> Result<Option<PathBuf>, DiskError> {
     let asides = asides(data)?.into_iter().rev().map(|(_, path)| path);
     for path in std::iter::once(log(data)).chain(asides).filter(|path| path.join("db").exists()) {
         match read(&path) {
-            Ok((_, found)) if found.snapshot.standing == Some(Standing::Member) || found.kept.is_some() => return Ok(Some(path)),
+            Ok((_, contents)) if contents.snapshot.standing == Some(Standing::Member) || contents.kept.is_some() => {
+                return Ok(Some(path));
+            }
             Ok(_) => {}
             Err(error @ (DiskError::Damaged { .. } | DiskError::Format { .. })) => {
                 warn!(wal.path = %path.display(), "{} is passed over: {error}", path.display());
@@ -107,7 +109,7 @@ pub fn holds_all(data: &Path, active: &View) -> Result<bool, DiskError> {
         return Ok(false);
     }
     match read(&path) {
-        Ok((_, Found { node: Some(node), snapshot, .. })) => {
+        Ok((_, Contents { node: Some(node), snapshot, .. })) => {
             Ok(!snapshot.salvaged && active.is_held_by(node, snapshot.standing, snapshot.view))
         }
         Ok(_) | Err(DiskError::Damaged { .. } | DiskError::Format { .. }) => Ok(false),
