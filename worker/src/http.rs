@@ -18,8 +18,8 @@ use skein_protocol::membership::view::Standing;
 use skein_protocol::step::{Reply, Request, WorkerStatus};
 use skein_runtime::driver::Handle;
 use skein_runtime::http::head::{self, Fault, Refused};
-use skein_runtime::http::peer::Peer;
 use skein_runtime::http::places::Bounds;
+use skein_runtime::http::remote::Remote;
 use skein_runtime::http::server;
 use skein_runtime::metrics::{HttpMetrics, encode};
 use skein_runtime::shutdown::Shutdown;
@@ -127,7 +127,7 @@ fn parts(status: &WorkerStatus, outside: bool, durability: &str, memory_bytes_ma
 
 /// Checks the head of a request before it is answered.
 async fn pass(request: extract::Request, next: Next) -> Response {
-    let at_loopback = request.extensions().get::<Peer>().is_some_and(|peer| peer.at_loopback);
+    let at_loopback = request.extensions().get::<Remote>().is_some_and(|remote| remote.at_loopback);
     let checked = head::check(&request).and_then(|()| if at_loopback { head::named_locally(&request) } else { Ok(()) });
     let Err(Refused { fault, field, detail, .. }) = checked else { return next.run(request).await };
     let code = match fault {

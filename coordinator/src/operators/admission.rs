@@ -2,7 +2,7 @@
 //! ([`crate::operators::key`]); the secret itself never travels.
 //!
 //! Without a secret, which only a cluster that is all on one machine can do without, whoever is on this machine counts as its
-//! operator: the server must listen on loopback with no proxy in front, the peer be on loopback, `Host` be an address or
+//! operator: the server must listen on loopback with no proxy in front, the client be on loopback, `Host` be an address or
 //! `localhost`, and the header `Authorization: Skein-Operator local` be there, which no form and no link of another site can
 //! send, and a script of one only after asking, which is answered with no. Nothing that a page sends at all is taken: browsers
 //! mark it (`Origin`, `Sec-Fetch-Site`), and an operator's tool sends no such mark.
@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, header};
 use skein_runtime::http::head;
-use skein_runtime::http::peer::Peer;
+use skein_runtime::http::remote::Remote;
 
 use crate::app::App;
 use crate::http::contract::body::{self, BODY_BYTES_MAX};
@@ -56,8 +56,8 @@ pub async fn admit(app: &App, request: Request) -> Result<Bytes, Problem> {
         return Err(refused("a request of an operator is signed; `skein token` and `skein worker add` do that"));
     };
     let Some(key) = &app.operators.key else {
-        let peer = parts.extensions.get::<Peer>().copied();
-        local(app, peer, &parts.headers)?;
+        let remote = parts.extensions.get::<Remote>().copied();
+        local(app, remote, &parts.headers)?;
         return body::take(app, Request::from_parts(parts, body), BODY_BYTES_MAX).await;
     };
     if proof == LOCAL {
@@ -79,9 +79,9 @@ pub async fn admit(app: &App, request: Request) -> Result<Bytes, Problem> {
 }
 
 /// Whether the request comes from this machine, and from no page and no proxy.
-fn local(app: &App, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), Problem> {
+fn local(app: &App, remote: Option<Remote>, headers: &HeaderMap) -> Result<(), Problem> {
     let behind_proxy = app.settings.trust_proxy || app.settings.secure_cookies;
-    let on_loopback = peer.is_some_and(|peer| peer.at_loopback && peer.address.ip().to_canonical().is_loopback());
+    let on_loopback = remote.is_some_and(|remote| remote.at_loopback && remote.address.ip().to_canonical().is_loopback());
     if behind_proxy || !on_loopback {
         return Err(refused(
             "this cluster has no secret, so that only a request from its own machine, to a server on loopback with no proxy in \

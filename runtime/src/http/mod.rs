@@ -4,8 +4,8 @@
 //! answers the requests.
 
 pub mod head;
-pub mod peer;
 pub mod places;
+pub mod remote;
 pub mod server;
 
 mod patient;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::peer::network;
+use super::remote::network;
 use super::requests::AtHand;
 
 /// Connections in the reserve.

@@ -19,8 +19,8 @@ use tracing::{debug, warn};
 
 use super::head::Unreadable;
 use super::patient::{Pace, Patient};
-use super::peer::Peer;
 use super::places::{Bounds, Busy, Kind, Place, Places};
+use super::remote::Remote;
 use super::requests::Requests;
 use super::syntax::HEAD_BYTES_MAX;
 use crate::metrics::HttpMetrics;
@@ -60,7 +60,7 @@ pub struct Limits {
 }
 
 /// Serves until the shutdown starts, then until all connections have ended or the bound for that has passed. `answer` gets each
-/// request, with its [`Peer`] and, where its head could not be taken, [`Unreadable`] among the extensions.
+/// request, with its [`Remote`] and, where its head could not be taken, [`Unreadable`] among the extensions.
 pub async fn serve<A, F, B>(listener: TcpListener, limits: Limits, metrics: HttpMetrics, answer: A, mut shutdown: Shutdown)
 where
     A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
@@ -94,13 +94,13 @@ where
             let _told = stream.try_write(CROWDED);
             continue;
         };
-        let peer = Peer { address, at_loopback, place: place.kind() };
-        let in_reserve = peer.place == Kind::Reserve;
+        let remote = Remote { address, at_loopback, place: place.kind() };
+        let in_reserve = remote.place == Kind::Reserve;
         let (answer, shutdown, metrics, ended) = (answer.clone(), shutdown.clone(), metrics.clone(), ended.clone());
         tokio::spawn(async move {
-            let _counted = metrics.connected(peer.place);
-            let serving = connection(stream, peer, place, answer, limits, shutdown);
-            match peer.place {
+            let _counted = metrics.connected(remote.place);
+            let serving = connection(stream, remote, place, answer, limits, shutdown);
+            match remote.place {
                 Kind::Regular => serving.await,
                 // One that takes too long is closed in the middle.
                 Kind::Reserve => tokio::time::timeout(RESERVE_LASTS_MAX, serving).await.unwrap_or_default(),
@@ -119,7 +119,7 @@ where
     }
 }
 
-async fn connection<A, F, B>(stream: TcpStream, peer: Peer, place: Place, answer: A, limits: Limits, mut shutdown: Shutdown)
+async fn connection<A, F, B>(stream: TcpStream, remote: Remote, place: Place, answer: A, limits: Limits, mut shutdown: Shutdown)
 where
     A: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
@@ -130,7 +130,7 @@ where
     let _best_effort = stream.set_nodelay(true);
     // What the kernel keeps for a client is memory, too, which no other bound counts.
     let _best_effort = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
-    let in_reserve = peer.place == Kind::Reserve;
+    let in_reserve = remote.place == Kind::Reserve;
     let header_time_max = if in_reserve { RESERVE_HEADER_TIME_MAX } else { limits.header_time_max };
     let per = limits.write_time_max;
     let pace = Pace { bytes: WRITE_RATE_MIN.saturating_mul(per.as_secs().max(1)), per };
@@ -143,7 +143,7 @@ where
         if let Some(refused) = at_hand.take(length) {
             request.extensions_mut().insert(Unreadable(refused));
         }
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(remote);
         let answering = answer(request);
         async move {
             let mut response = answering.await;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
-use skein_runtime::http::peer::{Peer, network};
+use skein_runtime::http::remote::{Remote, network};
 
 use crate::app::App;
 use crate::config::SurfaceConfig;
@@ -33,9 +33,9 @@ impl FromRequestParts<App> for Client {
 
 /// The address that a request is counted by; of an IPv6 address the network.
 pub fn address(headers: &HeaderMap, extensions: &Extensions, settings: &SurfaceConfig) -> String {
-    let peer = extensions.get::<Peer>().map(|peer| peer.address.ip());
+    let remote = extensions.get::<Remote>().map(|remote| remote.address.ip());
     let forwarded = if settings.trust_proxy { forwarded_for(headers) } else { None };
-    forwarded.or(peer).map_or_else(|| "unknown".to_owned(), |address| network(address).to_string())
+    forwarded.or(remote).map_or_else(|| "unknown".to_owned(), |address| network(address).to_string())
 }
 
 /// Whether the client came by way of TLS, so that its cookies are Secure.

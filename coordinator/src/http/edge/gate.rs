@@ -14,8 +14,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use skein_runtime::http::head::{self, Fault, Refused};
-use skein_runtime::http::peer::Peer;
 use skein_runtime::http::places::Kind;
+use skein_runtime::http::remote::Remote;
 
 use crate::app::App;
 use crate::http::contract::code::Code;
@@ -35,7 +35,7 @@ pub async fn pass(app: &App, request: Request, next: Next) -> Response {
     if PROBES.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    if request.extensions().get::<Peer>().is_some_and(|peer| peer.place == Kind::Reserve) {
+    if request.extensions().get::<Remote>().is_some_and(|remote| remote.place == Kind::Reserve) {
         return Problem::new(Code::Overloaded, "the bound on connections is reached, on all or on those of one address")
             .into_response();
     }
@@ -73,7 +73,7 @@ fn refuse(refused: Refused) -> Response {
 /// the settings tell of.
 fn fits(app: &App, request: &Request) -> Result<(), Refused> {
     head::check(request)?;
-    let at_loopback = request.extensions().get::<Peer>().is_some_and(|peer| peer.at_loopback);
+    let at_loopback = request.extensions().get::<Remote>().is_some_and(|remote| remote.at_loopback);
     let behind_proxy = app.settings.trust_proxy || app.settings.secure_cookies;
     if at_loopback && !behind_proxy { head::named_locally(request) } else { Ok(()) }
 }

@@ -6,7 +6,7 @@ use super::places::Kind;
 
 /// The other end of a connection; the server puts it into the extensions of each request.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer {
+pub struct Remote {
     /// Its address.
     pub address: SocketAddr,
     /// Whether the server listens on loopback, and so for this machine alone.
