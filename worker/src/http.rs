@@ -1,7 +1,7 @@
 //! The worker's own HTTP surface: `/livez`, `/readyz` with a line per part, and `/metrics`. It is for probes and people, not
 //! for clients of the store; connections, heads and the time that each may take are bounded, so that it can't be used to
 //! starve the replica behind it, and a page of another site can't read it by a name that leads here. A worker that its
-//! coordinator has not taken in, or that still copies the records, is not ready, see [`crate::standing`].
+//! coordinator has not taken in, or that still copies the records, is not ready, see [`crate::exclusion`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ use tower::ServiceExt;
 
 use crate::config::WorkerConfig;
 use crate::durability;
-use crate::standing;
+use crate::exclusion::Exclusion;
 
 /// The bounds of the surface. All that it serves is for probes, so that a connection beyond the bounds, which gets a place in
 /// the server's reserve, is answered too, if only once.
@@ -46,7 +46,7 @@ const STATUS_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Surface {
     handle: Handle,
-    standing: standing::Standing,
+    exclusion: Exclusion,
     registry: Registry,
     durability: &'static str,
     memory_bytes_max: u64,
@@ -55,10 +55,10 @@ pub struct Surface {
 impl Surface {
     /// The surface of one worker.
     #[must_use]
-    pub fn new(handle: Handle, standing: standing::Standing, registry: Registry, config: &WorkerConfig) -> Self {
+    pub fn new(handle: Handle, exclusion: Exclusion, registry: Registry, config: &WorkerConfig) -> Self {
         Surface {
             handle,
-            standing,
+            exclusion,
             registry,
             durability: durability(config.data.as_deref(), config.store.sync).label(),
             memory_bytes_max: config.store.memory_bytes_max,
@@ -78,7 +78,7 @@ impl Surface {
 async fn readyz(State(surface): State<Arc<Surface>>) -> Response {
     let (code, text) = match tokio::time::timeout(STATUS_WITHIN, surface.handle.request(Request::Status)).await {
         Ok(Ok(Reply::Worker(status))) => {
-            let outside = surface.standing.is_outside(Instant::now());
+            let outside = surface.exclusion.is_outside(Instant::now());
             let ready = !outside && status.standing != Some(Standing::Learner);
             let code = if !ready { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
             (code, parts(&status, outside, surface.durability, surface.memory_bytes_max))

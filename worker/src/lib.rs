@@ -25,14 +25,14 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use crate::config::{StoreConfig, WorkerConfig};
+use crate::exclusion::Exclusion;
 use crate::http::Surface;
 use crate::metrics::WorkerMetrics;
-use crate::standing::Standing;
 
 pub mod config;
+pub mod exclusion;
 pub mod http;
 pub mod metrics;
-pub mod standing;
 
 /// How long a worker that is asked to end waits for what is under way.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -111,9 +111,9 @@ pub async fn run(
     };
     let mut running = driver::spawn(machine, parts);
     let gauges = instruments.worker.node(&name, memory_bytes_max);
-    let standing = Standing::new(instruments.runtime.node(&name).connections);
-    let poll = tokio::spawn(metrics::poll(running.handle(), gauges, standing.clone(), shutdown.clone()));
-    let surface = Surface::new(running.handle(), standing, instruments.registry, &config);
+    let exclusion = Exclusion::new(instruments.runtime.node(&name).connections);
+    let poll = tokio::spawn(metrics::poll(running.handle(), gauges, exclusion.clone(), shutdown.clone()));
+    let surface = Surface::new(running.handle(), exclusion, instruments.registry, &config);
     let http = listeners.http.map(|listener| {
         let metrics = instruments.runtime.http(&name);
         tokio::spawn(http::serve(listener, surface, metrics, shutdown.clone()))

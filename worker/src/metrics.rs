@@ -11,7 +11,7 @@ use skein_runtime::driver::Handle;
 use skein_runtime::shutdown::Shutdown;
 use tokio::time::MissedTickBehavior;
 
-use crate::standing::Standing;
+use crate::exclusion::Exclusion;
 
 /// How often the gauges are set.
 const POLL_EVERY: Duration = Duration::from_secs(1);
@@ -139,8 +139,8 @@ impl WorkerGauges {
     }
 }
 
-/// Sets the gauges, and looks how the worker stands, once in a while until the machine has stopped or the shutdown starts.
-pub(crate) async fn poll(handle: Handle, mut gauges: WorkerGauges, standing: Standing, mut shutdown: Shutdown) {
+/// Sets the gauges, and looks whether the worker is excluded, once in a while until the machine has stopped or the shutdown starts.
+pub(crate) async fn poll(handle: Handle, mut gauges: WorkerGauges, exclusion: Exclusion, mut shutdown: Shutdown) {
     let mut ticks = tokio::time::interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -152,7 +152,7 @@ pub(crate) async fn poll(handle: Handle, mut gauges: WorkerGauges, standing: Sta
             Ok(Reply::Worker(status)) => {
                 let now = Instant::now();
                 gauges.show(&status, now);
-                standing.look(&status, now);
+                exclusion.look(&status, now);
             }
             // Refused because too much is under way: the next look will do.
             Ok(_) => {}

@@ -1,6 +1,6 @@
 //! Whether a worker is taken in by its coordinator. A worker that was left out of a view is told nothing of it until its
 //! coordinator takes it back, as one that copies all records first. That takes its time: a view change, and the copies of others
-//! that are under way. Each worker that takes part is sealed anew whenever its connection was lost, so one that belongs to a
+//! that are under way. Each worker that takes part is sealed again whenever its connection was lost, so one that belongs to a
 //! cluster, is connected, and has not been made active since it was alone, is outside. It says so after a while; and it counts
 //! from looks at the machine's own status, so that nothing in the machine has to care.
 
@@ -16,7 +16,7 @@ const TAKEN_IN_WITHIN: Duration = Duration::from_secs(15);
 
 /// What was seen of one worker so far.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct Exclusion {
     /// Coordinators that are connected.
     connections: IntGauge,
     seen: Arc<Mutex<Seen>>,
@@ -30,11 +30,11 @@ struct Seen {
     outside: Option<Instant>,
 }
 
-impl Standing {
+impl Exclusion {
     /// Of the worker whose connections this gauge counts.
     #[must_use]
     pub fn new(connections: IntGauge) -> Self {
-        Standing { connections, seen: Arc::default() }
+        Exclusion { connections, seen: Arc::default() }
     }
 
     /// Takes in how it stands at this moment.
@@ -71,7 +71,7 @@ mod tests {
 
     /// Whether the worker counts as outside after it was seen to stand like this, for as long as a view change may take and
     /// longer: connections, view, active.
-    fn outside(standing: &Standing, start: &mut Instant, (connections, view, active): (i64, u64, bool)) -> bool {
+    fn outside(exclusion: &Exclusion, start: &mut Instant, (connections, view, active): (i64, u64, bool)) -> bool {
         let status = WorkerStatus {
             node: NodeId(1),
             cluster: (view > 0).then_some(ClusterId(2)),
@@ -90,22 +90,22 @@ mod tests {
             damaged: 0,
             salvaged: false,
         };
-        standing.connections.set(connections);
-        standing.look(&status, *start);
+        exclusion.connections.set(connections);
+        exclusion.look(&status, *start);
         *start += TAKEN_IN_WITHIN;
-        standing.look(&status, *start);
-        assert!(!standing.is_outside(*start), "too early");
+        exclusion.look(&status, *start);
+        assert!(!exclusion.is_outside(*start), "too early");
         *start += Duration::from_millis(1);
-        standing.is_outside(*start)
+        exclusion.is_outside(*start)
     }
 
     fn walk(steps: &[((i64, u64, bool), bool)]) {
-        let standing = Standing::new(IntGauge::new("connections", "of the test").unwrap());
+        let exclusion = Exclusion::new(IntGauge::new("connections", "of the test").unwrap());
         let mut now = Instant::now();
         for (at, (step, expected)) in steps.iter().enumerate() {
-            assert_eq!(outside(&standing, &mut now, *step), *expected, "step {at}: {step:?}");
+            assert_eq!(outside(&exclusion, &mut now, *step), *expected, "step {at}: {step:?}");
             // The next step begins with a look that is not outside.
-            standing.seen.lock().unwrap().outside = None;
+            exclusion.seen.lock().unwrap().outside = None;
         }
     }
 
