@@ -11,7 +11,7 @@ use super::faults::Sight;
 use super::node::Slot;
 use super::oracle::Ask;
 use super::queue::{MS, Time};
-use super::workload::{self, Claim};
+use super::workload::{self, OncePost};
 use super::world::{Event, World};
 
 /// What a client saw of a record: its version and value, or that it was not there.
@@ -25,7 +25,7 @@ pub(crate) struct Client {
     /// The call under way.
     waiting: Option<u64>,
     /// A write that wants to happen once, and has not been heard to have happened.
-    pub(crate) claim: Option<Claim>,
+    pub(crate) once: Option<OncePost>,
     /// A transaction whose outcome it wants to know.
     pub(crate) doubt: Option<TxnId>,
 }
@@ -38,7 +38,7 @@ impl Client {
     /// What it knew is not so any more.
     pub(crate) fn forget(&mut self) {
         self.seen.clear();
-        (self.claim, self.doubt) = (None, None);
+        (self.once, self.doubt) = (None, None);
     }
 
     /// Takes in what an answer says of the records.
@@ -53,17 +53,17 @@ impl Client {
                     };
                     self.seen.insert(operation.key.clone(), seen);
                 }
-                if self.claim.as_ref().is_some_and(|claim| operations.iter().any(|operation| operation.key == claim.key)) {
-                    self.claim = None;
+                if self.once.as_ref().is_some_and(|once| operations.iter().any(|operation| operation.key == once.key)) {
+                    self.once = None;
                 }
             }
             (Ask::Commit(operations), Reply::Aborted { reason, .. }) => {
-                let claimed = |claim: &Claim| match reason {
-                    AbortReason::Expectation { operation, .. } => operations[usize::from(*operation)].key == claim.key,
+                let repeated = |once: &OncePost| match reason {
+                    AbortReason::Expectation { operation, .. } => operations[usize::from(*operation)].key == once.key,
                     AbortReason::Memory | AbortReason::Contention => false,
                 };
-                if self.claim.as_ref().is_some_and(claimed) {
-                    self.claim = None;
+                if self.once.as_ref().is_some_and(repeated) {
+                    self.once = None;
                 }
                 operations.iter().for_each(|operation| drop(self.seen.remove(&operation.key)));
             }

@@ -92,7 +92,7 @@ impl World {
             ));
         }
         self.coverage.saw(Sight::ControlLost);
-        views::check(&self.standings(), &self.ledger)
+        views::check(&self.stances(), &self.ledger)
     }
 
     /// The control store is as it once was: a coordinator that starts from it must end, and change nothing.

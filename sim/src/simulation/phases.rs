@@ -11,7 +11,7 @@ use skein_protocol::step::Reply;
 
 use super::checks::convergence::{self, Replica};
 use super::checks::healing::{self, Left};
-use super::checks::views::{self, Standing};
+use super::checks::views::{self, Stance};
 use super::checks::{self, Violation, memory};
 use super::disk::Disk;
 use super::faults::{Coverage, Sight};
@@ -144,7 +144,7 @@ impl World {
             self.queue.push(0, Event::Record);
         }
         self.until(DANGER_MAX, |world| world.oracle.next() >= world.calls_max);
-        views::check(&self.standings(), &self.ledger)
+        views::check(&self.stances(), &self.ledger)
     }
 
     fn healing(&mut self) -> Result<(), Violation> {
@@ -174,7 +174,7 @@ impl World {
             if served && view.1 + STEADY <= self.now {
                 self.astray.clear();
                 self.rotted.clear();
-                return views::check(&self.standings(), &self.ledger);
+                return views::check(&self.stances(), &self.ledger);
             }
         }
         let record = self.control.record.as_ref().map(super::trace::view_record).unwrap_or_default();
@@ -255,7 +255,7 @@ impl World {
             })
             .collect();
         convergence::check(&replicas, &self.ledger)?;
-        views::check(&self.standings(), &self.ledger)?;
+        views::check(&self.stances(), &self.ledger)?;
         checks::all(&self.oracle, &self.ledger, self.guest())?;
         if !self.plan.guest {
             // With two coordinators there is no one place in the order of transactions.
@@ -284,13 +284,19 @@ impl World {
         self.workers().filter(|slot| active.contains(&self.nodes[*slot].id)).collect()
     }
 
-    pub(super) fn standings(&self) -> Vec<Standing> {
-        let standing = |slot: Slot| {
+    pub(super) fn stances(&self) -> Vec<Stance> {
+        let stance = |slot: Slot| {
             let worker = self.nodes[slot].worker()?;
             let ours = worker.cluster().is_none_or(|cluster| cluster == CLUSTER);
-            Some(Standing { node: worker.node(), view: worker.view(), active: worker.is_active(), what: worker.standing(), ours })
+            Some(Stance {
+                node: worker.node(),
+                view: worker.view(),
+                active: worker.is_active(),
+                standing: worker.standing(),
+                ours,
+            })
         };
-        self.workers().filter_map(standing).collect()
+        self.workers().filter_map(stance).collect()
     }
 
     fn left(&self, members: &[Slot]) -> Left<'_> {

@@ -3,34 +3,34 @@
 //! records, the ledger sees as it happens.
 
 use skein_protocol::id::{NodeId, ViewNumber};
-use skein_protocol::membership::view::Standing as What;
+use skein_protocol::membership::view::Standing;
 
 use super::Violation;
 use crate::simulation::ledger::Ledger;
 
-/// How a worker stands.
+/// What a worker says of its view.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Standing {
+pub(crate) struct Stance {
     pub(crate) node: NodeId,
     pub(crate) view: ViewNumber,
     pub(crate) active: bool,
     /// What it takes itself for.
-    pub(crate) what: Option<What>,
+    pub(crate) standing: Option<Standing>,
     /// Whether it belongs to this cluster, if to any.
     pub(crate) ours: bool,
 }
 
-pub(crate) fn check(standings: &[Standing], ledger: &Ledger) -> Result<(), Violation> {
-    for standing in standings {
-        let active = ledger.views.iter().find(|active| active.view.number == standing.view);
-        let agreed = !standing.active
-            || active.is_some_and(|active| match standing.what {
-                Some(What::Member) => active.view.members().contains(&standing.node),
-                Some(What::Learner) => active.view.learners().contains(&standing.node),
+pub(crate) fn check(stances: &[Stance], ledger: &Ledger) -> Result<(), Violation> {
+    for stance in stances {
+        let active = ledger.views.iter().find(|active| active.view.number == stance.view);
+        let agreed = !stance.active
+            || active.is_some_and(|active| match stance.standing {
+                Some(Standing::Member) => active.view.members().contains(&stance.node),
+                Some(Standing::Learner) => active.view.learners().contains(&stance.node),
                 None => false,
             });
-        if !agreed || !standing.ours {
-            return Err(Violation::new("views", format!("{standing:?} is in no agreed view")));
+        if !agreed || !stance.ours {
+            return Err(Violation::new("views", format!("{stance:?} is in no agreed view")));
         }
     }
     Ok(())
@@ -51,16 +51,16 @@ mod tests {
             shards: vec![Shard { members: vec![member(1)], learners: vec![member(5)] }],
         };
         let ledger = Ledger { views: vec![ActiveView { view, outcomes: Vec::new(), ended: Vec::new() }], ..Ledger::default() };
-        let sound = Standing { node: NodeId(1), view: ViewNumber(3), active: true, what: Some(What::Member), ours: true };
-        let learner = Standing { node: NodeId(5), what: Some(What::Learner), ..sound };
-        assert_eq!(check(&[sound, learner, Standing { view: ViewNumber(4), active: false, ..sound }], &ledger), Ok(()));
+        let sound = Stance { node: NodeId(1), view: ViewNumber(3), active: true, standing: Some(Standing::Member), ours: true };
+        let learner = Stance { node: NodeId(5), standing: Some(Standing::Learner), ..sound };
+        assert_eq!(check(&[sound, learner, Stance { view: ViewNumber(4), active: false, ..sound }], &ledger), Ok(()));
         let wrong = [
-            Standing { view: ViewNumber(4), ..sound },
-            Standing { node: NodeId(2), ..sound },
-            Standing { ours: false, ..sound },
-            Standing { what: Some(What::Learner), ..sound },
-            Standing { what: Some(What::Member), ..learner },
-            Standing { what: None, ..sound },
+            Stance { view: ViewNumber(4), ..sound },
+            Stance { node: NodeId(2), ..sound },
+            Stance { ours: false, ..sound },
+            Stance { standing: Some(Standing::Learner), ..sound },
+            Stance { standing: Some(Standing::Member), ..learner },
+            Stance { standing: None, ..sound },
         ];
         for wrong in wrong {
             assert_eq!(check(&[wrong], &ledger).unwrap_err().property, "views");

@@ -24,7 +24,7 @@ pub(crate) struct Waits {
 }
 
 /// What the next step may make wait, or end.
-pub(crate) enum Before {
+pub(crate) enum Upcoming {
     Arrives(Reader, BTreeSet<TxnId>),
     Sealed,
     Gone(NodeId),
@@ -33,25 +33,25 @@ pub(crate) enum Before {
 
 impl Waits {
     /// Looks at an input before its step.
-    pub(crate) fn before(&self, _: Slot, machine: &Machine, input: &Input) -> Before {
-        let Machine::Worker(worker) = machine else { return Before::Nothing };
+    pub(crate) fn before(&self, _: Slot, machine: &Machine, input: &Input) -> Upcoming {
+        let Machine::Worker(worker) = machine else { return Upcoming::Nothing };
         match input {
             // A digest waits for more: for prepares that wait themselves.
             Input::Message { from, message: Message::Read(read) }
                 if read.consistency == Consistency::Arrival && read.query != Query::Digest =>
             {
-                Before::Arrives((*from, read.read), touching(worker, &read.query))
+                Upcoming::Arrives((*from, read.read), touching(worker, &read.query))
             }
-            Input::Message { message: Message::Seal(_), .. } => Before::Sealed,
-            Input::Disconnected { node } => Before::Gone(*node),
-            _ => Before::Nothing,
+            Input::Message { message: Message::Seal(_), .. } => Upcoming::Sealed,
+            Input::Disconnected { node } => Upcoming::Gone(*node),
+            _ => Upcoming::Nothing,
         }
     }
 
     /// Looks at what came of it. Says whether a read begins to wait.
-    pub(crate) fn after(&mut self, slot: Slot, machine: &Machine, before: Before, out: &[Output]) -> Result<bool, Violation> {
+    pub(crate) fn after(&mut self, slot: Slot, machine: &Machine, before: Upcoming, out: &[Output]) -> Result<bool, Violation> {
         let Machine::Worker(worker) = machine else { return Ok(false) };
-        if self.reads.get(&slot).is_none_or(BTreeMap::is_empty) && !matches!(before, Before::Arrives(..)) {
+        if self.reads.get(&slot).is_none_or(BTreeMap::is_empty) && !matches!(before, Upcoming::Arrives(..)) {
             return Ok(false);
         }
         let reads = self.reads.entry(slot).or_default();
@@ -65,13 +65,13 @@ impl Waits {
         reads.retain(|reader, _| !answered.contains(reader));
         let mut waits = false;
         match before {
-            Before::Arrives(reader, awaited) if !answered.contains(&reader) => {
+            Upcoming::Arrives(reader, awaited) if !answered.contains(&reader) => {
                 waits = true;
                 reads.insert(reader, awaited);
             }
-            Before::Sealed => reads.clear(),
-            Before::Gone(node) => reads.retain(|(from, _), _| *from != node),
-            Before::Arrives(..) | Before::Nothing => {}
+            Upcoming::Sealed => reads.clear(),
+            Upcoming::Gone(node) => reads.retain(|(from, _), _| *from != node),
+            Upcoming::Arrives(..) | Upcoming::Nothing => {}
         }
         if !reads.is_empty() {
             let prepared: BTreeSet<TxnId> = worker.prepared().map(|prepared| prepared.txn).collect();
@@ -118,10 +118,10 @@ mod tests {
         let mut waits = Waits::default();
         let answer = skein_protocol::message::ReadResult::Stale;
         let answered = [Output::Send { to: reader.0, message: Message::Answered { read: reader.1, result: answer } }];
-        assert_eq!(waits.after(0, &machine, Before::Arrives(reader, BTreeSet::new()), &answered), Ok(false));
-        let arrives = Before::Arrives(reader, BTreeSet::new());
+        assert_eq!(waits.after(0, &machine, Upcoming::Arrives(reader, BTreeSet::new()), &answered), Ok(false));
+        let arrives = Upcoming::Arrives(reader, BTreeSet::new());
         assert_eq!(waits.after(0, &machine, arrives, &[]).unwrap_err().property, "waits");
         waits.gone(0);
-        assert_eq!(waits.after(0, &machine, Before::Sealed, &[]), Ok(false));
+        assert_eq!(waits.after(0, &machine, Upcoming::Sealed, &[]), Ok(false));
     }
 }

@@ -12,7 +12,7 @@ mod tweets;
 use skein_protocol::id::Version;
 use skein_protocol::operation::{Action, Expect, Key, Operation, Query, Shared, TableId};
 
-pub(crate) use tweets::Claim;
+pub(crate) use tweets::OncePost;
 
 use super::client::{Client, Seen};
 use super::ledger::CallId;

@@ -14,14 +14,14 @@ use crate::simulation::random::Random;
 
 /// A post that wants to happen once.
 #[derive(Clone, Debug)]
-pub(crate) struct Claim {
+pub(crate) struct OncePost {
     /// The row that says that it has happened.
     pub(crate) key: Key,
     text: Vec<u8>,
 }
 
 pub(super) fn next(random: &mut Random, client: &mut Client, call: CallId, now: Time) -> Ask {
-    if client.claim.is_some() {
+    if client.once.is_some() {
         return post(random, client, call, now);
     }
     let tweets: Vec<&Key> =
@@ -34,7 +34,7 @@ pub(super) fn next(random: &mut Random, client: &mut Client, call: CallId, now: 
             let expect = as_seen(&client.seen[&key]);
             let mut operations = vec![put(key, expect, edited)];
             if random.chance(400) {
-                operations.push(claim_row(call, call));
+                operations.push(once_row(call, call));
             }
             Ask::Commit(operations)
         }
@@ -57,23 +57,23 @@ pub(super) fn next(random: &mut Random, client: &mut Client, call: CallId, now: 
 }
 
 fn post(random: &mut Random, client: &mut Client, call: CallId, now: Time) -> Ask {
-    if client.claim.is_none() && random.chance(500) {
-        client.claim = Some(Claim { key: claim_key(call), text: b"ann: a text that is posted once".into() });
+    if client.once.is_none() && random.chance(500) {
+        client.once = Some(OncePost { key: once_key(call), text: b"ann: a text that is posted once".into() });
     }
-    let text = client.claim.as_ref().map_or(b"ann: a text".as_slice(), |claim| &claim.text);
+    let text = client.once.as_ref().map_or(b"ann: a text".as_slice(), |once| &once.text);
     let mut operations = vec![put(Key::new(TWEETS, uuid(random, now)), Expect::Absent, value(call, text))];
-    if let Some(claim) = &client.claim {
-        operations.push(put(claim.key.clone(), Expect::Absent, value(call, b"posted")));
+    if let Some(once) = &client.once {
+        operations.push(put(once.key.clone(), Expect::Absent, value(call, b"posted")));
     }
     Ask::Commit(operations)
 }
 
-fn claim_key(of: CallId) -> Key {
+fn once_key(of: CallId) -> Key {
     Key::new(CLAIMS, format!("ann\0{of}").as_str())
 }
 
-fn claim_row(of: CallId, call: CallId) -> Operation {
-    put(claim_key(of), Expect::Absent, value(call, b"edited"))
+fn once_row(of: CallId, call: CallId) -> Operation {
+    put(once_key(of), Expect::Absent, value(call, b"edited"))
 }
 
 /// A UUID of version 7: the time in milliseconds, then chance.
