@@ -90,21 +90,21 @@ pub async fn status(Question { authority, json, live: live_alone }: Question) ->
     if live_alone {
         return live(authority).await;
     }
-    let standing = standing(authority).await;
-    let ready = standing.as_ref().is_ok_and(|standing| standing.ready);
+    let answers = ask(authority).await;
+    let ready = answers.as_ref().is_ok_and(|answers| answers.ready);
     if json {
-        let document = match &standing {
-            Ok(standing) => json!({ "ready": ready, "parts": standing.parts, "cluster": standing.cluster }),
+        let document = match &answers {
+            Ok(answers) => json!({ "ready": ready, "parts": answers.parts, "cluster": answers.cluster }),
             Err(error) => json!({ "ready": false, "error": format!("{error:#}") }),
         };
         say(&format!("{document:#}\n"));
         return ready;
     }
     let mut text = format!("{} http://{authority}\n", if ready { "ready" } else { "not ready" });
-    match standing {
-        Ok(standing) => {
-            standing.parts.iter().for_each(|part| text.push_str(&format!("  {part}\n")));
-            if let Some(cluster) = &standing.cluster {
+    match answers {
+        Ok(answers) => {
+            answers.parts.iter().for_each(|part| text.push_str(&format!("  {part}\n")));
+            if let Some(cluster) = &answers.cluster {
                 indented(&for_people(cluster), 1, &mut text);
             }
         }
@@ -132,7 +132,8 @@ async fn live(authority: &str) -> bool {
     }
 }
 
-struct Standing {
+/// What a process answers.
+struct Answers {
     ready: bool,
     /// The lines of `/readyz`.
     parts: Vec<String>,
@@ -140,7 +141,7 @@ struct Standing {
     cluster: Option<Value>,
 }
 
-async fn standing(authority: &str) -> anyhow::Result<Standing> {
+async fn ask(authority: &str) -> anyhow::Result<Answers> {
     let (status, readyz) = get(authority, "/readyz").await?;
     let parts = String::from_utf8_lossy(&readyz).lines().map(printable).collect();
     let (found, document) = get(authority, "/api/cluster").await?;
@@ -148,7 +149,7 @@ async fn standing(authority: &str) -> anyhow::Result<Standing> {
         StatusCode::OK => Some(serde_json::from_slice(&document).context("/api/cluster is no JSON")?),
         _ => None,
     };
-    Ok(Standing { ready: status == StatusCode::OK, parts, cluster })
+    Ok(Answers { ready: status == StatusCode::OK, parts, cluster })
 }
 
 async fn get(authority: &str, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::harness::client::Client;
 use crate::harness::wait::until;
 use crate::history::recorder::{Heard, Recorder, Wish};
-use crate::history::survival::Found;
+use crate::history::survival::Survivors;
 use crate::history::{Event, History, Moment, Sight, Use};
 
 /// Registers that are in use at a time, and how many requests each sees before the next takes its place: few enough for a
@@ -47,8 +47,8 @@ const LAST_READERS: u32 = 8;
 /// How long one of the last reads may be refused.
 const LAST_READ_WITHIN: Duration = Duration::from_secs(20);
 
-/// What they share.
-struct Shared {
+/// What all clients read and count.
+struct Board {
     stop: AtomicBool,
     acknowledged: AtomicUsize,
     unknown: AtomicUsize,
@@ -58,7 +58,7 @@ struct Shared {
 /// The clients.
 pub struct Clients {
     people: JoinSet<(Vec<Event>, Vec<String>)>,
-    shared: Arc<Shared>,
+    shared: Arc<Board>,
     origin: Instant,
 }
 
@@ -66,7 +66,7 @@ impl Clients {
     /// Logs all of them in and lets them work.
     pub async fn start(url: &str, work: Work) -> Self {
         let Work { clients, seed, pause, value_bytes_max } = work;
-        let shared = Shared {
+        let shared = Board {
             stop: AtomicBool::new(false),
             acknowledged: AtomicUsize::new(0),
             unknown: AtomicUsize::new(0),
@@ -129,7 +129,7 @@ struct Worker {
     recorder: Recorder,
     random: Random,
     sizes: Random,
-    shared: Arc<Shared>,
+    shared: Arc<Board>,
     pause: Duration,
     value_bytes_max: u64,
 }
@@ -216,7 +216,7 @@ fn read(sight: Option<Sight>) -> Heard {
 }
 
 /// Reads every record that anybody ever touched, adds that to the history, and gives what was found.
-pub async fn read_all(url: &str, history: &mut History, origin: Instant) -> Found {
+pub async fn read_all(url: &str, history: &mut History, origin: Instant) -> Survivors {
     let keys: Vec<String> = history.by_key().into_keys().map(str::to_owned).collect();
     let mut readers = JoinSet::new();
     for number in 0..LAST_READERS {
@@ -231,7 +231,7 @@ pub async fn read_all(url: &str, history: &mut History, origin: Instant) -> Foun
             (found, recorder.finish().0)
         });
     }
-    let mut found = Found::new();
+    let mut found = Survivors::new();
     for (sights, events) in readers.join_all().await {
         found.extend(sights.into_iter().map(|sight| (sight.key.clone(), sight)));
         history.events.extend(events.into_iter().map(|event| (event.id, event)));

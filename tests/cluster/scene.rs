@@ -12,7 +12,7 @@ use crate::harness::cluster::{Cluster, Plan};
 use crate::harness::stall;
 use crate::harness::wait::until;
 use crate::history::fates::{self, Fate, Learnt};
-use crate::history::survival::Found;
+use crate::history::survival::Survivors;
 use crate::history::verdicts::Verdicts;
 use crate::history::{End, EventId, History};
 
@@ -32,7 +32,7 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 pub struct Judged {
     pub history: History,
     pub told: BTreeMap<EventId, Fate>,
-    pub found: Found,
+    pub found: Survivors,
     pub learnt: Learnt,
 }
 
@@ -118,7 +118,7 @@ pub async fn last_judgement(
     history: &mut History,
     told: &BTreeMap<EventId, Fate>,
     origin: Instant,
-) -> (Verdicts, Found) {
+) -> (Verdicts, Survivors) {
     let found = read_all(url, history, origin).await;
     match Verdicts::of(history, told, &found) {
         Ok(verdicts) => (verdicts, found),

@@ -16,10 +16,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-type Tweets = Arc<RwLock<BTreeMap<Uuid, Stored>>>;
+type Tweets = Arc<RwLock<BTreeMap<Uuid, Post>>>;
 
 #[derive(Clone)]
-struct Stored {
+struct Post {
     author: String,
     text: String,
     created_at: OffsetDateTime,
@@ -42,15 +42,15 @@ struct Tweet {
     version: u64,
 }
 
-fn shown(id: Uuid, stored: Stored) -> Json<Tweet> {
+fn shown(id: Uuid, stored: Post) -> Json<Tweet> {
     let rfc3339 = |moment: OffsetDateTime| moment.format(&Rfc3339).expect("this century can be written");
-    let Stored { author, text, created_at, edited_at, version } = stored;
+    let Post { author, text, created_at, edited_at, version } = stored;
     Json(Tweet { id, author, text, created_at: rfc3339(created_at), edited_at: edited_at.map(rfc3339), version })
 }
 
 async fn create(State(tweets): State<Tweets>, Json(TweetText { text }): Json<TweetText>) -> Response {
     let id = Uuid::now_v7();
-    let stored = Stored { author: "bench".into(), text, created_at: OffsetDateTime::now_utc(), edited_at: None, version: 1 };
+    let stored = Post { author: "bench".into(), text, created_at: OffsetDateTime::now_utc(), edited_at: None, version: 1 };
     tweets.write().expect("no holder of this lock panics").insert(id, stored.clone());
     let location = [(header::LOCATION, format!("/api/tweet/{id}"))];
     (StatusCode::CREATED, location, [(header::ETAG, "\"1\"")], shown(id, stored)).into_response()

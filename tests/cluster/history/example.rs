@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fates::Fate;
-use super::survival::Found;
+use super::survival::Survivors;
 use super::verdicts::Verdicts;
 use super::{Change, End, Event, EventId, History, Moment, Sight, Violation};
 
@@ -12,7 +12,7 @@ use super::{Change, End, Event, EventId, History, Moment, Sight, Violation};
 struct Example {
     events: Vec<Event>,
     told: BTreeMap<EventId, Fate>,
-    found: Found,
+    found: Survivors,
     versions: BTreeMap<String, u64>,
 }
 

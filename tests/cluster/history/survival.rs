@@ -9,10 +9,10 @@ use super::orders::Orders;
 use super::{EventId, History, Sight, Use, Violation};
 
 /// What a last reader found, by key.
-pub type Found = BTreeMap<String, Sight>;
+pub type Survivors = BTreeMap<String, Sight>;
 
 /// Judges what was found at the end; says how many records had to be there.
-pub fn check(history: &History, fates: &Fates, orders: &Orders<'_>, found: &Found) -> Result<usize, Violation> {
+pub fn check(history: &History, fates: &Fates, orders: &Orders<'_>, found: &Survivors) -> Result<usize, Violation> {
     let mut there = 0;
     let by_key = history.by_key();
     for (key, order) in orders.iter() {

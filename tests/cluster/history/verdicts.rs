@@ -5,7 +5,7 @@ use std::fmt::{Display, Formatter};
 
 use super::fates::{Fate, Fates};
 use super::orders::Orders;
-use super::survival::Found;
+use super::survival::Survivors;
 use super::{EventId, History, Violation, linearizability, serializability, survival};
 
 /// What the judges said of a history that breaks no promise.
@@ -25,7 +25,7 @@ pub struct Verdicts {
 
 impl Verdicts {
     /// Asks all judges; the first promise that is broken ends it.
-    pub fn of(history: &History, told: &BTreeMap<EventId, Fate>, found: &Found) -> Result<Self, Violation> {
+    pub fn of(history: &History, told: &BTreeMap<EventId, Fate>, found: &Survivors) -> Result<Self, Violation> {
         let fates = Fates::of(history, told)?;
         let orders = Orders::of(history, &fates)?;
         Ok(Verdicts {
