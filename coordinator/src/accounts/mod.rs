@@ -87,7 +87,7 @@ pub enum SignedUp {
     /// The account was made.
     Now(Created),
     /// It was made before: this is a repeat, of which the password has yet to be proved.
-    Before(Earlier),
+    Repeat(Earlier),
 }
 
 /// Why there is no account, or none that these words open.
@@ -173,7 +173,7 @@ impl Accounts {
         let create = Create { account: &account, password_hash: password_hash.as_deref() };
         let written = self.writer.begin().once(claim.as_ref()).run(create).await?;
         let (repeated, created) = (written.is_repeat(), Created::from(written));
-        Ok(if repeated { SignedUp::Before(Earlier(created)) } else { SignedUp::Now(created) })
+        Ok(if repeated { SignedUp::Repeat(Earlier(created)) } else { SignedUp::Now(created) })
     }
 
     /// Checks that the sender of a repeated sign-up, from this address, knows its password.

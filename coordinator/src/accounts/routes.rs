@@ -99,14 +99,14 @@ pub async fn create(
         None => None,
     };
     let signed_up = match earlier {
-        Some(earlier) => SignedUp::Before(earlier),
+        Some(earlier) => SignedUp::Repeat(earlier),
         None => {
             let attempt = app.limits.sign_up(&client.address)?;
             let signed_up = app.accounts.sign_up(&form, once.as_ref(), &client.address).await;
             match &signed_up {
                 // What is not known counts: there may be an account.
                 Ok(SignedUp::Now(_)) | Err(Error::Cluster(Unknown { .. } | Stopped)) => attempt.succeeded(),
-                Ok(SignedUp::Before(_)) | Err(Error::Busy) => attempt.give_back(),
+                Ok(SignedUp::Repeat(_)) | Err(Error::Busy) => attempt.give_back(),
                 Err(_) => attempt.failed(),
             }
             signed_up?
@@ -114,7 +114,7 @@ pub async fn create(
     };
     let created = match signed_up {
         SignedUp::Now(created) => created,
-        SignedUp::Before(earlier) => prove(&app, earlier, form, &client).await?,
+        SignedUp::Repeat(earlier) => prove(&app, earlier, form, &client).await?,
     };
     let transaction = [(TRANSACTION, crate::http::contract::text_header(created.txn.to_string()))];
     Ok((StatusCode::CREATED, transaction, Json(Account::from(created.account))).into_response())

@@ -20,9 +20,9 @@ const STEP_BYTES: usize = 1024;
 
 /// The memory that bodies share.
 #[derive(Clone)]
-pub struct BodyMemory(Arc<Shared>);
+pub struct BodyMemory(Arc<Bodies>);
 
-struct Shared {
+struct Bodies {
     bytes_max: usize,
     taken: Mutex<Taken>,
     shown: IntGauge,
@@ -48,7 +48,7 @@ impl BodyMemory {
     /// So many bytes for all bodies; `shown` says how many are taken.
     #[must_use]
     pub fn new(bytes_max: usize, shown: IntGauge) -> Self {
-        BodyMemory(Arc::new(Shared { bytes_max, taken: Mutex::default(), shown }))
+        BodyMemory(Arc::new(Bodies { bytes_max, taken: Mutex::default(), shown }))
     }
 
     /// A body from this address, empty so far, which will have so many bytes at the most.

@@ -99,7 +99,7 @@ enum Versions {
     /// What each step of the plan wrote.
     Now(Vec<Version>),
     /// What all new records of the earlier transaction have.
-    Before(Version),
+    Earlier(Version),
 }
 
 /// Why nothing was written, or why that is not known.
@@ -217,7 +217,7 @@ impl<A> Written<A> {
     /// Whether an earlier request has written it.
     #[must_use]
     pub fn is_repeat(&self) -> bool {
-        matches!(self.versions, Versions::Before(_))
+        matches!(self.versions, Versions::Earlier(_))
     }
 
     /// The version that this step of the plan wrote. Of an earlier request it is the version of the records that were new.
@@ -228,7 +228,7 @@ impl<A> Written<A> {
     pub fn version(&self, step: usize) -> Version {
         match &self.versions {
             Versions::Now(versions) => versions[step],
-            Versions::Before(version) => *version,
+            Versions::Earlier(version) => *version,
         }
     }
 }

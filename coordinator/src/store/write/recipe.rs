@@ -118,7 +118,7 @@ impl<'a> Writing<'a> {
                 Ok(None)
             }
             Past::Reused => Err(Error::KeyReused),
-            Past::Repeat { answer, txn, row } => Ok(Some(Written { answer, txn, versions: Versions::Before(row) })),
+            Past::Repeat { answer, txn, row } => Ok(Some(Written { answer, txn, versions: Versions::Earlier(row) })),
         }
     }
 
