@@ -22,12 +22,12 @@ use skein_protocol::operation::{Consistency, Expect, Key, Operation, Row, Shared
 
 use crate::store::cluster::{self, Cluster};
 use crate::store::once::Claim;
-use crate::store::write::{self, Found as Rows, Plan, Race, Writer};
+use crate::store::write::{self, Found, Plan, Race, Writer};
 pub use condition::{Condition, Versions};
 pub use cursor::{read as read_cursor, write as write_cursor};
 pub use key::{DataKey, KeyLength};
 pub use refusal::Unmet;
-pub use transaction::{BYTES_MAX, Change, Found, READS_MAX, Transacted, Transaction, WRITES_MAX, Write, Wrote};
+pub use transaction::{BYTES_MAX, Change, READS_MAX, Submission, Transacted, VersionedValue, WRITES_MAX, Write, Wrote};
 pub use value::{NESTING_MAX, Value, ValueError};
 
 /// Values of one page.
@@ -251,7 +251,7 @@ impl write::Write for Put<'_> {
         if self.pinned && self.condition.is_none() { vec![self.key.row()] } else { Vec::new() }
     }
 
-    async fn plan(&mut self, found: &Rows) -> Result<Option<Plan<Self>>, Error> {
+    async fn plan(&mut self, found: &Found) -> Result<Option<Plan<Self>>, Error> {
         let key = self.key.row();
         let expect = match (self.at_once(), found.version(&key)) {
             (Some(expect), _) => expect,
@@ -293,7 +293,7 @@ impl write::Write for Delete<'_> {
         if self.at_once().is_some() { Vec::new() } else { vec![self.key.row()] }
     }
 
-    async fn plan(&mut self, found: &Rows) -> Result<Option<Plan<Self>>, Error> {
+    async fn plan(&mut self, found: &Found) -> Result<Option<Plan<Self>>, Error> {
         let key = self.key.row();
         let expect = match (self.at_once(), found.version(&key)) {
             (Some(expect), _) => expect,

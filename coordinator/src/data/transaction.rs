@@ -14,7 +14,7 @@ use skein_protocol::operation::{Expect, Key, Operation, Shared};
 use super::{Data, DataKey, Error, Value, let_in, refusal};
 use crate::store::cluster::Cluster;
 use crate::store::once::Claim;
-use crate::store::write::{self, Found as Rows, Plan, Race};
+use crate::store::write::{self, Found, Plan, Race};
 
 /// Rows that come along with a transaction: what lets in, and what is remembered.
 const COMPANIONS: usize = 2;
@@ -29,9 +29,9 @@ pub const WRITES_MAX: usize = OPERATIONS_MAX - READ_KEYS_MAX;
 /// comes along.
 pub const BYTES_MAX: usize = TRANSACTION_BYTES_MAX - 4 * 1024;
 
-/// What a transaction reads and writes. No key is twice among the reads or among the writes.
+/// What a client asks a transaction to read and write. No key is twice among the reads or among the writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transaction {
+pub struct Submission {
     /// What it reads, at most [`READS_MAX`].
     pub reads: Vec<DataKey>,
     /// What it writes, at most [`WRITES_MAX`].
@@ -64,14 +64,14 @@ pub struct Transacted {
     /// Its id, the first one's of a repeat; one that only reads has none.
     pub txn: Option<TxnId>,
     /// What was read, in the order asked for.
-    pub reads: Vec<Option<Found>>,
+    pub reads: Vec<Option<VersionedValue>>,
     /// What was written, in the order asked for.
     pub writes: Vec<Wrote>,
 }
 
-/// What was found under a key.
+/// The value of a key, and its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct VersionedValue {
     /// Its version.
     pub version: Version,
     /// Its JSON text.
@@ -90,7 +90,7 @@ pub enum Wrote {
 /// What is remembered of a transaction; keys stand in the request.
 #[derive(Serialize, Deserialize)]
 struct Remembered {
-    reads: Vec<Option<Found>>,
+    reads: Vec<Option<VersionedValue>>,
     writes: Vec<RememberedWrite>,
 }
 
@@ -108,7 +108,7 @@ enum RememberedWrite {
 /// A transaction that writes.
 struct Transact<'a> {
     cluster: &'a Cluster,
-    transaction: &'a Transaction,
+    submission: &'a Submission,
     /// Whether the versions of all that is written must be known, since the answer that is remembered names them.
     pinned: bool,
     /// The transaction that found that an expectation of the client's own does not hold.
@@ -124,7 +124,7 @@ enum Expected {
     AsAsked,
 }
 
-impl Transaction {
+impl Submission {
     /// Bytes of the keys, and of the values to be written.
     fn bytes(&self) -> usize {
         let keys = self.reads.iter().filter(|key| !self.writes_to(key)).chain(self.writes.iter().map(|write| &write.key));
@@ -139,10 +139,10 @@ impl Transaction {
         self.writes.iter().any(|write| write.key == *key)
     }
 
-    fn found(&self, rows: &Rows) -> Vec<Option<Found>> {
+    fn found(&self, rows: &Found) -> Vec<Option<VersionedValue>> {
         let found = |key: &DataKey| {
             let row = rows.row(&key.row())?;
-            Some(Found { version: row.version, value: row.value.clone() })
+            Some(VersionedValue { version: row.version, value: row.value.clone() })
         };
         self.reads.iter().map(found).collect()
     }
@@ -151,14 +151,14 @@ impl Transaction {
 impl Transact<'_> {
     /// Whether the version of what is to be written is known before the commit.
     fn knows(&self, write: &Write) -> bool {
-        self.pinned || self.transaction.reads.contains(&write.key)
+        self.pinned || self.submission.reads.contains(&write.key)
     }
 
     /// Says which expectations do not hold; says nothing if all of them do by now.
     async fn refuse(&self, txn: Option<TxnId>) -> Result<(), Error> {
-        let expecting = self.transaction.writes.iter().filter(|write| write.expect != Expect::Any);
+        let expecting = self.submission.writes.iter().filter(|write| write.expect != Expect::Any);
         let rows = self.cluster.read_at_once(expecting.map(|write| write.key.row()).collect()).await?;
-        let unmet = refusal::unmet(&self.transaction.writes, &rows.into(), |_| true);
+        let unmet = refusal::unmet(&self.submission.writes, &rows.into(), |_| true);
         if unmet.is_empty() { Ok(()) } else { Err(Error::Unmet { unmet, txn }) }
     }
 }
@@ -171,28 +171,28 @@ impl write::Write for Transact<'_> {
     const READS_AT_ONCE: bool = true;
 
     fn reads(&self) -> Vec<Key> {
-        self.transaction.reads.iter().map(DataKey::row).collect()
+        self.submission.reads.iter().map(DataKey::row).collect()
     }
 
     fn turns(&self) -> Vec<Key> {
-        let written = self.transaction.writes.iter().map(|write| &write.key);
-        self.transaction.reads.iter().chain(written).map(DataKey::row).collect()
+        let written = self.submission.writes.iter().map(|write| &write.key);
+        self.submission.reads.iter().chain(written).map(DataKey::row).collect()
     }
 
-    async fn plan(&mut self, found: &Rows) -> Result<Option<Plan<Self>>, Error> {
-        let transaction = self.transaction;
+    async fn plan(&mut self, found: &Found) -> Result<Option<Plan<Self>>, Error> {
+        let submission = self.submission;
         if let Some(txn) = self.refused.take() {
             self.refuse(Some(txn)).await?;
         }
         let mut rows = found.clone();
         if self.pinned {
-            let others = transaction.writes.iter().map(|write| &write.key).filter(|key| !transaction.reads.contains(key));
+            let others = submission.writes.iter().map(|write| &write.key).filter(|key| !submission.reads.contains(key));
             let others: Vec<Key> = others.map(DataKey::row).collect();
             if !others.is_empty() {
                 rows.extend(self.cluster.read(others).await?);
             }
         }
-        if !refusal::unmet(&transaction.writes, &rows, |write| self.knows(write)).is_empty() {
+        if !refusal::unmet(&submission.writes, &rows, |write| self.knows(write)).is_empty() {
             self.refuse(None).await?;
             return Ok(None);
         }
@@ -202,9 +202,9 @@ impl write::Write for Transact<'_> {
             (Change::Put(_), None) => RememberedWrite::Created,
             (Change::Put(_), Some(version)) => RememberedWrite::Replaced(version.0 + 1),
         };
-        let writes = transaction.writes.iter().map(wrote).collect();
-        let mut plan = Plan::new(Remembered { reads: transaction.found(&rows), writes });
-        for write in &transaction.writes {
+        let writes = submission.writes.iter().map(wrote).collect();
+        let mut plan = Plan::new(Remembered { reads: submission.found(&rows), writes });
+        for write in &submission.writes {
             let key = write.key.row();
             let (name, expect) = match self.knows(write) {
                 true => (Expected::AsFound, rows.unchanged(&key)),
@@ -215,7 +215,7 @@ impl write::Write for Transact<'_> {
                 Change::Delete => plan.delete(name, key, expect),
             };
         }
-        for key in transaction.reads.iter().filter(|key| !transaction.writes_to(key)).map(DataKey::row) {
+        for key in submission.reads.iter().filter(|key| !submission.writes_to(key)).map(DataKey::row) {
             let expect = rows.unchanged(&key);
             plan = plan.check(Expected::AsFound, key, expect);
         }
@@ -243,50 +243,50 @@ impl From<write::Written<Remembered>> for Transacted {
 }
 
 impl Data {
-    /// Runs a transaction, for whoever `stands` lets in.
+    /// Runs a submission as one transaction, for the caller that `stands` lets in.
     ///
     /// # Errors
     /// The bounds, expectations that do not hold, and those of any write.
     pub async fn transact(
         &self,
-        transaction: &Transaction,
+        submission: &Submission,
         claim: Option<&Claim>,
         stands: &Operation,
     ) -> Result<Transacted, Error> {
-        let bytes = transaction.bytes();
+        let bytes = submission.bytes();
         if bytes > BYTES_MAX {
             return Err(Error::TooLong { bytes });
         }
-        if transaction.writes.is_empty() {
-            return self.read_all(transaction, stands).await;
+        if submission.writes.is_empty() {
+            return self.read_all(submission, stands).await;
         }
-        let transact = Transact { cluster: &self.cluster, transaction, pinned: claim.is_some(), refused: None };
+        let transact = Transact { cluster: &self.cluster, submission, pinned: claim.is_some(), refused: None };
         Ok(self.writer.begin().guard(stands).once(claim).run(transact).await?.into())
     }
 
     /// Reads all that is to be read at one instant, and what lets in.
-    async fn read_all(&self, transaction: &Transaction, stands: &Operation) -> Result<Transacted, Error> {
+    async fn read_all(&self, submission: &Submission, stands: &Operation) -> Result<Transacted, Error> {
         let mut keys = vec![stands.key.clone()];
-        keys.extend(transaction.reads.iter().map(DataKey::row));
+        keys.extend(submission.reads.iter().map(DataKey::row));
         let rows = self.cluster.read_at_once(keys).await?;
         if !let_in(stands, &rows) {
             return Err(write::Error::Ended.into());
         }
-        Ok(Transacted { txn: None, reads: transaction.found(&rows.into()), writes: Vec::new() })
+        Ok(Transacted { txn: None, reads: submission.found(&rows.into()), writes: Vec::new() })
     }
 }
 
 /// As it is remembered: the version, and the value as it stands in a JSON text.
-impl Serialize for Found {
+impl Serialize for VersionedValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let value: &RawValue = serde_json::from_slice(&self.value).map_err(S::Error::custom)?;
         (self.version.0, value).serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Found {
+impl<'de> Deserialize<'de> for VersionedValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (version, value) = <(u64, Box<RawValue>)>::deserialize(deserializer).map_err(D::Error::custom)?;
-        Ok(Found { version: Version(version), value: value.get().into() })
+        Ok(VersionedValue { version: Version(version), value: value.get().into() })
     }
 }

@@ -223,24 +223,24 @@ pub async fn run(State(app): State<App>, caller: Caller, client: Client, request
     let running = async {
         let headers = request.headers().clone();
         let body = JsonBody::<TransactionForm>::of(body::collect(&app, request, BODY_BYTES_MAX).await?)?;
-        let transaction = body.value.check()?;
+        let submission = body.value.check()?;
         let claim = caller.claim(&app, &headers, &[b"POST /api/transactions", &body.bytes])?;
-        let only_reads = transaction.writes.is_empty();
+        let only_reads = submission.writes.is_empty();
         if !only_reads {
             caller.may(Scope::Write)?;
             app.limits.write(&caller.name)?;
         }
-        let room = app.answers.room(&caller.name, &client.address, transaction.reads.len() * VALUE_BYTES_MAX).await?;
+        let room = app.answers.room(&caller.name, &client.address, submission.reads.len() * VALUE_BYTES_MAX).await?;
         let claim = claim.as_ref().filter(|_| !only_reads);
-        let done = app.data.transact(&transaction, claim, caller.guard()).await?;
-        Ok(room.hold(answer(&transaction, done)?).await)
+        let done = app.data.transact(&submission, claim, caller.guard()).await?;
+        Ok(room.hold(answer(&submission, done)?).await)
     };
     caller.attempt(&app, running).await
 }
 
 impl TransactionForm {
-    /// The transaction that is meant, if it keeps the bounds.
-    fn check(self) -> Result<crate::data::Transaction, Problem> {
+    /// What is to be submitted, if it keeps the bounds.
+    fn check(self) -> Result<crate::data::Submission, Problem> {
         for (name, length, max) in [("reads", self.reads.len(), READS_MAX), ("writes", self.writes.len(), WRITES_MAX)] {
             if length > max {
                 return Err(malformed(name.to_owned(), format!("at most {max} keys are allowed, not {length}"), Some(max)));
@@ -278,7 +278,7 @@ impl TransactionForm {
             };
             writes.push(Write { key, expect, change });
         }
-        Ok(crate::data::Transaction { reads, writes })
+        Ok(crate::data::Submission { reads, writes })
     }
 }
 
@@ -293,14 +293,14 @@ fn malformed(field: String, detail: String, bound: Option<usize>) -> Problem {
     Problem::field(Code::MalformedField, field, detail, bound.map(|bound| bound as u64))
 }
 
-fn answer(transaction: &crate::data::Transaction, done: Transacted) -> Result<Response, Problem> {
+fn answer(submission: &crate::data::Submission, done: Transacted) -> Result<Response, Problem> {
     let text = |version: Version| version.0.to_string();
-    let reads = transaction.reads.iter().zip(done.reads).map(|(key, found)| {
+    let reads = submission.reads.iter().zip(done.reads).map(|(key, found)| {
         let version = found.as_ref().map(|found| text(found.version));
         let value = found.map(|found| AnyJson::stored(&found.value)).transpose()?;
         Ok(DataRead { key: key.to_string(), value, version })
     });
-    let writes = transaction.writes.iter().zip(done.writes).map(|(write, wrote)| {
+    let writes = submission.writes.iter().zip(done.writes).map(|(write, wrote)| {
         let version = match wrote {
             Wrote::Put(version) => Some(text(version)),
             Wrote::Deleted => None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use skein_protocol::operation::{Action, Expect, Key, Operation};
 
 use super::{ATTEMPTS_MAX, Error, Writer};
-use crate::data::{self, Change, Condition, Data, DataKey, Done, Transaction, Value, Wrote};
+use crate::data::{self, Change, Condition, Data, DataKey, Done, Submission, Value, Wrote};
 use crate::store::memory::Memory;
 use crate::store::once::{Claim, Fingerprint, IdempotencyKey};
 use crate::store::tables::{DATA, IDEMPOTENCY, SESSIONS, TWEETS};
@@ -63,8 +63,8 @@ impl World {
         let key = |text| DataKey::parse(text).unwrap();
         let change = Change::Put(Value::parse(b"1").unwrap());
         let write = data::Write { key: key("new"), expect: Expect::Any, change };
-        let transaction = Transaction { reads: vec![key("k")], writes: vec![write] };
-        self.data.transact(&transaction, claim, &self.stands()).await
+        let submission = Submission { reads: vec![key("k")], writes: vec![write] };
+        self.data.transact(&submission, claim, &self.stands()).await
     }
 
     /// Has others do this before each of so many commits.
@@ -222,8 +222,8 @@ async fn an_answer_that_is_to_be_remembered_is_bounded() {
     let change = Change::Put(Value::parse(long.as_bytes()).unwrap());
     let key = |text| DataKey::parse(text).unwrap();
     let write = data::Write { key: key("new"), expect: Expect::Any, change };
-    let transaction = Transaction { reads: vec![key("k")], writes: vec![write] };
-    let refused = world.data.transact(&transaction, Some(&claim(HOUR)), &world.stands()).await;
+    let submission = Submission { reads: vec![key("k")], writes: vec![write] };
+    let refused = world.data.transact(&submission, Some(&claim(HOUR)), &world.stands()).await;
     assert!(matches!(refused, Err(data::Error::Write(Error::AnswerTooLong { .. }))), "{refused:?}");
-    world.data.transact(&transaction, None, &world.stands()).await.unwrap();
+    world.data.transact(&submission, None, &world.stands()).await.unwrap();
 }
