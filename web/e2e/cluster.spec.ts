@@ -33,7 +33,7 @@ const card = (page: Page, part: "Member" | "Learner" | "Worker") =>
   page.getByRole("article", { name: new RegExp(`^${part} `) });
 
 /** The sentence at the top. */
-const standing = (page: Page) => page.getByRole("main").getByRole("status");
+const summary = (page: Page) => page.getByRole("main").getByRole("status");
 
 /** What stands for a name in the summary. */
 const fact = (page: Page, name: string) => page.locator("div.fact").filter({ hasText: name }).locator("dd");
@@ -76,7 +76,7 @@ test("a worker dies, comes back with its log, learns, and is a member again", as
     await expect(card(page, "Member")).toHaveCount(3);
     expect((await page.request.post("/api/login", { data: { username: "ada" } })).ok()).toBe(true);
     await fill(page.request);
-    await expect(standing(page)).toHaveText("Serving writes.");
+    await expect(summary(page)).toHaveText("Serving writes.");
     await expect.poll(() => stored(page.request)).toBeGreaterThanOrEqual(recordsCount);
     const records = (await stored(page.request)).toLocaleString("en-US");
     await expect(card(page, "Member").getByText(records, { exact: true })).toHaveCount(3);
@@ -85,7 +85,7 @@ test("a worker dies, comes back with its log, learns, and is a member again", as
     const before = await places(below);
 
     await third.kill();
-    await expect(standing(page)).toHaveText("Serving writes, with 2 of 3 copies.");
+    await expect(summary(page)).toHaveText("Serving writes, with 2 of 3 copies.");
     await expect(fact(page, "Copies of each record")).toHaveText("2Meant to be 3.");
     await expect(card(page, "Member")).toHaveCount(2);
     await expect(named("Worker").getByText("nobody answers")).toBeVisible();
@@ -94,7 +94,7 @@ test("a worker dies, comes back with its log, learns, and is a member again", as
 
     third.link.bytesPerSecond = 200_000;
     await third.start();
-    await expect(standing(page)).toHaveText("Serving writes, with 2 of 3 copies; 1 more to come.");
+    await expect(summary(page)).toHaveText("Serving writes, with 2 of 3 copies; 1 more to come.");
     const progress = named("Learner").getByRole("progressbar", { name: /^Copying from 127\.0\.0\.1:\d+$/ });
     const copied = async () => Number(await progress.getAttribute("aria-valuenow"));
     await expect.poll(copied).toBeGreaterThan(0);
@@ -109,7 +109,7 @@ test("a worker dies, comes back with its log, learns, and is a member again", as
 
     third.link.bytesPerSecond = Number.POSITIVE_INFINITY;
     await expect(card(page, "Member")).toHaveCount(3);
-    await expect(standing(page)).toHaveText("Serving writes.");
+    await expect(summary(page)).toHaveText("Serving writes.");
     await expect(fact(page, "Copies of each record")).toHaveText("3One on each member.");
     await expect(card(page, "Member").getByText(records, { exact: true })).toHaveCount(3);
     await expect(page.getByText("the replicas hold the same")).toBeVisible();
@@ -131,14 +131,14 @@ test("a cluster in memory whose workers were all started anew says loudly that i
     await expect(card(page, "Member")).toHaveCount(2);
     await expect(lost).toHaveCount(0);
     for (const worker of cluster.workers) await worker.kill();
-    await expect(standing(page)).toHaveText(/^Not serving: no member can be reached\./);
+    await expect(summary(page)).toHaveText(/^Not serving: no member can be reached\./);
     await expect(card(page, "Member").getByText("member, not connected")).toHaveCount(2);
     expect(await violations(page)).toEqual([]);
     for (const worker of cluster.workers) await worker.start();
     await expect(page.getByText(/started with --data keeps its records/)).toBeVisible();
     // It is seen, and it is heard.
     await expect(lost).toHaveCount(2);
-    await expect(standing(page)).toHaveText("Serving writes.");
+    await expect(summary(page)).toHaveText("Serving writes.");
     expect(await violations(page)).toEqual([]);
   } finally {
     await cluster.remove();

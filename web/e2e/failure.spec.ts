@@ -66,7 +66,7 @@ test("killed in the middle of posts: each is there once, none is missing, also a
 
 /** Whatever says that something is well: the sentences, and the colours. */
 const praise = (page: Page) =>
-  page.getByRole("main").locator(".standing-good, .lamp-good").or(page.getByText(/^Serving|hold the same\.$|all the same|Equal digests/));
+  page.getByRole("main").locator(".summary-good, .lamp-good").or(page.getByText(/^Serving|hold the same\.$|all the same|Equal digests/));
 
 /** The time until which the page says that it knew, today. */
 async function knownUntil(page: Page): Promise<number> {

@@ -18,9 +18,9 @@ import {
   copiesText,
   durabilityText,
   needsPerson,
-  standingOf,
+  summaryOf,
   withdrawnAgreement,
-  withdrawnStanding,
+  withdrawnSummary,
 } from "./wording.ts";
 
 const pollPauseMs = 1_500;
@@ -67,15 +67,15 @@ interface PartProps {
   asOf: string | null;
 }
 
-const standingIcons = { good: "check", warn: "alert", bad: "alert", unknown: "question" } as const;
+const summaryIcons = { good: "check", warn: "alert", bad: "alert", unknown: "question" } as const;
 
 function Summary({ status, asOf }: PartProps) {
-  const standing = asOf === null ? standingOf(status) : withdrawnStanding(asOf);
+  const summary = asOf === null ? summaryOf(status) : withdrawnSummary(asOf);
   return (
     <>
-      <p role="status" className={`standing standing-${standing.tone}`}>
-        <Icon name={standingIcons[standing.tone]} />
-        {standing.text}
+      <p role="status" className={`summary summary-${summary.tone}`}>
+        <Icon name={summaryIcons[summary.tone]} />
+        {summary.text}
       </p>
       <dl className="facts">
         <Fact name="View" value={status.view === null ? "none yet" : String(status.view)}>

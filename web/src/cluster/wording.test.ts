@@ -9,9 +9,9 @@ import {
   digestText,
   durabilityText,
   needsPerson,
-  standingOf,
+  summaryOf,
   withdrawnAgreement,
-  withdrawnStanding,
+  withdrawnSummary,
 } from "./wording.ts";
 
 const gone = { connected: false };
@@ -19,7 +19,7 @@ const differing = { ...well.comparison, compared: 2, differences: 1 };
 const undecided = { ...differing, undecided: true };
 const distrusted = { ...differing, distrusted: [{ node: memberOf(3).node, address: memberOf(3).address }] };
 
-describe("standingOf", () => {
+describe("summaryOf", () => {
   it.each([
     [{}, "good", "Serving writes."],
     [{ full: true, in_doubt: 1 }, "warn", "The store is full: new posts are refused. Reading, deleting and logging in go on."],
@@ -50,12 +50,12 @@ describe("standingOf", () => {
     [{ replicas_agree: false, comparison: undecided }, "bad", "The replicas differ, and a person has to decide."],
     [{ replicas_agree: null, comparison: undecided }, "bad", "The replicas differ, and a person has to decide."],
   ] satisfies [Partial<ClusterStatus>, string, string][])("tells %#", (change, tone, text) => {
-    expect(standingOf({ ...well, ...change })).toEqual({ tone, text });
+    expect(summaryOf({ ...well, ...change })).toEqual({ tone, text });
   });
 });
 
 it("withdraws what cannot be known any more, with the time until which it was", () => {
-  expect(withdrawnStanding("15:04:05")).toEqual({ tone: "unknown", text: "Not known since 15:04:05." });
+  expect(withdrawnSummary("15:04:05")).toEqual({ tone: "unknown", text: "Not known since 15:04:05." });
   const now = "Whether the replicas hold the same is not known.";
   expect(withdrawnAgreement(well, "15:04:05")).toBe(`${now} They did as of 15:04:05.`);
   expect(withdrawnAgreement({ ...well, replicas_agree: false }, "15:04:05")).toBe(`${now} They did not as of 15:04:05.`);

@@ -1,13 +1,13 @@
 /** What the numbers of a cluster mean, in words. */
 import type { ClusterStatus } from "../api/client.ts";
 
-export interface Standing {
+export interface Summary {
   readonly tone: "good" | "warn" | "bad" | "unknown";
   readonly text: string;
 }
 
 /** The worst that is to be said comes first. */
-export function standingOf(status: ClusterStatus): Standing {
+export function summaryOf(status: ClusterStatus): Summary {
   if (needsPerson(status)) return { tone: "bad", text: "The replicas differ, and a person has to decide." };
   if (status.replicas_agree === false) return { tone: "bad", text: "The replicas differ." };
   const gone = status.members.filter(({ connected }) => !connected).length;
@@ -33,8 +33,8 @@ export function standingOf(status: ClusterStatus): Standing {
   return { tone: "good", text: "Serving writes." };
 }
 
-/** Replaces all that `standingOf` says once that can't be known any more. */
-export function withdrawnStanding(asOf: string): Standing {
+/** Replaces all that `summaryOf` says once that can't be known any more. */
+export function withdrawnSummary(asOf: string): Summary {
   return { tone: "unknown", text: `Not known since ${asOf}.` };
 }
 
