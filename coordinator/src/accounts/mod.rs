@@ -50,7 +50,7 @@ pub struct Account {
 
 /// What the row holds.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct AccountRow {
     account: Account,
     password_hash: Option<String>,
 }
@@ -220,7 +220,7 @@ impl Accounts {
         }
     }
 
-    async fn find(&self, username: &str) -> Result<Option<Stored>, Error> {
+    async fn find(&self, username: &str) -> Result<Option<AccountRow>, Error> {
         match self.cluster.read_one(key(username)).await? {
             None => Ok(None),
             Some(row) => Ok(Some(ACCOUNTS.decode(&row.value)?)),
@@ -295,7 +295,7 @@ impl Account {
 
 /// The operation that makes an account, if the name is free.
 pub(crate) fn put(account: &Account, password_hash: Option<&str>) -> Operation {
-    let stored = Stored { account: account.clone(), password_hash: password_hash.map(str::to_owned) };
+    let stored = AccountRow { account: account.clone(), password_hash: password_hash.map(str::to_owned) };
     let value = ACCOUNTS.encode(&stored).expect("an account is plain data with text keys");
     Operation { key: key(&account.username), expect: Expect::Absent, action: Action::Put(value.into()) }
 }

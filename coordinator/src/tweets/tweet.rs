@@ -30,7 +30,7 @@ pub struct Tweet {
 
 /// What the row holds: all but the id, which is its key.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct TweetRow {
     author: String,
     text: String,
     created_at: Timestamp,
@@ -74,7 +74,7 @@ impl Tweet {
     /// The bytes of its row.
     #[must_use]
     pub fn value(&self) -> Vec<u8> {
-        let stored = Stored {
+        let stored = TweetRow {
             author: self.author.clone(),
             text: self.text.clone(),
             created_at: self.created_at,
@@ -89,7 +89,7 @@ impl Row {
     /// Reads a row back. One that this program can't read is an error, not an absence.
     pub fn read(row: &operation::Row) -> Result<Self, Error> {
         let id = Uuid::from_slice(&row.key.bytes).map_err(|_| TWEETS.malformed())?;
-        let Stored { author, text, created_at, edited_at, version } = TWEETS.decode(&row.value)?;
+        let TweetRow { author, text, created_at, edited_at, version } = TWEETS.decode(&row.value)?;
         Ok(Row { tweet: Tweet { id, author, text, created_at, edited_at, version }, version: row.version })
     }
 }
