@@ -112,7 +112,7 @@ struct Revoke<'a> {
 
 /// What bounds the number of tokens: its version changes with each that is made.
 #[derive(Serialize)]
-struct Roster {
+struct Tally {
     made_at: Timestamp,
 }
 
@@ -215,7 +215,7 @@ impl Write for Create<'_> {
         }
         roster.as_ref().map_or(Ok(()), |roster| TOKENS.check(&roster.value))?;
         let counted = roster.map_or(Expect::Absent, |roster| Expect::Version(roster.version));
-        let made = json(&Roster { made_at: self.grant.created_at });
+        let made = json(&Tally { made_at: self.grant.created_at });
         let plan = Plan::new(()).put(Expected::Count, roster_key(), counted, made);
         Ok(Some(plan.put(Expected::Token, self.key.clone(), Expect::Absent, json(self.grant))))
     }
@@ -264,6 +264,6 @@ mod tests {
         assert!(ended(&grant(Some(Timestamp(5))), Timestamp(5)));
         assert!(!ended(&grant(Some(Timestamp(6))), Timestamp(5)));
         assert!(!ended(&grant(None), Timestamp(u64::MAX)));
-        assert!(!ended(&json(&Roster { made_at: Timestamp(0) }), Timestamp(u64::MAX)));
+        assert!(!ended(&json(&Tally { made_at: Timestamp(0) }), Timestamp(u64::MAX)));
     }
 }
