@@ -26,10 +26,10 @@ use crate::tokens::Tokens;
 use crate::tweets::Tweets;
 
 /// What the handlers share.
-pub type App = Arc<Shared>;
+pub type App = Arc<AppState>;
 
-/// What the handlers share.
-pub struct Shared {
+/// One of everything that a coordinator has.
+pub struct AppState {
     pub(crate) settings: SurfaceConfig,
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
@@ -58,7 +58,7 @@ pub struct Members {
     pub control_is_logged: bool,
 }
 
-impl Shared {
+impl AppState {
     /// The surface of a coordinator of these workers. Without a key whoever is on this machine counts as its operator.
     #[must_use]
     pub fn new(
@@ -71,7 +71,7 @@ impl Shared {
     ) -> Self {
         let limits = &settings.limits;
         let writer = Writer::new(cluster.clone(), limits.turn_time_max);
-        Shared {
+        AppState {
             accounts: Accounts::new(cluster.clone(), writer.clone(), limits.hashes_at_once_max, settings.idempotency_lifetime),
             sessions: Sessions::new(cluster.clone(), settings.session_lifetime),
             tokens: Tokens::new(cluster.clone(), writer.clone()),

@@ -42,7 +42,7 @@ use skein_runtime::transport::Endpoint;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use crate::app::{Members, Shared};
+use crate::app::{AppState, Members};
 use crate::config::CoordinatorConfig;
 use crate::config::membership::MembershipConfig;
 use crate::metrics::CoordinatorMetrics;
@@ -109,7 +109,7 @@ pub async fn run(
         (config.surface.demo, config.surface.limits.sweep_every, config.surface.outcome_lifetime);
     let roster = Roster::new(console.clone(), config.workers.clone(), config.secret.is_some());
     let operators = config.operator_secret.as_ref().map(OperatorKey::of);
-    let app = Arc::new(Shared::new(
+    let app = Arc::new(AppState::new(
         config.surface,
         operators,
         (cluster.clone(), Arc::clone(&ledger)),

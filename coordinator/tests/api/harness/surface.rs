@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::BodyExt;
 use prometheus::Registry;
 use serde_json::Value;
-use skein_coordinator::app::{Members, Shared};
+use skein_coordinator::app::{AppState, Members};
 use skein_coordinator::config::SurfaceConfig;
 use skein_coordinator::http::router;
 use skein_coordinator::metrics::CoordinatorMetrics;
@@ -66,7 +66,7 @@ pub fn surface(memory: &Memory, settings: SurfaceConfig) -> Router {
     let metrics = CoordinatorMetrics::register(&registry).unwrap().node("test", &[]);
     let console = Console::new(Nobody);
     let roster = Roster::new(console.clone(), Vec::new(), false);
-    router(Arc::new(Shared::new(
+    router(Arc::new(AppState::new(
         settings,
         None,
         (memory.cluster(), Arc::new(Nobody)),
