@@ -1,8 +1,9 @@
 //! Habits that no compiler checks: every Rust file says what it is, files are named after things of the domain, nothing is
-//! left unfinished or switched off, no file has grown beyond reading, and the documents name files that exist.
+//! left unfinished or switched off, no file has grown beyond reading, and the documents name files and types that exist.
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// File and folder names that say nothing about the domain.
@@ -154,6 +155,28 @@ fn every_path_that_a_document_names_exists() {
     }
     assert!(checked > 100, "only {checked} paths were found");
     assert!(lost.is_empty(), "these are named and not there: {lost:#?}");
+}
+
+#[test]
+fn every_type_that_the_glossary_names_exists() {
+    let code: String = all_files()
+        .iter()
+        .filter(|path| has_extension(path, &["rs"]))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let defined: HashSet<&str> = ["struct ", "enum ", "trait ", "type "]
+        .iter()
+        .flat_map(|keyword| code.split(keyword).skip(1))
+        .filter_map(|rest| rest.split(|letter: char| !letter.is_ascii_alphanumeric()).next())
+        .collect();
+    let glossary = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/glossary.md")).unwrap();
+    let is_type = |name: &&str| {
+        name.starts_with(|letter: char| letter.is_ascii_uppercase()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let named: Vec<&str> = glossary.split('`').skip(1).step_by(2).filter(is_type).collect();
+    let lost: Vec<&&str> = named.iter().filter(|name| !defined.contains(**name)).collect();
+    assert!(named.len() > 20, "only {named:?} were found");
+    assert!(lost.is_empty(), "the glossary explains types that are not there: {lost:?}");
 }
 
 /// Whether a word in a document is the path of one of our files or folders: it has a slash, and an end or a beginning as they have.
