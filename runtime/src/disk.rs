@@ -12,6 +12,8 @@
 //! in a file beside.
 
 pub mod access;
+#[cfg(test)]
+pub(crate) mod fixture;
 
 mod hashes;
 mod room;
@@ -110,6 +112,13 @@ pub enum DiskError {
         /// How.
         error: io::Error,
     },
+}
+
+impl DiskError {
+    /// Whether a newer Skein wrote what was to be opened.
+    pub(crate) fn is_newer(&self) -> bool {
+        matches!(self, DiskError::Format { found, known, .. } if found > known)
+    }
 }
 
 /// An open database.

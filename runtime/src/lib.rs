@@ -23,6 +23,7 @@ pub mod disk;
 pub mod driver;
 #[cfg(debug_assertions)]
 pub mod fail_point;
+pub mod formats;
 pub mod http;
 pub mod metrics;
 pub mod shutdown;

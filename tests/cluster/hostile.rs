@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use skein_protocol::id::NodeId;
 use skein_protocol::step::Role;
-use skein_runtime::transport::frame::{FRAME_BYTES_MAX, PROTOCOL_VERSION};
+use skein_runtime::formats::PROTOCOL_VERSION;
+use skein_runtime::transport::frame::FRAME_BYTES_MAX;
 use skein_runtime::transport::handshake::{self, HELLO_BYTES, Hello};
 use skein_runtime::transport::{Fault, Secret};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -4,7 +4,6 @@
 
 mod format4;
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 
 use skein_protocol::id::Incarnation;
@@ -13,9 +12,7 @@ use skein_protocol::step::Swapped;
 
 use super::Control;
 use crate::disk::{Database, DiskError};
-
-/// The format that is written, the last of those that are read.
-const FORMATS: RangeInclusive<u32> = 4..=5;
+use crate::formats::CONTROL as FORMATS;
 
 const RECORD_KEY: &[u8] = b"record";
 const INCARNATION_KEY: &[u8] = b"incarnation";
@@ -91,7 +88,68 @@ impl Control for Sled {
 
 #[cfg(test)]
 mod tests {
+    use skein_protocol::id::{ClusterId, NodeId, ViewNumber, Writer};
+    use skein_protocol::membership::roster::Changes;
+    use skein_protocol::membership::view::{ActiveView, Member, Shard};
+    use skein_protocol::message::Outcome;
+
     use super::*;
+    use crate::disk::fixture;
+
+    fn record() -> ViewRecord {
+        let writer = Writer { run: Incarnation(4), node: NodeId(9) };
+        let member = Member { node: NodeId(5), address: "127.0.0.1:7001".into(), logged: true };
+        let learner = Member { node: NodeId(6), address: "127.0.0.1:7002".into(), logged: false };
+        let shards = vec![Shard { members: vec![member], learners: vec![learner] }];
+        let view = |number| View { number: ViewNumber(number), writer, shards: shards.clone() };
+        ViewRecord {
+            cluster: ClusterId(1 << 100),
+            writer,
+            active: Some(ActiveView {
+                view: view(7),
+                outcomes: vec![("3-9".parse().unwrap(), Outcome::Committed), ("3-11".parse().unwrap(), Outcome::Aborted)],
+                ended: vec![(Incarnation(3), 10)],
+            }),
+            pending: Some(view(8)),
+            roster: Changes { added: vec!["127.0.0.1:7002".into()], removed: vec!["127.0.0.1:7003".into()] },
+            emptied: Some(ViewNumber(1)),
+            curtailed: Some(ViewNumber(2)),
+        }
+    }
+
+    #[test]
+    fn stores_that_earlier_programs_wrote_are_read() {
+        let written = tempfile::tempdir().unwrap();
+        let mut store = open(written.path()).unwrap();
+        assert_eq!(store.next_incarnation().unwrap(), Incarnation(1));
+        assert_eq!(store.swap(None, &record()).unwrap(), Swapped::Done);
+        drop(store);
+        fixture::keep(&format!("control-{}", FORMATS.end()), &written.path().join("control"));
+
+        for format in 5..=*FORMATS.end() {
+            let directory = tempfile::tempdir().unwrap();
+            fixture::restore(&format!("control-{format}"), &directory.path().join("control"));
+            let mut store = open(directory.path()).unwrap();
+            assert_eq!(store.load().unwrap(), Some(record()));
+            assert_eq!(store.next_incarnation().unwrap(), Incarnation(2));
+        }
+    }
+
+    #[test]
+    fn a_store_of_a_newer_format_is_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control");
+        let mut database = Database::open(&path, FORMATS.end() + 1..=FORMATS.end() + 1, |_, _| Ok(())).unwrap();
+        database.put(RECORD_KEY, b"what this program does not know".as_slice());
+        database.apply().unwrap();
+        database.sync().unwrap();
+        drop(database);
+        let before = fixture::entries(&path);
+        let Err(error) = open(directory.path()) else { panic!("it was opened") };
+        assert!(error.to_string().contains("use a newer Skein"), "{error}");
+        assert!(last_active(directory.path()).unwrap_err().is_newer());
+        assert_eq!(fixture::entries(&path), before);
+    }
 
     #[test]
     fn a_store_in_use_and_one_of_another_format_are_refused() {

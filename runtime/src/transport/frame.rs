@@ -14,9 +14,7 @@ use skein_protocol::message::Message;
 use super::Fault;
 use super::bulk::Parts;
 use super::handshake::Hello;
-
-/// The version of the protocol between nodes: frames, handshake and messages together.
-pub const PROTOCOL_VERSION: u8 = 5;
+use crate::formats::PROTOCOL_VERSION;
 
 /// Bytes of a frame's header.
 pub const HEADER_BYTES: usize = 10;

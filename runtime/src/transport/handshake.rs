@@ -20,8 +20,8 @@ use skein_protocol::step::Role;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
-use super::frame::PROTOCOL_VERSION;
 use super::{Durability, Fault};
+use crate::formats::PROTOCOL_VERSION;
 
 /// Bytes that a secret must have at the least.
 pub const SECRET_BYTES_MIN: usize = 16;

@@ -26,7 +26,6 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -40,13 +39,10 @@ use skein_protocol::record::{Decided, Prepared, Record, Snapshot};
 
 use super::{Opened, Recovery, Salvage, SyncPolicy, Wal};
 use crate::disk::{Database, DiskError, sync_file};
+use crate::formats;
 use crate::transport::frame::Growing;
 use bundle::Bundles;
 use kept::{Head, KEPT_DECIDED, KEPT_PREPARED, Kept};
-
-/// The formats that are read; the last one is written. Format 3 does not say which coordinator sealed a worker, and format 4 not whether
-/// the copy was outvoted.
-const FORMATS: RangeInclusive<u32> = 3..=5;
 
 const DATA: u8 = 1;
 const PREPARED: u8 = 2;
@@ -110,7 +106,9 @@ pub fn open(data: &Path, policy: SyncPolicy, salvage: Salvage) -> Result<Opened,
     let accepted = counts(data, salvage.accept_incomplete)?;
     let mut set_aside = if accepted { salvage::take_up(data)? } else { None };
     let mut opened = read(&path);
-    if salvage::is_incomplete(&path) && !accepted && !matches!(opened, Err(DiskError::Locked(_) | DiskError::Full { .. })) {
+    // What another Skein can still read is not ours to set aside.
+    let kept = matches!(opened, Err(DiskError::Locked(_) | DiskError::Full { .. } | DiskError::Format { .. }));
+    if salvage::is_incomplete(&path) && !accepted && !kept {
         drop(opened);
         set_aside = Some(salvage::set_aside(data)?);
         opened = read(&path);
@@ -202,7 +200,7 @@ fn read(path: &Path) -> Result<(Database, Contents), DiskError> {
         prepared: Bundles::new(PREPARED),
         decided: Bundles::new(DECIDED),
     };
-    let database = Database::open(path, FORMATS, |key, value| contents.take(key, value))?;
+    let database = Database::open(path, formats::LOG, |key, value| contents.take(key, value))?;
     Ok((database, contents))
 }
 

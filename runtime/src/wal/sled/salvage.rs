@@ -79,7 +79,7 @@ pub(super) fn take_up(data: &Path) -> Result<Option<PathBuf>, DiskError> {
 ///
 /// # Errors
 ///
-/// When the disk fails or is nearly full, or a log is in use.
+/// When the disk fails or is nearly full, or a log is in use or of a newer Skein, which alone can tell what it holds.
 pub fn newest_of_a_member(data: &Path) -> Result<Option<PathBuf>, DiskError> {
     let asides = asides(data)?.into_iter().rev().map(|(_, path)| path);
     for path in std::iter::once(log(data)).chain(asides).filter(|path| path.join("db").exists()) {
@@ -88,6 +88,7 @@ pub fn newest_of_a_member(data: &Path) -> Result<Option<PathBuf>, DiskError> {
                 return Ok(Some(path));
             }
             Ok(_) => {}
+            Err(error) if error.is_newer() => return Err(error),
             Err(error @ (DiskError::Damaged { .. } | DiskError::Format { .. })) => {
                 warn!(wal.path = %path.display(), "{} is passed over: {error}", path.display());
             }
@@ -102,7 +103,7 @@ pub fn newest_of_a_member(data: &Path) -> Result<Option<PathBuf>, DiskError> {
 ///
 /// # Errors
 ///
-/// When the disk fails or is nearly full, or the log is in use.
+/// When the disk fails or is nearly full, or the log is in use or of a newer Skein.
 pub fn holds_all(data: &Path, active: &View) -> Result<bool, DiskError> {
     let path = log(data);
     if !path.join("db").exists() || is_incomplete(&path) {
@@ -112,6 +113,7 @@ pub fn holds_all(data: &Path, active: &View) -> Result<bool, DiskError> {
         Ok((_, Contents { node: Some(node), snapshot, .. })) => {
             Ok(!snapshot.salvaged && active.is_held_by(node, snapshot.standing, snapshot.view))
         }
+        Err(error) if error.is_newer() => Err(error),
         Ok(_) | Err(DiskError::Damaged { .. } | DiskError::Format { .. }) => Ok(false),
         Err(error) => Err(error),
     }

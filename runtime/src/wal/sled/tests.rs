@@ -1,6 +1,7 @@
 //! What only a log on disk can show: that the kernel is really asked to sync, that a copy of the files as of the last sync
 //! recovers, that a torn or garbled file loses nothing that was synced or is refused, and that the size follows the data.
 
+mod formats;
 mod room;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use super::super::conformance::{self, Records};
 use super::super::thread::LogThread;
 use super::super::{Log, Opened};
 use super::*;
+use crate::formats::LOG as FORMATS;
 use crate::metrics::RuntimeMetrics;
 
 const ALWAYS: SyncPolicy = SyncPolicy::Always;
