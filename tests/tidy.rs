@@ -190,6 +190,36 @@ fn is_path(name: &str, tree: &[String]) -> bool {
     last.is_empty() || last.contains('.') || tree.iter().any(|path| path.starts_with(&format!("/{first}/")))
 }
 
+/// The code of a file, without the tests at its end.
+fn code_of(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_rooms_know_nothing_of_http_and_http_knows_no_room() {
+    const ROOMS: [&str; 5] = ["accounts", "sessions", "tokens", "tweets", "data"];
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for path in all_files().iter().filter(|path| has_extension(path, &["rs"])) {
+        let name = shown(path);
+        let Some(inner) = name.strip_prefix("coordinator/src/") else { continue };
+        let code = code_of(path);
+        let foreign: Vec<String> = if inner.starts_with("http/") && inner != "http/api.rs" {
+            ROOMS.iter().map(|room| format!("crate::{room}")).collect()
+        } else if ROOMS.iter().any(|room| inner.starts_with(&format!("{room}/"))) && !inner.contains("/routes") {
+            let problem = inner.ends_with("/problem.rs");
+            if problem { Vec::new() } else { vec!["axum".to_owned(), "crate::http".to_owned(), "crate::caller".to_owned()] }
+        } else {
+            continue;
+        };
+        seen += 1;
+        wrong.extend(foreign.iter().filter(|word| code.contains(*word)).map(|word| format!("{name} names {word}")));
+    }
+    assert!(seen > 30, "only {seen} files were looked at");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 /// Cargo reads the manifests of all members, so an image can't be built when one of them is not copied.
 #[test]
 fn the_image_is_built_from_every_member_of_the_workspace() {

@@ -68,6 +68,15 @@ mod tests {
     use super::*;
     use crate::store::write::meets;
 
+    /// A write's fingerprint holds its condition as this text, for as long as its `Idempotency-Key` is remembered: through an
+    /// upgrade too.
+    #[test]
+    fn a_condition_is_written_as_it_always_was() {
+        let condition = Condition { matching: Some(Versions::OneOf(vec![Version(3)])), not_matching: Some(Versions::Any) };
+        let text = "Condition { matching: Some(OneOf([Version(3)])), not_matching: Some(Any) }";
+        assert_eq!(format!("{condition:?}"), text);
+    }
+
     #[test]
     fn a_condition_and_its_expectation_say_the_same() {
         let one = |version| Some(Versions::OneOf(vec![Version(version)]));

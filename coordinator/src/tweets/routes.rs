@@ -21,12 +21,12 @@ use crate::config::Limits;
 use crate::http::contract::body::{self, JsonBody};
 use crate::http::contract::code::Code;
 use crate::http::contract::parameter::{Parameters, Query};
-use crate::http::contract::precondition;
+use crate::http::contract::precondition::{self, Named};
 use crate::http::contract::problem::{Problem, ProblemDocument, TRANSACTION};
 use crate::http::edge::address::Client;
 use crate::store::clock::Timestamp;
 use crate::store::write::Written;
-use crate::tweets::{self, Done, PAGE_MAX};
+use crate::tweets::{self, Condition, Done, PAGE_MAX};
 
 /// All that is done with tweets.
 pub fn routes() -> OpenApiRouter<App> {
@@ -275,7 +275,7 @@ pub async fn edit(
     let Person { caller, session } = &person;
     let editing = async {
         let (TweetId(id), body) = (id?, body?);
-        let condition = precondition::condition(&headers)?;
+        let condition = condition(&headers)?;
         let (named, conditions) = (id.to_string(), format!("{condition:?}"));
         let claim = caller.claim(&app, &headers, &[b"PUT", named.as_bytes(), conditions.as_bytes(), &body.bytes])?;
         app.limits.write(&caller.name)?;
@@ -315,7 +315,7 @@ pub async fn delete(
     let Person { caller, session } = &person;
     let deleting = async {
         let TweetId(id) = id?;
-        let condition = precondition::condition(&headers)?;
+        let condition = condition(&headers)?;
         let (named, conditions) = (id.to_string(), format!("{condition:?}"));
         let claim = caller.claim(&app, &headers, &[b"DELETE", named.as_bytes(), conditions.as_bytes(), b""])?;
         app.limits.write(&caller.name)?;
@@ -352,6 +352,14 @@ fn answer(written: Written<Done>) -> Response {
         }
         Done::Deleted => (StatusCode::NO_CONTENT, transaction).into_response(),
     }
+}
+
+/// What `If-Match` demands; any version will do for `*`, since a tweet that is not there is told before.
+fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
+    Ok(match precondition::if_match(headers)? {
+        None | Some(Named::Any) => Condition::None,
+        Some(Named::OneOf(versions)) => Condition::OneOf(versions),
+    })
 }
 
 fn etag(version: u64) -> HeaderValue {

@@ -24,11 +24,11 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::caller::Caller;
-use crate::data::{self, DataKey, Done, NESTING_MAX, PAGE_MAX, Value, ValueError, Written};
+use crate::data::{self, Condition, DataKey, Done, NESTING_MAX, PAGE_MAX, Value, ValueError, Versions, Written};
 use crate::http::contract::body;
 use crate::http::contract::code::Code;
 use crate::http::contract::parameter::{self, Parameters, Query};
-use crate::http::contract::precondition;
+use crate::http::contract::precondition::{self, Named};
 use crate::http::contract::problem::{Problem, ProblemDocument, TRANSACTION};
 use crate::http::contract::text_header;
 use crate::http::edge::address::Client;
@@ -172,7 +172,7 @@ pub async fn get(
     key: Result<PathKey, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let asked = async { key.and_then(|PathKey(key)| Ok((key, precondition::data_condition(&headers)?))) };
+    let asked = async { key.and_then(|PathKey(key)| Ok((key, condition(&headers)?))) };
     let (key, condition) = caller.attempt(&app, asked).await?;
     let entry = match app.data.get(&key, caller.guard()).await {
         Err(data::Error::Write(ended)) => caller.attempt(&app, async { Err(ended.into()) }).await?,
@@ -230,7 +230,7 @@ pub async fn put(
         caller.may(Scope::Write)?;
         let PathKey(key) = key?;
         let headers = request.headers().clone();
-        let condition = precondition::data_condition(&headers)?;
+        let condition = condition(&headers)?;
         let body = body::collect(&app, request, Value::BYTES_MAX).await?;
         let value = Value::parse(&body).map_err(|error| refused("body", error))?;
         let conditions = format!("{condition:?}");
@@ -274,7 +274,7 @@ pub async fn delete(
     let deleting = async {
         caller.may(Scope::Write)?;
         let PathKey(key) = key?;
-        let condition = precondition::data_condition(&headers)?;
+        let condition = condition(&headers)?;
         let conditions = format!("{condition:?}");
         let same = [b"DELETE /api/data".as_slice(), key.as_str().as_bytes(), conditions.as_bytes()];
         let claim = caller.claim(&app, &headers, &same)?;
@@ -328,6 +328,25 @@ fn answer(key: DataKey, written: Written) -> Response {
     };
     let document = Json(DataWritten { key, version: version.0.to_string() });
     (status, transaction, [(header::ETAG, etag(version))], document).into_response()
+}
+
+/// What `If-Match` and `If-None-Match` demand.
+fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
+    let versions = |named| match named {
+        Named::Any => Versions::Any,
+        Named::OneOf(numbers) => {
+            let mut versions: Vec<Version> = Vec::new();
+            for version in numbers.into_iter().map(Version) {
+                if !versions.contains(&version) {
+                    versions.push(version);
+                }
+            }
+            Versions::OneOf(versions)
+        }
+    };
+    let matching = precondition::if_match(headers)?.map(versions);
+    let not_matching = precondition::if_none_match(headers)?.map(versions);
+    Ok(Condition { matching, not_matching })
 }
 
 fn etag(version: Version) -> HeaderValue {

@@ -3,55 +3,45 @@
 
 use axum::http::{HeaderMap, HeaderName, header};
 
-use skein_protocol::id::Version;
-
-use crate::data::{self, Versions};
 use crate::http::contract::code::Code;
 use crate::http::contract::problem::Problem;
 use crate::store::once::{IdempotencyKey, KEY_BYTES_MAX};
-use crate::tweets::Condition;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Reads `If-Match`.
-pub fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
-    if !headers.contains_key(header::IF_MATCH) {
-        return Ok(Condition::None);
-    }
-    let tags = tags(headers, &header::IF_MATCH).ok_or_else(|| malformed("If-Match"))?;
-    if tags.contains(&Tag::Any) {
-        return Ok(Condition::None);
-    }
-    // The comparison is the strong one: a weak tag never matches.
-    let strong = tags.into_iter().filter_map(|tag| if let Tag::Strong(text) = tag { version(&text) } else { None });
-    Ok(Condition::OneOf(strong.collect()))
+/// The versions that a header names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// Whichever there is.
+    Any,
+    /// These, in the order of the header.
+    OneOf(Vec<u64>),
 }
 
-/// Reads `If-Match` and `If-None-Match` for data. The first compares strongly, the second weakly.
-pub fn data_condition(headers: &HeaderMap) -> Result<data::Condition, Problem> {
-    let versions = |name: &HeaderName, said: &'static str, weak: bool| {
-        if !headers.contains_key(name) {
-            return Ok::<_, Problem>(None);
-        }
-        let tags = tags(headers, name).ok_or_else(|| malformed(said))?;
-        if tags.contains(&Tag::Any) {
-            return Ok(Some(Versions::Any));
-        }
-        let mut versions: Vec<Version> = Vec::new();
-        for tag in tags {
-            let text = match tag {
-                Tag::Strong(text) => text,
-                Tag::Weak(text) if weak => text,
-                Tag::Weak(_) | Tag::Any => continue,
-            };
-            versions.extend(version(&text).map(Version).filter(|version| !versions.contains(version)));
-        }
-        Ok(Some(Versions::OneOf(versions)))
-    };
-    Ok(data::Condition {
-        matching: versions(&header::IF_MATCH, "If-Match", false)?,
-        not_matching: versions(&header::IF_NONE_MATCH, "If-None-Match", true)?,
-    })
+/// Reads `If-Match`. The comparison is the strong one: a weak tag never matches.
+pub fn if_match(headers: &HeaderMap) -> Result<Option<Named>, Problem> {
+    named(headers, &header::IF_MATCH, "If-Match", false)
+}
+
+/// Reads `If-None-Match`. The comparison is the weak one.
+pub fn if_none_match(headers: &HeaderMap) -> Result<Option<Named>, Problem> {
+    named(headers, &header::IF_NONE_MATCH, "If-None-Match", true)
+}
+
+fn named(headers: &HeaderMap, name: &HeaderName, said: &'static str, weak: bool) -> Result<Option<Named>, Problem> {
+    if !headers.contains_key(name) {
+        return Ok(None);
+    }
+    let tags = tags(headers, name).ok_or_else(|| malformed(said))?;
+    if tags.contains(&Tag::Any) {
+        return Ok(Some(Named::Any));
+    }
+    let numbers = tags.into_iter().filter_map(|tag| match tag {
+        Tag::Strong(text) => version(&text),
+        Tag::Weak(text) if weak => version(&text),
+        Tag::Weak(_) | Tag::Any => None,
+    });
+    Ok(Some(Named::OneOf(numbers.collect())))
 }
 
 fn malformed(header: &'static str) -> Problem {
@@ -60,13 +50,9 @@ fn malformed(header: &'static str) -> Problem {
 
 /// Whether `If-None-Match` names this version, so that nothing needs to be sent.
 pub fn is_current(headers: &HeaderMap, current: u64) -> Result<bool, Problem> {
-    if !headers.contains_key(header::IF_NONE_MATCH) {
-        return Ok(false);
-    }
-    let tags = tags(headers, &header::IF_NONE_MATCH).ok_or_else(|| malformed("If-None-Match"))?;
-    Ok(tags.iter().any(|tag| match tag {
-        Tag::Any => true,
-        Tag::Strong(text) | Tag::Weak(text) => version(text) == Some(current),
+    Ok(if_none_match(headers)?.is_some_and(|named| match named {
+        Named::Any => true,
+        Named::OneOf(versions) => versions.contains(&current),
     }))
 }
 
@@ -128,22 +114,22 @@ fn one_tag(text: &str) -> Option<(Tag, &str)> {
 mod tests {
     use super::*;
 
-    fn if_match(text: &str) -> Result<Condition, Code> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::IF_MATCH, text.parse().unwrap());
-        condition(&headers).map_err(|problem| problem.code())
+    fn matching(text: &str) -> Result<Option<Named>, Code> {
+        let headers = HeaderMap::from_iter([(header::IF_MATCH, text.parse().unwrap())]);
+        if_match(&headers).map_err(|problem| problem.code())
     }
 
     #[test]
     fn if_match_is_read_as_the_standard_says() {
-        assert_eq!(condition(&HeaderMap::new()).unwrap(), Condition::None);
-        assert_eq!(if_match("*"), Ok(Condition::None));
-        assert_eq!(if_match("\"3\""), Ok(Condition::OneOf(vec![3])));
-        assert_eq!(if_match("\"3\" , \"4\""), Ok(Condition::OneOf(vec![3, 4])));
-        assert_eq!(if_match("W/\"3\""), Ok(Condition::OneOf(vec![])));
-        assert_eq!(if_match("\"x\", \"03\""), Ok(Condition::OneOf(vec![])));
+        let these = |versions: &[u64]| Ok(Some(Named::OneOf(versions.to_vec())));
+        assert_eq!(if_match(&HeaderMap::new()).unwrap(), None);
+        assert_eq!(matching("*"), Ok(Some(Named::Any)));
+        assert_eq!(matching("\"3\""), these(&[3]));
+        assert_eq!(matching("\"3\" , \"4\""), these(&[3, 4]));
+        assert_eq!(matching("W/\"3\""), these(&[]));
+        assert_eq!(matching("\"x\", \"03\""), these(&[]));
         for wrong in ["3", "\"3", "\"3\" \"4\"", "", "\"3\",", "*, \"3\"", "\"3\", *", "\"a b\""] {
-            assert_eq!(if_match(wrong), Err(Code::MalformedParameter), "{wrong:?} was taken");
+            assert_eq!(matching(wrong), Err(Code::MalformedParameter), "{wrong:?} was taken");
         }
     }
 
