@@ -139,6 +139,8 @@ pub enum Omission {
     BadNotAsked,
     /// R15: a member that does not report what it has said may stay, unless that was told to be committed.
     RollBackUnseen,
+    /// What a member lacked of what others reported is forgotten when it connects again.
+    LackForgotten,
     /// A request that is refused because there are too many keeps its place in the line for its keys.
     RefusedQueues,
     /// A strict read that is refused because too many wait keeps its claim.

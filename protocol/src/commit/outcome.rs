@@ -93,10 +93,10 @@ pub fn settle(view: &View, reports: &BTreeMap<NodeId, Report>) -> Settlement {
     settlement
 }
 
-/// The members of the active view whose reports lack what another one reports as committed in that view: all of them had it prepared
-/// and synced by then, so their logs were put back to an older state (R15).
+/// What the members of the active view lack in their reports of what another one reports as committed in that view, for those that
+/// lack anything: all of them had it prepared and synced by then, so their logs were put back to an older state (R15).
 #[must_use]
-pub fn lacking(active: &ActiveView, reports: &BTreeMap<NodeId, Report>) -> Vec<NodeId> {
+pub fn lacking(active: &ActiveView, reports: &BTreeMap<NodeId, Report>) -> BTreeMap<NodeId, BTreeSet<TxnId>> {
     let mark = |run: Incarnation| active.ended.iter().find(|(ended, _)| *ended == run).map_or(0, |(_, below)| *below);
     // What ended before the view is in its record, by name or below a mark.
     let in_view = |txn: TxnId| {
@@ -109,14 +109,15 @@ pub fn lacking(active: &ActiveView, reports: &BTreeMap<NodeId, Report>) -> Vec<N
         .map(|(txn, _)| *txn)
         .collect();
     let members = active.view.members();
-    let lacks = |report: &Report| {
-        let knows = |txn: &TxnId| {
-            report.has_prepared(*txn) || report.outcome(*txn).is_some() || txn.sequence < report.mark(txn.incarnation)
-        };
-        !committed.iter().all(knows)
-    };
     let of_view = reports.iter().filter(|(node, _)| members.contains(node));
-    of_view.filter(|(_, report)| lacks(report)).map(|(node, _)| *node).collect()
+    let lacks = |report| committed.iter().copied().filter(|txn| !knows(report, *txn)).collect();
+    of_view.map(|(node, report)| (*node, lacks(report))).filter(|(_, lacks): &(_, BTreeSet<_>)| !lacks.is_empty()).collect()
+}
+
+/// Whether a report has this transaction, or passes over it since it ended long ago.
+#[must_use]
+pub fn knows(report: &Report, txn: TxnId) -> bool {
+    report.has_prepared(txn) || report.outcome(txn).is_some() || txn.sequence < report.mark(txn.incarnation)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 
 use crate::commit::coordinator::Transactions;
 use crate::commit::outcome::{self, Settlement};
-use crate::id::{ClusterId, NodeId, RequestId, ViewId, ViewNumber, Writer};
+use crate::id::{ClusterId, NodeId, RequestId, TxnId, ViewId, ViewNumber, Writer};
 use crate::limits::Limits;
 use crate::membership::choice::{Choice, Situation};
 use crate::membership::comparison::Comparison;
@@ -93,6 +93,8 @@ pub struct ViewChange {
     asked_again: u8,
     /// Members whose logs were put back to an older state within the last active view (R15).
     rolled_back: BTreeSet<NodeId>,
+    /// What members lacked of what others reported as committed, since the last view became active.
+    lacked: BTreeMap<NodeId, BTreeSet<TxnId>>,
     /// Members whose silence was waited for already, or that are lost again and again: no grace for them.
     suspected: BTreeSet<NodeId>,
     /// Members of whose records a part was given up, and of whom it was said that the cluster goes on with them.
@@ -158,6 +160,7 @@ impl ViewChange {
             silent: BTreeSet::new(),
             asked_again: 0,
             rolled_back: BTreeSet::new(),
+            lacked: BTreeMap::new(),
             activating: BTreeSet::new(),
             copies: Copies::new(config.limits),
             joiners: Joiners::default(),
@@ -426,6 +429,7 @@ impl ViewChange {
         self.silent.clear();
         self.asked_again = 0;
         self.rolled_back.clear();
+        self.lacked.clear();
         self.suspected.clear();
         let own_vote = self.config.omissions.has(Omission::CopyVotes);
         for (learner, donor) in self.copies.complete().filter(|_| !own_vote) {
@@ -438,7 +442,7 @@ impl ViewChange {
         Activated { view, settlement }
     }
 
-    fn tell(&self, view: &View, outcomes: &[(crate::id::TxnId, Outcome)], out: &mut Vec<Output>) {
+    fn tell(&self, view: &View, outcomes: &[(TxnId, Outcome)], out: &mut Vec<Output>) {
         for to in view.participants() {
             let message = Message::Activate { view: view.number, outcomes: outcomes.to_vec() };
             out.push(Output::Send { to, message });

@@ -100,6 +100,51 @@ fn another_coordinator_sees_it_by_what_others_report_as_committed() {
     assert_eq!(broken, [NodeId(1), NodeId(2), NodeId(3)]);
 }
 
+/// A new coordinator learns from one of two workers that the other one's log was put back; then the first one stops, and the other
+/// connects again.
+fn comes_back_without_its_witness(omissions: Omissions) -> World {
+    let mut world = World::with_window(2, 64, omissions);
+    world.commit(vec![put("a", "1")]);
+    let before = world.workers[&NodeId(2)].1.clone();
+    world.commit(vec![put("b", "1")]);
+    world.stop(NodeId(2));
+    world.down.insert(NodeId(2), before);
+    world.queue.clear();
+    world.restart(NodeId(2));
+    world.restart_coordinator();
+    // The view without the second one does not come about: the swap that would announce it fails until its member has gone.
+    world.slow_swaps = true;
+    world.run();
+    while world.rolled_back == 0 && world.swapped() {}
+    assert!(world.rolled_back > 0, "the first one's report shows it");
+    world.stop(NodeId(1));
+    world.stop(NodeId(2));
+    world.slow_swaps = false;
+    while world.swapped() {}
+    world.run();
+    world.restart(NodeId(2));
+    world.run();
+    for _ in 0..6 {
+        world.timeout(Timer::ViewChange);
+        world.timeout(Timer::Beat);
+    }
+    world
+}
+
+#[test]
+fn what_one_lacked_is_remembered_when_it_comes_back_and_its_witness_is_gone() {
+    let mut world = comes_back_without_its_witness(Omissions::NONE);
+    assert!(!world.coordinator.status().serving);
+    world.restart(NodeId(1));
+    world.run();
+    world.timeout(Timer::ViewChange);
+    joins(&mut world);
+    assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "1"), ("b", "1")]));
+
+    let mut broken = comes_back_without_its_witness(Omissions::only(Omission::LackForgotten));
+    assert_eq!(broken.read(all(10, false), Consistency::Strict), pairs(&[("a", "1")]), "what was acknowledged is gone");
+}
+
 /// One of two has voted, and its log is put back to before that. The other one's vote is late: it comes when the next view is being
 /// swapped in without it. Gives what the client heard, and what is read after that.
 fn late_vote(omissions: Omissions) -> (Option<Reply>, Vec<(String, String)>) {

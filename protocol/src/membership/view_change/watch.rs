@@ -78,8 +78,11 @@ impl ViewChange {
         let first = self.candidates().next().is_none();
         self.detector.connected(node);
         self.suspected.remove(&node);
-        // It may have its log again, or a person's word that a part of it is given up.
+        // It may have its log again, which its next report shows, or a person's word that a part of it is given up.
         self.rolled_back.remove(&node);
+        if peer.salvaged {
+            self.lacked.remove(&node);
+        }
         self.connected.insert(node, peer);
         if self.detector.is_on() {
             // Whoever wants to join has to show that it can answer.
