@@ -135,6 +135,20 @@ struct Create<'a> {
     password_hash: Option<&'a str>,
 }
 
+impl Error {
+    /// Whether what was asked for may have happened all the same.
+    #[must_use]
+    pub fn may_have_happened(&self) -> bool {
+        matches!(self, Error::Write(write::Error::Cluster(error)) | Error::Cluster(error) if error.may_have_happened())
+    }
+
+    /// Whether it is about the store, and not about what was asked for.
+    #[must_use]
+    pub fn is_stores(&self) -> bool {
+        matches!(self, Error::Busy | Error::Unreadable | Error::Write(write::Error::Cluster(_)) | Error::Cluster(_))
+    }
+}
+
 impl From<Busy> for Error {
     fn from(_: Busy) -> Self {
         Error::Busy

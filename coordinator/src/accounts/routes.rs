@@ -9,14 +9,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::accounts::{self, Created, Earlier, Error, SignUp, SignedUp};
+use crate::accounts::{self, Created, Earlier, SignUp, SignedUp};
 use crate::app::App;
 use crate::http::contract::body::{Form, JsonBody};
 use crate::http::contract::code::Code;
 use crate::http::contract::precondition;
 use crate::http::contract::problem::{Problem, ProblemDocument, TRANSACTION};
 use crate::http::edge::address::Client;
-use crate::store::cluster::Error::{Stopped, Unknown};
 
 /// All that is done with accounts.
 pub fn routes() -> OpenApiRouter<App> {
@@ -104,9 +103,11 @@ pub async fn create(
             let attempt = app.limits.sign_up(&client.address)?;
             let signed_up = app.accounts.sign_up(&form, once.as_ref(), &client.address).await;
             match &signed_up {
+                Ok(SignedUp::Now(_)) => attempt.succeeded(),
+                Ok(SignedUp::Repeat(_)) => attempt.give_back(),
                 // What is not known counts: there may be an account.
-                Ok(SignedUp::Now(_)) | Err(Error::Cluster(Unknown { .. } | Stopped)) => attempt.succeeded(),
-                Ok(SignedUp::Repeat(_)) | Err(Error::Busy) => attempt.give_back(),
+                Err(error) if error.may_have_happened() => attempt.succeeded(),
+                Err(error) if error.is_stores() => attempt.give_back(),
                 Err(_) => attempt.failed(),
             }
             signed_up?

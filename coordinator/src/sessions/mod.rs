@@ -205,8 +205,10 @@ impl Sessions {
         if self.find(token).await?.is_none() {
             return Ok(None);
         }
+        let committed = self.cluster.commit(vec![token.delete()]).await;
+        // A request at the same time may have seen it in between.
         self.seen.forget(&token.key());
-        Ok(Some(self.cluster.commit(vec![token.delete()]).await?.txn))
+        Ok(Some(committed?.txn))
     }
 }
 

@@ -94,6 +94,14 @@ pub enum Error {
     Unreadable(#[from] Unreadable),
 }
 
+impl Error {
+    /// Whether what was asked for may have happened all the same.
+    #[must_use]
+    pub fn may_have_happened(&self) -> bool {
+        matches!(self, Error::Unknown { .. } | Error::Stopped)
+    }
+}
+
 struct Reason<'a>(&'a AbortReason);
 
 impl fmt::Display for Reason<'_> {

@@ -143,9 +143,10 @@ pub async fn list(
     State(app): State<App>,
     person: Person,
     client: Client,
-    Query(parameters): Query<ListParameters>,
+    query: Result<Query<ListParameters>, Problem>,
 ) -> Result<Response, Problem> {
     person.confirm(&app).await?;
+    let Query(parameters) = query?;
     let limit = match parameters.limit.as_deref() {
         None => PAGE_DEFAULT,
         Some(text) => text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit)).ok_or_else(|| {

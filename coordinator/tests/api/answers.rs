@@ -4,6 +4,7 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, Request as HttpRequest, header};
 use serde_json::{Value, json};
+use skein_coordinator::caller::attempts::Allowance;
 use skein_coordinator::config::{Auth, SurfaceConfig};
 use skein_coordinator::store::cluster::Error;
 use skein_coordinator::store::memory::Memory;
@@ -116,6 +117,25 @@ async fn a_token_that_has_ended_opens_nothing() {
         let request = HttpRequest::get("/api/data/a").header(header::AUTHORIZATION, format!("Bearer {}", secret.reveal()));
         let (found, ..) = ask(&surface(&memory, SurfaceConfig::new(Auth::Name)), request.body(Body::empty()).unwrap()).await;
         assert_eq!(found, status);
+    }
+}
+
+#[tokio::test]
+async fn a_sign_up_whose_outcome_is_not_known_counts_as_an_account_and_one_that_was_not_begun_does_not() {
+    for (end, again) in [(Error::Unknown { txn: TXN }, 429), (Error::Stopped, 429), (Error::Unavailable, 201)] {
+        let mut settings = SurfaceConfig::new(Auth::Password);
+        settings.limits.sign_ups = Some(Allowance { tries: 1, per: PATIENCE * 100 });
+        let memory = Memory::default();
+        let surface = surface(&memory, settings);
+        let sign_up = |name: &str| {
+            let form = json!({ "username": name, "name": name, "email": "a@example.org", "password": "long enough" });
+            HttpRequest::post("/api/account").body(Body::from(form.to_string())).unwrap()
+        };
+        memory.end_next(end);
+        let (status, ..) = ask(&surface, sign_up("ann")).await;
+        assert!(status >= 500, "{end:?}");
+        let (status, _, document) = ask(&surface, sign_up("bob")).await;
+        assert_eq!(status, again, "{end:?}: {document}");
     }
 }
 

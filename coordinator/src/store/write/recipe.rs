@@ -113,20 +113,28 @@ impl<'a> Writing<'a> {
         let Some(claim) = self.once else { return Ok(None) };
         match claim.judge::<A>(found.row(&claim.key())).map_err(cluster::Error::from)? {
             Past::Free(None) => Ok(None),
-            Past::Free(Some(expired)) => {
-                claim.make_room(&self.writer.cluster, expired).await?;
-                Ok(None)
-            }
+            Past::Free(Some(expired)) => match claim.make_room(&self.writer.cluster, expired).await {
+                Ok(()) => Ok(None),
+                // The write has not been begun, whatever became of this; an id here would be taken for the write's.
+                Err(cluster::Error::Unknown { .. } | cluster::Error::Stopped) => Err(cluster::Error::Unavailable.into()),
+                Err(cluster::Error::Aborted { .. }) => Err(Error::Contention),
+                Err(error) => Err(error.into()),
+            },
             Past::Reused => Err(Error::KeyReused),
             Past::Repeat { answer, txn, row } => Ok(Some(Written { answer, txn, versions: Versions::Earlier(row) })),
         }
     }
 
-    /// The earlier answer, if a duplicate of this request was faster and is what made it fail; else this error.
+    /// The earlier answer, if a duplicate of this request was faster and is what made it fail; else this error, which stands also
+    /// when that can't be looked up.
     async fn unless_repeated<A: DeserializeOwned, E: From<Error>>(&self, error: E) -> Result<Written<A>, E> {
         let Some(claim) = self.once else { return Err(error) };
-        let rows = self.writer.cluster.read(vec![claim.key()]).await.map_err(Error::from)?;
-        self.earlier(&Found(rows)).await?.ok_or(error)
+        let Ok(row) = self.writer.cluster.read_one(claim.key()).await else { return Err(error) };
+        match claim.judge::<A>(row.as_ref()) {
+            Past::Free(_) => Err(error),
+            Past::Reused => Err(Error::KeyReused.into()),
+            Past::Repeat { answer, txn, row } => Ok(Written { answer, txn, versions: Versions::Before(row) }),
+        }
     }
 
     /// Commits the guard, the steps, and what is remembered.

@@ -6,6 +6,7 @@ use skein_protocol::operation::{Action, Expect, Key, Operation};
 
 use super::{ATTEMPTS_MAX, Error, Writer};
 use crate::data::{self, Change, Condition, Data, DataKey, Done, Submission, Value, Wrote};
+use crate::store::cluster;
 use crate::store::memory::Memory;
 use crate::store::once::{Claim, Fingerprint, IdempotencyKey};
 use crate::store::tables::{DATA, IDEMPOTENCY, SESSIONS, TWEETS};
@@ -111,6 +112,20 @@ async fn an_expired_answer_that_another_removes_first_is_in_nobodys_way() {
     let again = world.put(Some(&claim(HOUR))).await.unwrap();
     assert!(matches!(again.done, Done::Replaced(_)));
     assert_eq!(world.memory.rows(IDEMPOTENCY.id).len(), 1);
+}
+
+#[tokio::test]
+async fn an_expired_answer_that_may_not_have_been_removed_is_no_unknown_outcome_of_the_write() {
+    for error in [cluster::Error::Unknown { txn: Memory::default().last() }, cluster::Error::Stopped] {
+        let world = World::new();
+        world.put(Some(&claim(Duration::ZERO))).await.unwrap();
+        world.memory.end_next(error);
+        let commits = world.memory.commits();
+        let refused = world.put(Some(&claim(HOUR))).await;
+        assert_eq!(refused, Err(Error::Cluster(cluster::Error::Unavailable).into()));
+        assert_eq!(world.memory.commits(), commits + 1, "the write itself was not begun");
+        world.put(Some(&claim(HOUR))).await.unwrap();
+    }
 }
 
 #[tokio::test]
