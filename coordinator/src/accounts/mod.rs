@@ -145,7 +145,7 @@ impl Error {
     /// Whether it is about the store, and not about what was asked for.
     #[must_use]
     pub fn is_stores(&self) -> bool {
-        matches!(self, Error::Busy | Error::Unreadable | Error::Write(write::Error::Cluster(_)) | Error::Cluster(_))
+        matches!(self, Error::Busy | Error::Unreadable(_) | Error::Write(write::Error::Cluster(_)) | Error::Cluster(_))
     }
 }
 

@@ -135,13 +135,16 @@ impl Above {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let directory = parent.canonicalize()?;
         let mut above = Above { keeps_out: false, open: None };
+        let own = rustix::process::geteuid().as_raw();
         let from_root: Vec<&Path> = directory.ancestors().collect();
         for directory in from_root.into_iter().rev() {
-            let mode = fs::metadata(directory)?.mode();
+            let metadata = fs::metadata(directory)?;
+            let mode = metadata.mode();
             if !above.keeps_out && mode & WRITE_ALL != 0 && mode & STICKY == 0 {
                 above.open.get_or_insert_with(|| directory.to_owned());
             }
-            above.keeps_out |= mode & PASS == 0;
+            // Another user's closed directory keeps out all but that user.
+            above.keeps_out |= mode & PASS == 0 && !is_of_another(metadata.uid(), own);
         }
         Ok(above)
     }
@@ -234,6 +237,11 @@ mod tests {
         for said in [check_directory(&data).unwrap_err(), check_secret(&secret).unwrap_err()] {
             assert!(said.contains("uid 4711") && said.contains("chown 0 "), "{said}");
         }
+        // A closed directory above keeps others out, but not its owner.
+        set(above.path(), 0o700);
+        assert_eq!(check_directory(&data), Ok(()));
+        std::os::unix::fs::chown(above.path(), Some(4711), None).unwrap();
+        assert!(check_directory(&data).unwrap_err().contains("uid 4711"));
     }
 
     #[test]

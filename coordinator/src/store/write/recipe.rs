@@ -131,9 +131,10 @@ impl<'a> Writing<'a> {
         let Some(claim) = self.once else { return Err(error) };
         let Ok(row) = self.writer.cluster.read_one(claim.key()).await else { return Err(error) };
         match claim.judge::<A>(row.as_ref()) {
-            Past::Free(_) => Err(error),
-            Past::Reused => Err(Error::KeyReused.into()),
-            Past::Repeat { answer, txn, row } => Ok(Written { answer, txn, versions: Versions::Before(row) }),
+            Ok(Past::Repeat { answer, txn, row }) => Ok(Written { answer, txn, versions: Versions::Earlier(row) }),
+            Ok(Past::Reused) => Err(Error::KeyReused.into()),
+            Ok(Past::Free(_)) => Err(error),
+            Err(unreadable) => Err(Error::from(cluster::Error::from(unreadable)).into()),
         }
     }
 
