@@ -23,6 +23,7 @@ use crate::http::contract::code::Code;
 use crate::http::contract::parameter::{Parameters, Query};
 use crate::http::contract::precondition::{self, Named};
 use crate::http::contract::problem::{Problem, ProblemDocument, TRANSACTION};
+use crate::http::contract::text_header;
 use crate::http::edge::address::Client;
 use crate::store::clock::Timestamp;
 use crate::store::write::Written;
@@ -365,8 +366,4 @@ fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
 
 fn etag(version: u64) -> HeaderValue {
     text_header(format!("\"{version}\""))
-}
-
-fn text_header(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).expect("numbers, hyphens, slashes and quotes are visible ASCII")
 }
