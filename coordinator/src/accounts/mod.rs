@@ -20,7 +20,7 @@ use skein_protocol::operation::{Action, Expect, Key, Operation};
 use crate::field::FieldError;
 use crate::store::clock::Timestamp;
 use crate::store::cluster::{self, Cluster};
-use crate::store::once::{Claim, Fingerprint, IdempotencyKey, Past};
+use crate::store::once::{Fingerprint, IdempotencyKey, Once, Past};
 use crate::store::row::Unreadable;
 use crate::store::tables::ACCOUNTS;
 use crate::store::write::{self, Found, Plan, Race, Write, Writer, Written};
@@ -168,7 +168,7 @@ impl Accounts {
     /// # Errors
     /// A key used otherwise, or the store's.
     pub async fn earlier(&self, form: &SignUp, once: &IdempotencyKey) -> Result<Option<Earlier>, Error> {
-        self.look_up(&self.claim(form, once)).await
+        self.look_up(&self.once(form, once)).await
     }
 
     /// Makes an account with a password, for a form that [has no errors](check_sign_up), from this address.
@@ -176,7 +176,7 @@ impl Accounts {
     /// # Errors
     /// A taken name, a key used otherwise, too many who wait, or the store's.
     pub async fn sign_up(&self, form: &SignUp, once: Option<&IdempotencyKey>, address: &str) -> Result<SignedUp, Error> {
-        let claim = once.map(|once| self.claim(form, once));
+        let once = once.map(|once| self.once(form, once));
         let password_hash = Some(self.passwords.hash(form.password.clone(), address).await?);
         let account = Account {
             username: form.username.clone(),
@@ -185,7 +185,7 @@ impl Accounts {
             created_at: Timestamp::now(),
         };
         let create = Create { account: &account, password_hash: password_hash.as_deref() };
-        let written = self.writer.begin().once(claim.as_ref()).run(create).await?;
+        let written = self.writer.begin().once(once.as_ref()).run(create).await?;
         let (repeated, created) = (written.is_repeat(), Created::from(written));
         Ok(if repeated { SignedUp::Repeat(Earlier(created)) } else { SignedUp::Now(created) })
     }
@@ -242,13 +242,13 @@ impl Accounts {
     }
 
     /// The password is left out of the fingerprint: a fast hash of it must not be stored. A repeat proves it.
-    fn claim(&self, form: &SignUp, once: &IdempotencyKey) -> Claim {
+    fn once(&self, form: &SignUp, once: &IdempotencyKey) -> Once {
         let parts = [b"sign-up".as_slice(), form.username.as_bytes(), form.name.as_bytes(), form.email.as_bytes()];
-        Claim::new(&form.username.to_ascii_lowercase(), once, Fingerprint::of(&parts), self.repeats_kept_for)
+        Once::new(&form.username.to_ascii_lowercase(), once, Fingerprint::of(&parts), self.repeats_kept_for)
     }
 
-    async fn look_up(&self, claim: &Claim) -> Result<Option<Earlier>, Error> {
-        match claim.judge::<Account>(self.cluster.read_one(claim.key()).await?.as_ref())? {
+    async fn look_up(&self, once: &Once) -> Result<Option<Earlier>, Error> {
+        match once.judge::<Account>(self.cluster.read_one(once.key()).await?.as_ref())? {
             Past::Free(_) => Ok(None),
             Past::Reused => Err(write::Error::KeyReused.into()),
             Past::Repeat { answer: account, txn, .. } => Ok(Some(Earlier(Created { account, txn }))),

@@ -26,7 +26,7 @@ use crate::http::contract::precondition;
 use crate::http::contract::problem::{Challenge, Problem};
 use crate::http::edge::address::secure;
 use crate::sessions::{Session, Token};
-use crate::store::once::{Claim, Fingerprint};
+use crate::store::once::{Fingerprint, Once};
 use crate::tokens::{Scope, Secret};
 
 /// Who asks: somebody who is logged in, unless the settings let in tokens alone, or a program with a token.
@@ -142,11 +142,11 @@ impl Caller {
         })
     }
 
-    /// The claim of a write with an `Idempotency-Key`; `request` is what makes two of them the same.
-    pub fn claim(&self, app: &App, headers: &HeaderMap, request: &[&[u8]]) -> Result<Option<Claim>, Problem> {
+    /// What makes a write with an `Idempotency-Key` happen once; `request` is what makes two of them the same.
+    pub fn once(&self, app: &App, headers: &HeaderMap, request: &[&[u8]]) -> Result<Option<Once>, Problem> {
         let Some(key) = precondition::idempotency_key(headers)? else { return Ok(None) };
         let kept_for = app.settings.idempotency_lifetime;
-        Ok(Some(Claim::new(&self.name, &key, Fingerprint::of(request), kept_for)))
+        Ok(Some(Once::new(&self.name, &key, Fingerprint::of(request), kept_for)))
     }
 }
 

@@ -21,7 +21,7 @@ use skein_protocol::id::{TxnId, Version};
 use skein_protocol::operation::{Consistency, Expect, Key, Operation, Row, Shared};
 
 use crate::store::cluster::{self, Cluster};
-use crate::store::once::Claim;
+use crate::store::once::Once;
 use crate::store::write::{self, Found, Plan, Race, Writer};
 pub use condition::{Condition, Versions};
 pub use cursor::{read as read_cursor, write as write_cursor};
@@ -207,12 +207,12 @@ impl Data {
         key: &DataKey,
         value: &Value,
         condition: &Condition,
-        claim: Option<&Claim>,
+        once: Option<&Once>,
         stands: &Operation,
     ) -> Result<Written, Error> {
-        let pinned = claim.is_some() || condition.expectation().is_none();
+        let pinned = once.is_some() || condition.expectation().is_none();
         let put = Put { key, value, condition, pinned };
-        Ok(self.writer.begin().guard(stands).once(claim).run(put).await?.into())
+        Ok(self.writer.begin().guard(stands).once(once).run(put).await?.into())
     }
 
     /// Deletes one value, for whoever `stands` lets in.
@@ -223,10 +223,10 @@ impl Data {
         &self,
         key: &DataKey,
         condition: &Condition,
-        claim: Option<&Claim>,
+        once: Option<&Once>,
         stands: &Operation,
     ) -> Result<Written, Error> {
-        Ok(self.writer.begin().guard(stands).once(claim).run(Delete { key, condition }).await?.into())
+        Ok(self.writer.begin().guard(stands).once(once).run(Delete { key, condition }).await?.into())
     }
 }
 

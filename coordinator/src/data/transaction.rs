@@ -13,7 +13,7 @@ use skein_protocol::operation::{Expect, Key, Operation, Shared};
 
 use super::{Data, DataKey, Error, Value, let_in, refusal};
 use crate::store::cluster::Cluster;
-use crate::store::once::Claim;
+use crate::store::once::Once;
 use crate::store::write::{self, Found, Plan, Race};
 
 /// Rows that come along with a transaction: what lets in, and what is remembered.
@@ -247,12 +247,7 @@ impl Data {
     ///
     /// # Errors
     /// The bounds, expectations that do not hold, and those of any write.
-    pub async fn transact(
-        &self,
-        submission: &Submission,
-        claim: Option<&Claim>,
-        stands: &Operation,
-    ) -> Result<Transacted, Error> {
+    pub async fn transact(&self, submission: &Submission, once: Option<&Once>, stands: &Operation) -> Result<Transacted, Error> {
         let bytes = submission.bytes();
         if bytes > BYTES_MAX {
             return Err(Error::TooLong { bytes });
@@ -260,8 +255,8 @@ impl Data {
         if submission.writes.is_empty() {
             return self.read_all(submission, stands).await;
         }
-        let transact = Transact { cluster: &self.cluster, submission, pinned: claim.is_some(), refused: None };
-        Ok(self.writer.begin().guard(stands).once(claim).run(transact).await?.into())
+        let transact = Transact { cluster: &self.cluster, submission, pinned: once.is_some(), refused: None };
+        Ok(self.writer.begin().guard(stands).once(once).run(transact).await?.into())
     }
 
     /// Reads all that is to be read at one instant, and what lets in.

@@ -32,13 +32,13 @@ pub struct Fingerprint([u8; 32]);
 
 /// A request that wants to happen once: whose, under which key, and what it was.
 #[derive(Clone, Debug)]
-pub struct Claim {
+pub struct Once {
     key: Key,
     fingerprint: Fingerprint,
     kept_for: Duration,
 }
 
-/// What stands under a claim's key.
+/// What the row under its key says of it.
 #[derive(Debug)]
 pub enum Past<A> {
     /// Nothing, or only something of this version that has expired and is to be removed first.
@@ -90,18 +90,18 @@ impl Fingerprint {
     }
 }
 
-impl Claim {
-    /// The claim of this user (lower-cased name) for one request.
+impl Once {
+    /// Of this user (lower-cased name), for one request.
     #[must_use]
     pub fn new(user: &str, key: &IdempotencyKey, fingerprint: Fingerprint, kept_for: Duration) -> Self {
         let mut bytes = Vec::with_capacity(user.len() + 1 + key.0.len());
         bytes.extend_from_slice(user.as_bytes());
         bytes.push(0);
         bytes.extend_from_slice(key.0.as_bytes());
-        Claim { key: Key::new(IDEMPOTENCY.id, bytes), fingerprint, kept_for }
+        Once { key: Key::new(IDEMPOTENCY.id, bytes), fingerprint, kept_for }
     }
 
-    /// The name of the claim's row.
+    /// The name of its row.
     #[must_use]
     pub fn key(&self) -> Key {
         self.key.clone()
@@ -117,7 +117,7 @@ impl Claim {
         Ok(Operation { key: self.key.clone(), expect: Expect::Absent, action: Action::Put(value.into()) })
     }
 
-    /// Removes what has expired under the claim's key and is of this version still, so that the row that comes is a new one.
+    /// Removes what has expired under its key and is of this version still, so that the row that comes is a new one.
     ///
     /// # Errors
     /// The store's. That another was faster is none.
@@ -129,7 +129,7 @@ impl Claim {
         }
     }
 
-    /// What the row under the claim's key means for it.
+    /// What the row under its key means for the request.
     ///
     /// # Errors
     /// When this program can't read the row, or the same request's answer in it. Neither is another request's.
@@ -168,16 +168,16 @@ mod tests {
 
     fn row(value: Vec<u8>) -> Row {
         let written_by = TxnId { incarnation: skein_protocol::id::Incarnation(1), sequence: 2 };
-        Row { key: claim().key(), version: Version(3), written_by, value: value.into() }
+        Row { key: once().key(), version: Version(3), written_by, value: value.into() }
     }
 
-    fn claim() -> Claim {
-        Claim::new("ann", &IdempotencyKey::parse(b"k").unwrap(), Fingerprint::of(&[b"x"]), Duration::from_secs(60))
+    fn once() -> Once {
+        Once::new("ann", &IdempotencyKey::parse(b"k").unwrap(), Fingerprint::of(&[b"x"]), Duration::from_secs(60))
     }
 
-    /// What this claim remembers of an answer.
+    /// What is remembered of an answer.
     fn remembered(answer: &impl Serialize) -> Row {
-        let Operation { action: Action::Put(value), .. } = claim().remember(answer).unwrap() else { panic!("it is written") };
+        let Operation { action: Action::Put(value), .. } = once().remember(answer).unwrap() else { panic!("it is written") };
         row(value.to_vec())
     }
 
@@ -193,14 +193,14 @@ mod tests {
             #[serde(default)]
             likes: u64,
         }
-        let past = claim().judge::<Now>(Some(&remembered(&Before { text: "one".to_owned() })));
+        let past = once().judge::<Now>(Some(&remembered(&Before { text: "one".to_owned() })));
         let first = Now { text: "one".to_owned(), likes: 0 };
         assert!(matches!(past, Ok(Past::Repeat { answer, .. }) if answer == first));
     }
 
     #[test]
     fn an_answer_that_cannot_be_read_is_not_called_another_requests() {
-        let judge = |row: &Row| claim().judge::<u64>(Some(row)).unwrap_err();
+        let judge = |row: &Row| once().judge::<u64>(Some(row)).unwrap_err();
         assert_eq!(judge(&remembered(&"not a number")), IDEMPOTENCY.malformed());
         assert_eq!(judge(&row(b"{}".to_vec())), IDEMPOTENCY.malformed());
         // Nor does it expire, whatever its members seem to say.
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn users_do_not_share_keys() {
         let key = IdempotencyKey::parse(b"k").unwrap();
-        let claim = |user| Claim::new(user, &key, Fingerprint::of(&[]), Duration::from_secs(1)).key();
-        assert_ne!(claim("ann"), claim("bob"));
+        let once = |user| Once::new(user, &key, Fingerprint::of(&[]), Duration::from_secs(1)).key();
+        assert_ne!(once("ann"), once("bob"));
     }
 }

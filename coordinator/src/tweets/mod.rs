@@ -16,7 +16,7 @@ use skein_protocol::operation::{Consistency, Expect, Key, Operation, Range};
 use uuid::Uuid;
 
 use crate::store::cluster::{self, Cluster};
-use crate::store::once::Claim;
+use crate::store::once::Once;
 use crate::store::row::Unreadable;
 use crate::store::tables::TWEETS;
 use crate::store::write::{self, Found, Plan, Race, Write, Writer, Written};
@@ -149,15 +149,9 @@ impl Tweets {
     ///
     /// # Errors
     /// The text's bounds, and those of any write.
-    pub async fn post(
-        &self,
-        author: &str,
-        text: &str,
-        claim: Option<&Claim>,
-        stands: &Operation,
-    ) -> Result<Written<Done>, Error> {
+    pub async fn post(&self, author: &str, text: &str, once: Option<&Once>, stands: &Operation) -> Result<Written<Done>, Error> {
         check_text(text, self.characters_max)?;
-        self.writer.begin().guard(stands).once(claim).run(Post { author, text }).await
+        self.writer.begin().guard(stands).once(once).run(Post { author, text }).await
     }
 
     /// Lists tweets, newest first, those before `cursor` if one is given.
@@ -186,12 +180,12 @@ impl Tweets {
         user: &str,
         (id, text): (Uuid, &str),
         condition: &Condition,
-        claim: Option<&Claim>,
+        once: Option<&Once>,
         stands: &Operation,
     ) -> Result<Written<Done>, Error> {
         check_text(text, self.characters_max)?;
         let edit = Edit { of: Owned { id, user, condition }, text };
-        self.writer.begin().guard(stands).once(claim).run(edit).await
+        self.writer.begin().guard(stands).once(once).run(edit).await
     }
 
     /// Deletes a tweet, while what `stands` checks does.
@@ -203,11 +197,11 @@ impl Tweets {
         user: &str,
         id: Uuid,
         condition: &Condition,
-        claim: Option<&Claim>,
+        once: Option<&Once>,
         stands: &Operation,
     ) -> Result<Written<Done>, Error> {
         let delete = Delete { of: Owned { id, user, condition } };
-        self.writer.begin().guard(stands).once(claim).run(delete).await
+        self.writer.begin().guard(stands).once(once).run(delete).await
     }
 }
 

@@ -203,9 +203,9 @@ pub async fn post(
     let Person { caller, session } = &person;
     let posting = async {
         let body = body?;
-        let claim = caller.claim(&app, &headers, &[b"POST", b"/api/tweet", &body.bytes])?;
+        let once = caller.once(&app, &headers, &[b"POST", b"/api/tweet", &body.bytes])?;
         app.limits.write(&caller.name)?;
-        Ok(app.tweets.post(&session.username, &body.value.text, claim.as_ref(), caller.guard()).await?)
+        Ok(app.tweets.post(&session.username, &body.value.text, once.as_ref(), caller.guard()).await?)
     };
     caller.attempt(&app, posting).await.map(answer)
 }
@@ -279,10 +279,10 @@ pub async fn edit(
         let (TweetId(id), body) = (id?, body?);
         let condition = condition(&headers)?;
         let (named, conditions) = (id.to_string(), format!("{condition:?}"));
-        let claim = caller.claim(&app, &headers, &[b"PUT", named.as_bytes(), conditions.as_bytes(), &body.bytes])?;
+        let once = caller.once(&app, &headers, &[b"PUT", named.as_bytes(), conditions.as_bytes(), &body.bytes])?;
         app.limits.write(&caller.name)?;
         let edit = (id, body.value.text.as_str());
-        Ok(app.tweets.edit(&session.username, edit, &condition, claim.as_ref(), caller.guard()).await?)
+        Ok(app.tweets.edit(&session.username, edit, &condition, once.as_ref(), caller.guard()).await?)
     };
     caller.attempt(&app, editing).await.map(answer)
 }
@@ -319,9 +319,9 @@ pub async fn delete(
         let TweetId(id) = id?;
         let condition = condition(&headers)?;
         let (named, conditions) = (id.to_string(), format!("{condition:?}"));
-        let claim = caller.claim(&app, &headers, &[b"DELETE", named.as_bytes(), conditions.as_bytes(), b""])?;
+        let once = caller.once(&app, &headers, &[b"DELETE", named.as_bytes(), conditions.as_bytes(), b""])?;
         app.limits.write(&caller.name)?;
-        Ok(app.tweets.delete(&session.username, id, &condition, claim.as_ref(), caller.guard()).await?)
+        Ok(app.tweets.delete(&session.username, id, &condition, once.as_ref(), caller.guard()).await?)
     };
     caller.attempt(&app, deleting).await.map(answer)
 }

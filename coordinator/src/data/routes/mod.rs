@@ -235,9 +235,9 @@ pub async fn put(
         let value = Value::parse(&body).map_err(|error| refused("body", error))?;
         let conditions = format!("{condition:?}");
         let same = [b"PUT /api/data".as_slice(), key.as_str().as_bytes(), conditions.as_bytes(), &body];
-        let claim = caller.claim(&app, &headers, &same)?;
+        let once = caller.once(&app, &headers, &same)?;
         app.limits.write(&caller.name)?;
-        let written = app.data.put(&key, &value, &condition, claim.as_ref(), caller.guard()).await?;
+        let written = app.data.put(&key, &value, &condition, once.as_ref(), caller.guard()).await?;
         Ok(answer(key, written))
     };
     caller.attempt(&app, writing).await
@@ -277,9 +277,9 @@ pub async fn delete(
         let condition = condition(&headers)?;
         let conditions = format!("{condition:?}");
         let same = [b"DELETE /api/data".as_slice(), key.as_str().as_bytes(), conditions.as_bytes()];
-        let claim = caller.claim(&app, &headers, &same)?;
+        let once = caller.once(&app, &headers, &same)?;
         app.limits.write(&caller.name)?;
-        let written = app.data.delete(&key, &condition, claim.as_ref(), caller.guard()).await?;
+        let written = app.data.delete(&key, &condition, once.as_ref(), caller.guard()).await?;
         Ok(answer(key, written))
     };
     caller.attempt(&app, deleting).await

@@ -224,15 +224,15 @@ pub async fn run(State(app): State<App>, caller: Caller, client: Client, request
         let headers = request.headers().clone();
         let body = JsonBody::<TransactionForm>::of(body::collect(&app, request, BODY_BYTES_MAX).await?)?;
         let submission = body.value.check()?;
-        let claim = caller.claim(&app, &headers, &[b"POST /api/transactions", &body.bytes])?;
+        let once = caller.once(&app, &headers, &[b"POST /api/transactions", &body.bytes])?;
         let only_reads = submission.writes.is_empty();
         if !only_reads {
             caller.may(Scope::Write)?;
             app.limits.write(&caller.name)?;
         }
         let room = app.answers.room(&caller.name, &client.address, submission.reads.len() * VALUE_BYTES_MAX).await?;
-        let claim = claim.as_ref().filter(|_| !only_reads);
-        let done = app.data.transact(&submission, claim, caller.guard()).await?;
+        let once = once.as_ref().filter(|_| !only_reads);
+        let done = app.data.transact(&submission, once, caller.guard()).await?;
         Ok(room.hold(answer(&submission, done)?).await)
     };
     caller.attempt(&app, running).await

@@ -11,7 +11,7 @@ use skein_protocol::step::AbortReason;
 
 use super::{ATTEMPTS_MAX, Error, Found, Plan, Race, Versions, Write, Written};
 use crate::store::cluster::{self, Cluster};
-use crate::store::once::{Claim, Past};
+use crate::store::once::{Once, Past};
 use crate::store::turns::Turns;
 
 /// Where writes begin. Clones share their turns.
@@ -26,7 +26,7 @@ pub struct Writer {
 pub struct Writing<'a> {
     writer: &'a Writer,
     guard: Option<&'a Operation>,
-    once: Option<&'a Claim>,
+    once: Option<&'a Once>,
 }
 
 impl Writer {
@@ -48,9 +48,9 @@ impl<'a> Writing<'a> {
         Writing { guard: Some(stands), ..self }
     }
 
-    /// Once, if there is a claim.
-    pub fn once(self, claim: Option<&'a Claim>) -> Self {
-        Writing { once: claim, ..self }
+    /// Once, if the client sent an `Idempotency-Key`.
+    pub fn once(self, once: Option<&'a Once>) -> Self {
+        Writing { once, ..self }
     }
 
     /// Makes the write.
@@ -97,7 +97,7 @@ impl<'a> Writing<'a> {
     /// Reads these, what lets in, and what was remembered.
     async fn read(&self, mut keys: Vec<Key>, at_once: bool) -> Result<Found, Error> {
         keys.extend(self.guard.map(|stands| stands.key.clone()));
-        keys.extend(self.once.map(Claim::key));
+        keys.extend(self.once.map(Once::key));
         let cluster = &self.writer.cluster;
         let rows = if at_once { cluster.read_at_once(keys).await? } else { cluster.read(keys).await? };
         let found = Found(rows);
@@ -110,10 +110,10 @@ impl<'a> Writing<'a> {
     /// What an earlier request was answered that this one repeats. An answer that has expired is removed, so that the row that
     /// remembers this one is new: its version is that of all that is new in its transaction.
     async fn earlier<A: DeserializeOwned>(&self, found: &Found) -> Result<Option<Written<A>>, Error> {
-        let Some(claim) = self.once else { return Ok(None) };
-        match claim.judge::<A>(found.row(&claim.key())).map_err(cluster::Error::from)? {
+        let Some(once) = self.once else { return Ok(None) };
+        match once.judge::<A>(found.row(&once.key())).map_err(cluster::Error::from)? {
             Past::Free(None) => Ok(None),
-            Past::Free(Some(expired)) => match claim.make_room(&self.writer.cluster, expired).await {
+            Past::Free(Some(expired)) => match once.make_room(&self.writer.cluster, expired).await {
                 Ok(()) => Ok(None),
                 // The write has not been begun, whatever became of this; an id here would be taken for the write's.
                 Err(cluster::Error::Unknown { .. } | cluster::Error::Stopped) => Err(cluster::Error::Unavailable.into()),
@@ -128,9 +128,9 @@ impl<'a> Writing<'a> {
     /// The earlier answer, if a duplicate of this request was faster and is what made it fail; else this error, which stands also
     /// when that can't be looked up.
     async fn unless_repeated<A: DeserializeOwned, E: From<Error>>(&self, error: E) -> Result<Written<A>, E> {
-        let Some(claim) = self.once else { return Err(error) };
-        let Ok(row) = self.writer.cluster.read_one(claim.key()).await else { return Err(error) };
-        match claim.judge::<A>(row.as_ref()) {
+        let Some(once) = self.once else { return Err(error) };
+        let Ok(row) = self.writer.cluster.read_one(once.key()).await else { return Err(error) };
+        match once.judge::<A>(row.as_ref()) {
             Ok(Past::Repeat { answer, txn, row }) => Ok(Written { answer, txn, versions: Versions::Earlier(row) }),
             Ok(Past::Reused) => Err(Error::KeyReused.into()),
             Ok(Past::Free(_)) => Err(error),
@@ -146,8 +146,8 @@ impl<'a> Writing<'a> {
         let mut operations = Vec::with_capacity(before + steps.len() + 1);
         operations.extend(self.guard.cloned());
         operations.extend(steps);
-        if let Some(claim) = self.once {
-            let remembered = claim.remember(&answer).map_err(|_| Error::Unreadable)?;
+        if let Some(once) = self.once {
+            let remembered = once.remember(&answer).map_err(|_| Error::Unreadable)?;
             fits(&operations, &remembered)?;
             operations.push(remembered);
         }

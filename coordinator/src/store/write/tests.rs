@@ -8,7 +8,7 @@ use super::{ATTEMPTS_MAX, Error, Writer};
 use crate::data::{self, Change, Condition, Data, DataKey, Done, Submission, Value, Wrote};
 use crate::store::cluster;
 use crate::store::memory::Memory;
-use crate::store::once::{Claim, Fingerprint, IdempotencyKey};
+use crate::store::once::{Fingerprint, IdempotencyKey, Once};
 use crate::store::tables::{DATA, IDEMPOTENCY, SESSIONS, TWEETS};
 use crate::tweets::{self, Tweets};
 
@@ -45,27 +45,27 @@ impl World {
         &self,
         tweet: &tweets::Tweet,
         edits: bool,
-        claim: Option<&Claim>,
+        once: Option<&Once>,
     ) -> Result<super::Written<tweets::Done>, tweets::Error> {
         let nothing = &tweets::Condition::None;
         if edits {
-            self.tweets.edit("ann", (tweet.id, "two"), nothing, claim, &self.stands()).await
+            self.tweets.edit("ann", (tweet.id, "two"), nothing, once, &self.stands()).await
         } else {
-            self.tweets.delete("ann", tweet.id, nothing, claim, &self.stands()).await
+            self.tweets.delete("ann", tweet.id, nothing, once, &self.stands()).await
         }
     }
 
-    async fn put(&self, claim: Option<&Claim>) -> Result<data::Written, data::Error> {
+    async fn put(&self, once: Option<&Once>) -> Result<data::Written, data::Error> {
         let value = Value::parse(b"1").unwrap();
-        self.data.put(&DataKey::parse("k").unwrap(), &value, &Condition::default(), claim, &self.stands()).await
+        self.data.put(&DataKey::parse("k").unwrap(), &value, &Condition::default(), once, &self.stands()).await
     }
 
-    async fn transact(&self, claim: Option<&Claim>) -> Result<data::Transacted, data::Error> {
+    async fn transact(&self, once: Option<&Once>) -> Result<data::Transacted, data::Error> {
         let key = |text| DataKey::parse(text).unwrap();
         let change = Change::Put(Value::parse(b"1").unwrap());
         let write = data::Write { key: key("new"), expect: Expect::Any, change };
         let submission = Submission { reads: vec![key("k")], writes: vec![write] };
-        self.data.transact(&submission, claim, &self.stands()).await
+        self.data.transact(&submission, once, &self.stands()).await
     }
 
     /// Has others do this before each of so many commits.
@@ -78,8 +78,8 @@ fn session() -> Key {
     Key::new(SESSIONS.id, "ann's")
 }
 
-fn claim(kept_for: Duration) -> Claim {
-    Claim::new("ann", &IdempotencyKey::parse(b"k").unwrap(), Fingerprint::of(&[b"the same"]), kept_for)
+fn once(kept_for: Duration) -> Once {
+    Once::new("ann", &IdempotencyKey::parse(b"k").unwrap(), Fingerprint::of(&[b"the same"]), kept_for)
 }
 
 fn others_value(memory: &Memory) {
@@ -89,27 +89,27 @@ fn others_value(memory: &Memory) {
 #[tokio::test]
 async fn a_repeat_has_the_first_version_though_an_expired_answer_stood_under_its_key() {
     let world = World::new();
-    world.tweets.post("ann", "long ago", Some(&claim(Duration::ZERO)), &world.stands()).await.unwrap();
+    world.tweets.post("ann", "long ago", Some(&once(Duration::ZERO)), &world.stands()).await.unwrap();
     assert_eq!(world.memory.rows(IDEMPOTENCY.id).len(), 1);
-    let first = world.put(Some(&claim(HOUR))).await.unwrap();
+    let first = world.put(Some(&once(HOUR))).await.unwrap();
     assert_eq!(first.done, Done::Created(world.memory.rows(DATA)[0].version));
-    assert_eq!(world.put(Some(&claim(HOUR))).await.unwrap(), first);
+    assert_eq!(world.put(Some(&once(HOUR))).await.unwrap(), first);
 
     let world = World::new();
-    world.put(Some(&claim(Duration::ZERO))).await.unwrap();
-    let first = world.transact(Some(&claim(HOUR))).await.unwrap();
+    world.put(Some(&once(Duration::ZERO))).await.unwrap();
+    let first = world.transact(Some(&once(HOUR))).await.unwrap();
     let [_, new] = &world.memory.rows(DATA)[..] else { panic!("there are two values") };
     assert_eq!(first.writes, [Wrote::Put(new.version)]);
-    assert_eq!(world.transact(Some(&claim(HOUR))).await.unwrap(), first);
+    assert_eq!(world.transact(Some(&once(HOUR))).await.unwrap(), first);
 }
 
 #[tokio::test]
 async fn an_expired_answer_that_another_removes_first_is_in_nobodys_way() {
     let world = World::new();
-    world.put(Some(&claim(Duration::ZERO))).await.unwrap();
+    world.put(Some(&once(Duration::ZERO))).await.unwrap();
     let expired = world.memory.rows(IDEMPOTENCY.id)[0].key.clone();
     world.memory.meanwhile(move |memory| memory.delete(expired));
-    let again = world.put(Some(&claim(HOUR))).await.unwrap();
+    let again = world.put(Some(&once(HOUR))).await.unwrap();
     assert!(matches!(again.done, Done::Replaced(_)));
     assert_eq!(world.memory.rows(IDEMPOTENCY.id).len(), 1);
 }
@@ -118,13 +118,13 @@ async fn an_expired_answer_that_another_removes_first_is_in_nobodys_way() {
 async fn an_expired_answer_that_may_not_have_been_removed_is_no_unknown_outcome_of_the_write() {
     for error in [cluster::Error::Unknown { txn: Memory::default().last() }, cluster::Error::Stopped] {
         let world = World::new();
-        world.put(Some(&claim(Duration::ZERO))).await.unwrap();
+        world.put(Some(&once(Duration::ZERO))).await.unwrap();
         world.memory.end_next(error);
         let commits = world.memory.commits();
-        let refused = world.put(Some(&claim(HOUR))).await;
+        let refused = world.put(Some(&once(HOUR))).await;
         assert_eq!(refused, Err(Error::Cluster(cluster::Error::Unavailable).into()));
         assert_eq!(world.memory.commits(), commits + 1, "the write itself was not begun");
-        world.put(Some(&claim(HOUR))).await.unwrap();
+        world.put(Some(&once(HOUR))).await.unwrap();
     }
 }
 
@@ -176,7 +176,7 @@ async fn all_writes_give_up_after_as_many_attempts_and_say_the_same() {
 
     let world = World::new();
     world.disturb(ATTEMPTS_MAX, others_value);
-    assert_eq!(world.put(Some(&claim(HOUR))).await, Err(Error::Contention.into()));
+    assert_eq!(world.put(Some(&once(HOUR))).await, Err(Error::Contention.into()));
     world.disturb(ATTEMPTS_MAX, others_value);
     assert_eq!(world.transact(None).await, Err(Error::Contention.into()));
     assert_eq!(world.memory.commits(), 2 * ATTEMPTS_MAX as usize);
@@ -187,7 +187,7 @@ async fn all_writes_give_up_after_as_many_attempts_and_say_the_same() {
 async fn one_attempt_less_is_enough() {
     let world = World::new();
     world.disturb(ATTEMPTS_MAX - 1, others_value);
-    let written = world.put(Some(&claim(HOUR))).await.unwrap();
+    let written = world.put(Some(&once(HOUR))).await.unwrap();
     assert_eq!(written.done, Done::Replaced(world.memory.rows(DATA)[0].version));
     assert_eq!(world.memory.rows(DATA)[0].value.as_slice(), b"1");
 }
@@ -195,12 +195,12 @@ async fn one_attempt_less_is_enough() {
 #[tokio::test]
 async fn a_write_that_its_own_duplicate_overtook_has_the_duplicates_answer() {
     for edits in [true, false] {
-        let claimed = claim(HOUR);
-        for once in [None, Some(&claimed)] {
+        let keyed = once(HOUR);
+        for once in [None, Some(&keyed)] {
             let world = World::new();
             let tweet = world.posted().await;
             // What the duplicate leaves, if the tweet is deleted after it.
-            let (_, remembered) = (world.change(&tweet, edits, Some(&claimed)).await.unwrap(), world.memory.rows(IDEMPOTENCY.id));
+            let (_, remembered) = (world.change(&tweet, edits, Some(&keyed)).await.unwrap(), world.memory.rows(IDEMPOTENCY.id));
             let world = World::new();
             world.memory.put(tweets::key(tweet.id), tweet.value());
             let id = tweet.id;
@@ -220,8 +220,8 @@ async fn a_write_that_its_own_duplicate_overtook_has_the_duplicates_answer() {
 #[tokio::test]
 async fn a_key_of_another_request_is_told_whatever_the_write_came_to() {
     let world = World::new();
-    world.put(Some(&claim(HOUR))).await.unwrap();
-    let other = Claim::new("ann", &IdempotencyKey::parse(b"k").unwrap(), Fingerprint::of(&[b"other"]), HOUR);
+    world.put(Some(&once(HOUR))).await.unwrap();
+    let other = Once::new("ann", &IdempotencyKey::parse(b"k").unwrap(), Fingerprint::of(&[b"other"]), HOUR);
     assert_eq!(world.put(Some(&other)).await, Err(Error::KeyReused.into()));
     let gone = uuid::Uuid::now_v7();
     let deleted = world.tweets.delete("ann", gone, &tweets::Condition::None, Some(&other), &world.stands()).await;
@@ -238,7 +238,7 @@ async fn an_answer_that_is_to_be_remembered_is_bounded() {
     let key = |text| DataKey::parse(text).unwrap();
     let write = data::Write { key: key("new"), expect: Expect::Any, change };
     let submission = Submission { reads: vec![key("k")], writes: vec![write] };
-    let refused = world.data.transact(&submission, Some(&claim(HOUR)), &world.stands()).await;
+    let refused = world.data.transact(&submission, Some(&once(HOUR)), &world.stands()).await;
     assert!(matches!(refused, Err(data::Error::Write(Error::AnswerTooLong { .. }))), "{refused:?}");
     world.data.transact(&submission, None, &world.stands()).await.unwrap();
 }
