@@ -288,3 +288,16 @@ impl Owned<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Condition;
+
+    /// A write's fingerprint holds its condition as this text, for as long as its `Idempotency-Key` is remembered: through an
+    /// upgrade too.
+    #[test]
+    fn a_condition_is_written_as_it_always_was() {
+        let texts = [Condition::None, Condition::OneOf(vec![3, 4])].map(|condition| format!("{condition:?}"));
+        assert_eq!(texts, ["None", "OneOf([3, 4])"]);
+    }
+}
