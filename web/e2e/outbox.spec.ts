@@ -11,13 +11,18 @@ const cutOff = /ERR_INTERNET_DISCONNECTED/;
 
 const times = async (person: Person, text: string) => (await person.stored()).filter((stored) => stored === text).length;
 
-/** How many posts of the browser the server has answered. */
-function posts(context: BrowserContext): { count: number } {
-  const answered = { count: 0 };
+/** How many posts of the browser the server has answered. Those that repeat one under its key, which does nothing, are not counted. */
+function posts(context: BrowserContext): { readonly count: number } {
+  const keys = new Set<string | undefined>();
   context.on("response", (response) => {
-    if (response.request().method() === "POST" && response.url().endsWith("/api/tweet")) answered.count += 1;
+    const request = response.request();
+    if (request.method() === "POST" && response.url().endsWith("/api/tweet")) keys.add(request.headers()["idempotency-key"]);
   });
-  return answered;
+  return {
+    get count() {
+      return keys.size;
+    },
+  };
 }
 
 /** How many writes the device keeps. */
