@@ -6,7 +6,7 @@ import { expect, test } from "./stage.ts";
 
 /** All that Chromium may say of a connection that ends at any moment. */
 const serverGone =
-  /ERR_(CONNECTION_(REFUSED|RESET|CLOSED|ABORTED)|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED_ENCODING|CONTENT_LENGTH_MISMATCH)|status of 503/;
+  /ERR_(CONNECTION_(REFUSED|RESET|CLOSED|ABORTED)|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED_ENCODING|CONTENT_LENGTH_MISMATCH)|status of 503|icon from the Manifest.*Download error/;
 
 /** What a text stands for in the store and on the page after all is settled: once, and nowhere twice. */
 const occurrences = (texts: string[], text: string) => texts.filter((stored) => stored === text).length;

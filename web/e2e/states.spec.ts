@@ -127,7 +127,7 @@ test("logging in as somebody else in one tab does so in the other", async ({ arr
 });
 
 test("offline is said, and what is posted goes out when the network is back", async ({ arrive, expectedErrors }) => {
-  expectedErrors.push(/ERR_INTERNET_DISCONNECTED/);
+  expectedErrors.push(/ERR_INTERNET_DISCONNECTED|icon from the Manifest.*Download error/);
   const ada = await arrive("ada");
   await ada.page.context().setOffline(true);
   await expect(ada.page.getByText("You are offline.")).toBeVisible();
