@@ -1,10 +1,11 @@
 //! One process of the real executable: started with its ready line awaited, killed, interrupted, its log kept. A log line
 //! of level ERROR that the test has not announced fails the test, and no process outlives it.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::wait::until_blocking;
@@ -24,9 +25,10 @@ pub struct Process {
     child: Child,
     /// The ready line, without its first word.
     ready: String,
-    log: Arc<Mutex<Vec<String>>>,
+    /// Its standard error is a file and no pipe: what it logged before it did something that a test has seen is there to
+    /// be read, without a thread that must have run in between.
+    log: File,
     announced: Vec<&'static str>,
-    reader: Option<std::thread::JoinHandle<()>>,
 }
 
 /// How a process ended that was not expected to become ready.
@@ -87,16 +89,10 @@ impl Process {
 
     /// Starts the executable and does not wait.
     pub fn spawn(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = command(arguments, environment).spawn().expect("the executable starts");
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let lines = Arc::clone(&log);
-        let reader = std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                lines.lock().expect("no reader panics").push(line);
-            }
-        });
-        Process { name: name.to_owned(), child, ready: String::new(), log, announced: Vec::new(), reader: Some(reader) }
+        let log = tempfile::tempfile().expect("a file for the log");
+        let stderr = log.try_clone().expect("another handle of the file");
+        let child = command(arguments, environment).stderr(stderr).spawn().expect("the executable starts");
+        Process { name: name.to_owned(), child, ready: String::new(), log, announced: Vec::new() }
     }
 
     /// Waits for the ready line of a process that was only spawned; at once if that was done before.
@@ -151,7 +147,10 @@ impl Process {
 
     /// All that it has logged so far.
     pub fn log_text(&self) -> String {
-        self.log.lock().expect("no reader panics").join("\n")
+        let mut bytes = vec![0; self.log.metadata().expect("a file of ours").len().try_into().expect("it fits into memory")];
+        // At a position of its own: the handles share one, at which the process writes.
+        self.log.read_exact_at(&mut bytes, 0).expect("a log only grows");
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Waits until a log line contains the text.
@@ -204,10 +203,10 @@ impl Process {
     }
 
     fn unannounced_errors(&self) -> Vec<String> {
-        let log = self.log.lock().expect("no reader panics");
-        let is_error = |line: &&String| line.contains("\"level\":\"ERROR\"") || line.contains("panicked at");
-        let unannounced = |line: &&String| !self.announced.iter().any(|text| line.contains(text));
-        log.iter().filter(is_error).filter(unannounced).cloned().collect()
+        let log = self.log_text();
+        let is_error = |line: &&str| line.contains("\"level\":\"ERROR\"") || line.contains("panicked at");
+        let unannounced = |line: &&str| !self.announced.iter().any(|text| line.contains(text));
+        log.lines().filter(is_error).filter(unannounced).map(str::to_owned).collect()
     }
 }
 
@@ -215,9 +214,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
-        if let Some(reader) = self.reader.take() {
-            reader.join().ok();
-        }
         if std::thread::panicking() {
             let log = self.log_text();
             let tail: Vec<&str> = log.lines().rev().take(40).collect();
