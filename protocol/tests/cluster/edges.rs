@@ -352,7 +352,7 @@ fn a_full_cluster_takes_deletes_however_many_writes_it_has_refused() {
     queue.push_back((COORDINATOR, Input::Connected(peer(Some(ClusterId(7))))));
     run!();
     for round in 0..40_000 {
-        // Somebody wants to write; and now and then what is to be recorded is tried, as `outcomes.rs` does it.
+        // Somebody wants to write; and now and then what is to be recorded is tried, as the coordinator's `store/outcomes/recorder.rs` does it.
         assert!(
             commit!(vec![put("b", &"x".repeat(300))])
                 .is_none_or(|reply| matches!(reply, Reply::Aborted { .. } | Reply::Refused(_)))

@@ -1,4 +1,4 @@
-//! Who records how transactions ended that somebody may still ask for, as `coordinator/src/outcomes.rs` does it: in rows that
+//! Who records how transactions ended that somebody may still ask for, as `coordinator/src/store/outcomes/recorder.rs` does it: in rows that
 //! are written by transactions of the cluster itself, and only then may the workers forget. Its writes are calls like those of
 //! clients, so all that is checked of these is checked of them.
 //!
