@@ -32,6 +32,7 @@ struct Held {
     store: Store,
     begun: u64,
     next: VecDeque<Next>,
+    next_read: Option<Error>,
     commits: usize,
     reads: usize,
 }
@@ -70,6 +71,11 @@ impl Memory {
     /// The next commit never ends.
     pub fn hang_next(&self) {
         self.lock().next.push_back(Next::Hang);
+    }
+
+    /// The next read or scan fails so.
+    pub fn fail_next_read(&self, error: Error) {
+        self.lock().next_read = Some(error);
     }
 
     /// Writes a row, as others would.
@@ -120,6 +126,12 @@ impl Memory {
 
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_read(&self) -> Option<Error> {
+        let mut held = self.lock();
+        held.reads += 1;
+        held.next_read.take()
     }
 
     fn next(&self) -> Option<Next> {
@@ -193,7 +205,9 @@ impl Engine for Memory {
 
     fn read(&self, query: Query, _: Consistency, _: Option<TraceContext>) -> Promise<'_, Page> {
         Box::pin(async move {
-            self.lock().reads += 1;
+            if let Some(error) = self.next_read() {
+                return Err(error);
+            }
             match query {
                 Query::Keys(keys) => self.get(&keys),
                 Query::Range(range) => Ok(self.scan(&range)),

@@ -8,7 +8,7 @@ use skein_coordinator::caller::attempts::Allowance;
 use skein_coordinator::config::{Auth, SurfaceConfig};
 use skein_coordinator::store::cluster::Error;
 use skein_coordinator::store::memory::Memory;
-use skein_coordinator::store::tables::{DATA, TOKENS};
+use skein_coordinator::store::tables::{DATA, SESSIONS, TOKENS};
 use skein_coordinator::store::write::Writer;
 use skein_coordinator::tokens::{Scope, Tokens};
 use skein_protocol::id::{Incarnation, TxnId};
@@ -117,6 +117,21 @@ async fn a_token_that_has_ended_opens_nothing() {
         let request = HttpRequest::get("/api/data/a").header(header::AUTHORIZATION, format!("Bearer {}", secret.reveal()));
         let (found, ..) = ask(&surface(&memory, SurfaceConfig::new(Auth::Name)), request.body(Body::empty()).unwrap()).await;
         assert_eq!(found, status);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_ended_elsewhere_is_told_before_anything_else() {
+    for path in ["/api/tweet?limit=1&limit=2", "/api/tweet?limit=x", "/api/tweet/no-id", "/api/tweet/no/path", "/api/login"] {
+        let memory = Memory::default();
+        let surface = surface(&memory, SurfaceConfig::new(Auth::Name));
+        let login = HttpRequest::post("/api/login").body(Body::from(json!({ "username": "ann" }).to_string())).unwrap();
+        let (_, headers, _) = ask(&surface, login).await;
+        let cookie = headers[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let get = |path: &str| HttpRequest::get(path).header(header::COOKIE, &cookie).body(Body::empty()).unwrap();
+        assert_eq!(ask(&surface, get("/api/login")).await.0, 200, "it is seen here");
+        memory.rows(SESSIONS.id).into_iter().for_each(|row| memory.delete(row.key));
+        assert_eq!(ask(&surface, get(path)).await.0, 401, "{path}");
     }
 }
 

@@ -218,6 +218,18 @@ async fn a_write_that_its_own_duplicate_overtook_has_the_duplicates_answer() {
 }
 
 #[tokio::test]
+async fn a_refusal_stands_though_an_earlier_answer_can_not_be_looked_up() {
+    let world = World::new();
+    let tweet = world.posted().await;
+    let id = tweet.id;
+    world.memory.meanwhile(move |memory| {
+        memory.delete(tweets::key(id));
+        memory.fail_next_read(cluster::Error::Unavailable);
+    });
+    assert_eq!(world.change(&tweet, false, Some(&once(HOUR))).await, Err(tweets::Error::NotFound));
+}
+
+#[tokio::test]
 async fn a_key_of_another_request_is_told_whatever_the_write_came_to() {
     let world = World::new();
     world.put(Some(&once(HOUR))).await.unwrap();
