@@ -54,12 +54,12 @@ pub struct AppState {
 pub struct Members {
     /// What the workers say of themselves.
     pub met: Met,
-    /// Whether this coordinator's own control store outlives it: without it nobody can use the workers' logs.
+    /// Whether this coordinator's own control store outlives it: without it the workers' logs are of no use.
     pub control_is_logged: bool,
 }
 
 impl AppState {
-    /// The surface of a coordinator of these workers. Without a key whoever is on this machine counts as its operator.
+    /// The surface of a coordinator of these workers. Without a key, every user of this machine counts as an operator.
     #[must_use]
     pub fn new(
         settings: SurfaceConfig,

@@ -3,7 +3,7 @@
 //! nothing about what is there, and is answered 401 before path, parameters and body are looked at.
 //!
 //! What lets in is taken as it was last seen here. So the read or write that follows checks that it still stands
-//! ([`Caller::guard`]), and what else may have gone wrong is told only to those whom it still lets in ([`Caller::attempt`]).
+//! ([`Caller::guard`]), and what else may have gone wrong is told only to callers whose credential still stands ([`Caller::attempt`]).
 //!
 //! A token counts before a cookie. Another scheme than `Bearer` is none of ours (a proxy in front may have its own).
 

@@ -1,6 +1,6 @@
 //! Data of applications: any JSON under a key. A read of one key is strictly serializable; a write of one is a transaction
 //! that names what it expects, so that a condition is judged by the store under the key's lock and by nobody else. Each
-//! write checks along that whoever asked is still let in, and each read reads that beside what was asked for.
+//! write checks that the session or token of its sender still stands, and each read reads that, too.
 //!
 //! A write with an `Idempotency-Key` remembers its answer in its own transaction. The version of what it wrote belongs to the
 //! answer: of a record that was there it is known, because the version replaced is expected; of a new one it is that of the
@@ -120,7 +120,7 @@ pub enum Error {
     /// The row is not one that this program can read.
     #[error("the record can't be read")]
     Unreadable,
-    /// It was not written, or whoever asked is let in no longer.
+    /// It was not written, or the session or token has ended.
     #[error(transparent)]
     Write(#[from] write::Error),
     /// The store did not do it.
@@ -165,10 +165,10 @@ impl Data {
         Data { cluster, writer }
     }
 
-    /// Reads one value, for whoever `stands` lets in.
+    /// Reads one value, while what `stands` checks does: the session or token of the sender.
     ///
     /// # Errors
-    /// There is none, whoever asked is let in no longer, or the store's.
+    /// There is none, the session or token has ended, or the store's.
     pub async fn get(&self, key: &DataKey, stands: &Operation) -> Result<Entry, Error> {
         let rows = self.cluster.read(vec![stands.key.clone(), key.row()]).await?;
         let row = rows.iter().find(|row| row.key == key.row());
@@ -198,7 +198,7 @@ impl Data {
         Ok(Page { entries, next })
     }
 
-    /// Writes one value, new or not, for whoever `stands` lets in.
+    /// Writes one value, new or not, while what `stands` checks does.
     ///
     /// # Errors
     /// The condition, and those of any write.
@@ -215,7 +215,7 @@ impl Data {
         Ok(self.writer.begin().guard(stands).once(once).run(put).await?.into())
     }
 
-    /// Deletes one value, for whoever `stands` lets in.
+    /// Deletes one value, while what `stands` checks does.
     ///
     /// # Errors
     /// As for a write, and that there is none.

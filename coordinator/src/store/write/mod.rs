@@ -106,7 +106,7 @@ enum Versions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// What let the sender in has ended.
-    #[error("whoever asked is let in no longer")]
+    #[error("the session or token has ended")]
     Ended,
     /// The key was used for another request.
     #[error("this Idempotency-Key was used for another request")]
