@@ -22,8 +22,8 @@ use crate::id::{Age, Incarnation, NodeId, RequestId, TraceContext, TxnId, Versio
 use crate::limits::{self, Limits};
 use crate::membership::view::View;
 use crate::message::{Message, NoReason, Outcome, Prepare, Vote};
-use crate::omission::{Omission, Omissions};
 use crate::operation::{Action, Operation, TableId};
+use crate::rules::{Omission, Rules};
 use crate::step::{AbortReason, EarlierRuns, Event, KnownOutcome, Output, Refusal, Reply, TransactionStep, Unrecorded};
 use crate::store::lock::{Claimed, LockTable, Policy};
 use crate::store::placement;
@@ -47,7 +47,7 @@ pub struct Bounds {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Transactions {
     incarnation: Incarnation,
-    omissions: Omissions,
+    rules: Rules,
     bounds: Bounds,
     window: Window,
     /// The greatest age stamp given out or seen.
@@ -123,16 +123,16 @@ enum Phase {
 impl Transactions {
     /// No transactions yet, in this run.
     #[must_use]
-    pub fn new(incarnation: Incarnation, bounds: Bounds, records: bool, omissions: Omissions) -> Self {
+    pub fn new(incarnation: Incarnation, bounds: Bounds, records: bool, rules: Rules) -> Self {
         Transactions {
             incarnation,
-            omissions,
+            rules,
             bounds,
-            window: Window::new(incarnation, bounds.window, records, omissions),
+            window: Window::new(incarnation, bounds.window, records, rules),
             stamp: 0,
             submissions: BTreeMap::new(),
             running: BTreeMap::new(),
-            queue: LockTable::new(Policy::Queue, Omissions::NONE),
+            queue: LockTable::new(Policy::Queue, Rules::ALL),
             own: VecDeque::new(),
             ready: VecDeque::new(),
             refused: Vec::new(),
@@ -169,7 +169,7 @@ impl Transactions {
         trace: Option<TraceContext>,
         out: &mut Vec<Output>,
     ) {
-        let own = !self.omissions.has(Omission::WindowBlocks)
+        let own = !self.rules.omits(Omission::WindowBlocks)
             && operations.iter().all(|operation| operation.key.table == TableId::HOUSEKEEPING);
         let requests_max = self.bounds.limits.requests_max + if own { limits::OWN_REQUESTS_MAX } else { 0 };
         let refusal = if !is_valid(&operations) {
@@ -180,7 +180,7 @@ impl Transactions {
             None
         };
         if let Some(refusal) = refusal {
-            if refusal == Refusal::Overloaded && self.omissions.has(Omission::RefusedQueues) {
+            if refusal == Refusal::Overloaded && self.rules.omits(Omission::RefusedQueues) {
                 let age = self.next_age(clock);
                 self.queue.claim(id, age, spans(&operations));
             }
@@ -273,7 +273,7 @@ impl Transactions {
                     }
                 }
                 transaction.awaited &= !bit;
-                let enough = self.omissions.has(Omission::OneVoteLess) && transaction.awaited.count_ones() == 1;
+                let enough = self.rules.omits(Omission::OneVoteLess) && transaction.awaited.count_ones() == 1;
                 if transaction.awaited == 0 || enough {
                     self.decide(txn, Outcome::Committed, Phase::Committing, out);
                     self.commit(txn, out);
@@ -284,7 +284,7 @@ impl Transactions {
                     self.saw_stamp(stamp);
                 }
                 self.decide(txn, Outcome::Aborted, Phase::Aborting(reason), out);
-                if self.omissions.has(Omission::AbortEarly) {
+                if self.rules.omits(Omission::AbortEarly) {
                     self.aborted(txn, reason, out);
                 }
             }
@@ -419,17 +419,17 @@ impl Transactions {
                 continue;
             }
             // Not what is remembered, of which the oldest may be forgotten by now.
-            let settled = match self.omissions.has(Omission::SettledFromMemory) {
+            let settled = match self.rules.omits(Omission::SettledFromMemory) {
                 true => self.known.get(&txn).copied(),
                 false => settlement.outcome(txn),
             };
             let committed = settled == Some(Outcome::Committed);
-            let told = settlement.versions.get(&txn).filter(|_| !self.omissions.has(Omission::VersionsLost));
+            let told = settlement.versions.get(&txn).filter(|_| !self.rules.omits(Omission::VersionsLost));
             let versions = told.cloned().unwrap_or(transaction.versions.clone());
             let phase = transaction.phase;
             self.running.insert(txn, Transaction { versions, ..transaction });
             match phase {
-                _ if committed && !self.omissions.has(Omission::RetryCommitted) => self.commit(txn, out),
+                _ if committed && !self.rules.omits(Omission::RetryCommitted) => self.commit(txn, out),
                 Phase::Aborting(reason) => self.aborted(txn, reason, out),
                 Phase::Preparing | Phase::Committing => self.aborted(txn, NoReason::Stale, out),
             }
@@ -437,7 +437,7 @@ impl Transactions {
         }
         self.window.settled(settlement, anew || view.number.0 == 1);
         // What was never sent may be from before the members said which stamps they have seen: versions are made from ages.
-        let kept = self.omissions.has(Omission::AgeBeforeView);
+        let kept = self.rules.omits(Omission::AgeBeforeView);
         for submission in self.submissions.values_mut().filter(|submission| submission.txn.is_none() && !kept) {
             self.stamp += 1;
             submission.age.stamp = self.stamp;
@@ -453,7 +453,7 @@ impl Transactions {
     /// Has a view change settle as committed what its client may have been told to be committed, whatever the members report
     /// (R13), and carry the outcomes that clients may still ask for, until they are recorded.
     pub fn hand_over(&self, settlement: &mut Settlement) {
-        if !self.omissions.has(Omission::SettleByReports) {
+        if !self.rules.omits(Omission::SettleByReports) {
             self.committing().for_each(|(txn, transaction)| settlement.insist(*txn, &transaction.versions));
         }
         self.window.hand_over(settlement, self.low_water());
@@ -532,7 +532,7 @@ impl Transactions {
             doubt |= transaction.silent_sweeps >= doubt_sweeps;
         }
         self.send_ready(out);
-        doubt && self.open && !self.omissions.has(Omission::DoubtForever)
+        doubt && self.open && !self.rules.omits(Omission::DoubtForever)
     }
 
     fn expire(&mut self, id: RequestId, out: &mut Vec<Output>) {
@@ -541,7 +541,7 @@ impl Transactions {
             Some(txn) if self.running.contains_key(&txn) => {
                 submission.given_up = true;
                 let aborted = Reply::Aborted { txn, reason: AbortReason::Contention };
-                let wrong = self.omissions.has(Omission::UnknownAsAborted);
+                let wrong = self.rules.omits(Omission::UnknownAsAborted);
                 out.push(Output::Reply { id, reply: if wrong { aborted } else { Reply::Unknown { txn } } });
             }
             // The ones behind it in the queue may be as late, so nothing is sent before all late ones are told.

@@ -19,9 +19,9 @@ use crate::id::{Age, Incarnation, NodeId, ReadId, TxnId, Version, ViewNumber};
 use crate::limits::Limits;
 use crate::membership::view::Standing;
 use crate::message::{NoReason, Outcome, Prepare, PreparedReport, Vote};
-use crate::omission::{Omission, Omissions};
 use crate::operation::{Action, Expect, Key, Operation};
 use crate::record::{Decided, Prepared, Record, Snapshot, Stored, Write};
+use crate::rules::{Omission, Rules};
 use crate::store::lock::{Claimed, LockTable, Policy, Span};
 use crate::store::room::{Room, Usage};
 use crate::store::{Store, placement};
@@ -50,7 +50,7 @@ pub struct Participant {
     reserved: Usage,
     room: Room,
     pub(crate) limits: Limits,
-    pub(crate) omissions: Omissions,
+    pub(crate) rules: Rules,
 }
 
 /// A copy under way (R9): the learner locks, logs and votes like a member, but can't check expectations, and takes the
@@ -104,10 +104,10 @@ pub struct Change {
 impl Participant {
     /// A participant that starts from what its log adds up to: what was prepared is locked again.
     #[must_use]
-    pub fn recover(snapshot: Snapshot, room: Room, limits: Limits, omissions: Omissions) -> Self {
+    pub fn recover(snapshot: Snapshot, room: Room, limits: Limits, rules: Rules) -> Self {
         let mut participant = Participant {
             store: Store::new(snapshot.records),
-            locks: LockTable::new(Policy::WaitDie, omissions),
+            locks: LockTable::new(Policy::WaitDie, rules),
             prepared: BTreeMap::new(),
             waiting: BTreeMap::new(),
             decided: snapshot.decided,
@@ -116,7 +116,7 @@ impl Participant {
             reserved: Usage::default(),
             room,
             limits,
-            omissions,
+            rules,
         };
         for (txn, prepared) in snapshot.prepared {
             let claimed = participant.locks.claim(Owner::Txn(txn), prepared.age, spans(&prepared.operations));
@@ -133,7 +133,7 @@ impl Participant {
     /// Begins as a learner: with nothing.
     pub fn start_over(&mut self) {
         let empty = Snapshot { standing: Some(Standing::Learner), ..Snapshot::new(NodeId(0)) };
-        *self = Participant::recover(empty, self.room, self.limits, self.omissions);
+        *self = Participant::recover(empty, self.room, self.limits, self.rules);
     }
 
     /// Whether nothing was ever written or decided here.
@@ -151,7 +151,7 @@ impl Participant {
     /// Whether a chunk that begins behind this key is the next: one before it may have been lost with a connection.
     #[must_use]
     pub fn continues(&self, after: Option<&Key>) -> bool {
-        let gap_taken = self.omissions.has(Omission::GapInCopy);
+        let gap_taken = self.rules.omits(Omission::GapInCopy);
         self.learning.as_ref().is_some_and(|learning| !learning.complete && (learning.after.as_ref() == after || gap_taken))
     }
 
@@ -165,7 +165,7 @@ impl Participant {
         if let Some((key, _)) = records.last() {
             learning.after = Some(key.clone());
         }
-        let replaces = self.omissions.has(Omission::ChunkReplaces);
+        let replaces = self.rules.omits(Omission::ChunkReplaces);
         let mut taken = records;
         taken.retain(|(key, _)| (replaces || self.store.get(key).is_none()) && !learning.deleted.contains(key));
         for (key, stored) in &taken {
@@ -238,7 +238,7 @@ impl Participant {
         match self.locks.claim(Owner::Txn(txn), prepare.age, spans(&prepare.operations)) {
             Claimed::Refused { older } => Judged::Refused(NoReason::Older { stamp: older.stamp }),
             Claimed::Waits => {
-                if self.omissions.has(Omission::CheckBeforeLock)
+                if self.rules.omits(Omission::CheckBeforeLock)
                     && let Err(reason) = self.check(&prepare.operations, prepare.age)
                 {
                     self.locks.release(Owner::Txn(txn), granted);
@@ -254,7 +254,7 @@ impl Participant {
     /// Takes up a prepare whose locks have been granted after a wait; `None` if it isn't there any more.
     pub fn granted(&mut self, txn: TxnId, granted: &mut Vec<Owner>) -> Option<(NodeId, ViewNumber, Judged)> {
         let (from, mut prepare) = self.waiting.remove(&txn)?;
-        if self.omissions.has(Omission::CheckBeforeLock) {
+        if self.rules.omits(Omission::CheckBeforeLock) {
             prepare.operations.iter_mut().for_each(|operation| operation.expect = Expect::Any);
         }
         let view = prepare.view;
@@ -341,7 +341,7 @@ impl Participant {
             };
             let write = Write { key: operation.key, stored };
             let old = self.store.apply(&write);
-            if self.omissions.has(Omission::ReplacedKept)
+            if self.rules.omits(Omission::ReplacedKept)
                 && let Some(replaced) = old.as_ref().filter(|_| write.stored.is_some())
             {
                 self.store.keep_bytes(&write.key, replaced);
@@ -350,7 +350,7 @@ impl Participant {
                 && !learning.complete
                 && write.stored.is_none()
                 && learning.after.as_ref().is_none_or(|after| write.key > *after)
-                && !self.omissions.has(Omission::DropTombstones)
+                && !self.rules.omits(Omission::DropTombstones)
             {
                 learning.deleted.insert(write.key.clone());
             }
@@ -369,12 +369,12 @@ impl Participant {
             return None;
         }
         if let Some(Held { prepared, .. }) = self.prepared.remove(&txn)
-            && !self.omissions.has(Omission::ReserveKept)
+            && !self.rules.omits(Omission::ReserveKept)
         {
             self.reserved = self.reserved.minus(&Usage::of_puts(&prepared.operations));
         }
         self.waiting.remove(&txn);
-        if !self.omissions.has(Omission::LeakLocks) {
+        if !self.rules.omits(Omission::LeakLocks) {
             self.locks.release(Owner::Txn(txn), granted);
         }
         self.decided.insert(txn, Decided { view, outcome: Outcome::Aborted });

@@ -13,7 +13,7 @@ use crate::commit::outcome::Settlement;
 use crate::id::{Incarnation, TxnId};
 use crate::limits;
 use crate::message::Outcome;
-use crate::omission::{Omission, Omissions};
+use crate::rules::{Omission, Rules};
 use crate::step::{EarlierRuns, Unrecorded};
 
 /// Decisions that workers may remember needlessly before they are told to forget, when housekeeping is not due yet.
@@ -29,7 +29,7 @@ const STALLED_SWEEPS: u8 = 2;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     incarnation: Incarnation,
-    omissions: Omissions,
+    rules: Rules,
     /// Transactions that may be within it.
     size: u64,
     /// Whether anybody records what is unrecorded.
@@ -55,10 +55,10 @@ pub struct Window {
 impl Window {
     /// The window of a run that has begun nothing.
     #[must_use]
-    pub fn new(incarnation: Incarnation, size: usize, records: bool, omissions: Omissions) -> Self {
+    pub fn new(incarnation: Incarnation, size: usize, records: bool, rules: Rules) -> Self {
         Window {
             incarnation,
-            omissions,
+            rules,
             size: (size as u64).max(2),
             records,
             next_sequence: 1,
@@ -76,7 +76,7 @@ impl Window {
     /// Whether one more transaction may be sent; `own` if it writes only rows of the cluster itself.
     #[must_use]
     pub fn admits(&self, own: bool) -> bool {
-        if own || self.omissions.has(Omission::WindowBlocks) {
+        if own || self.rules.omits(Omission::WindowBlocks) {
             return self.used() < self.size;
         }
         !self.is_full() && self.unrecorded.len() < 2 * usize::try_from(self.size).unwrap_or(usize::MAX)
@@ -115,7 +115,7 @@ impl Window {
     /// The first sequence that the workers must remember. `running`: the first that runs.
     #[must_use]
     pub fn low_water(&self, running: Option<u64>) -> u64 {
-        let held = self.held.first().copied().filter(|_| !self.omissions.has(Omission::ForgetDoubted));
+        let held = self.held.first().copied().filter(|_| !self.rules.omits(Omission::ForgetDoubted));
         running.into_iter().chain(held).min().unwrap_or(self.next_sequence)
     }
 
@@ -157,7 +157,7 @@ impl Window {
             let txn = TxnId { incarnation: self.incarnation, sequence: *sequence };
             settlement.outcomes.binary_search_by_key(&txn, |(txn, _)| *txn).is_ok()
         };
-        self.held.retain(|sequence| !stands(sequence) || self.omissions.has(Omission::WindowBlocks));
+        self.held.retain(|sequence| !stands(sequence) || self.rules.omits(Omission::WindowBlocks));
         self.first_of_view = self.next_sequence;
         self.full_sweeps = 0;
     }
@@ -169,7 +169,7 @@ impl Window {
             settlement.marks.clear();
             return;
         }
-        if self.omissions.has(Omission::ForgetUnrecorded) {
+        if self.rules.omits(Omission::ForgetUnrecorded) {
             settlement.marks.insert(self.incarnation, low_water);
             return;
         }
@@ -227,7 +227,7 @@ impl Window {
         let moved = core::mem::replace(&mut self.ended_at, self.forgotten_below) != self.forgotten_below;
         self.full_sweeps = if moved || self.admits(false) { 0 } else { self.full_sweeps.saturating_add(1) };
         // What is unrecorded beyond its bound no view change makes less.
-        let omitted = self.omissions.has(Omission::StuckForever) || self.omissions.has(Omission::WindowBlocks);
+        let omitted = self.rules.omits(Omission::StuckForever) || self.rules.omits(Omission::WindowBlocks);
         let stuck = self.is_full() && self.full_sweeps >= doubt_sweeps && !omitted;
         if stuck {
             self.full_sweeps = STALLED_SWEEPS;

@@ -23,7 +23,7 @@ use crate::membership::copy::Copies;
 use crate::membership::joiners::Joiners;
 use crate::membership::roster::{Changes, roster};
 use crate::membership::view::{Member, Shard, View, ViewRecord};
-use crate::omission::{Omission, Omissions};
+use crate::rules::{Omission, Rules};
 use crate::step::{Halt, Peer};
 
 mod wanted;
@@ -54,7 +54,7 @@ pub(super) struct Situation<'a> {
     pub(super) comparison: &'a Comparison,
     pub(super) joiners: &'a Joiners,
     pub(super) copies: &'a Copies,
-    pub(super) omissions: Omissions,
+    pub(super) rules: Rules,
 }
 
 /// What follows.
@@ -83,7 +83,7 @@ impl Situation<'_> {
         // Whoever holds more is asked again before one counts that holds less: a member that holds all, and any before an outsider.
         let is_member = |node: NodeId| members().any(|member| member.node == node);
         let counts = active.shards.iter().any(|shard| self.salvaged(shard).is_some_and(is_member));
-        let patient = self.asked_again < ASKED_AGAIN_MAX && !self.omissions.has(Omission::TrustDistrusted);
+        let patient = self.asked_again < ASKED_AGAIN_MAX && !self.rules.omits(Omission::TrustDistrusted);
         let bad = |node: NodeId| {
             counts && self.is_salvaged(node) || patient && self.comparison.distrusts(node) || self.rolled_back.contains(&node)
         };
@@ -99,7 +99,7 @@ impl Situation<'_> {
             return Choice::AskAgain;
         }
         // A bad copy that is all there is must be asked again as well, or it would be waited for though it is there.
-        if !members().any(|member| there(&member)) && members().any(is_silent) && !self.omissions.has(Omission::BadNotAsked) {
+        if !members().any(|member| there(&member)) && members().any(is_silent) && !self.rules.omits(Omission::BadNotAsked) {
             return Choice::AskAgain;
         }
         if active.shards.iter().any(|shard| self.awaits_better(shard)) {
@@ -134,17 +134,17 @@ impl Situation<'_> {
         if members.is_empty() {
             members = self.salvaged(shard).and_then(|node| self.here(node)).into_iter().collect();
         }
-        if self.omissions.has(Omission::SalvagedTogether) && members.iter().all(|member| self.is_salvaged(member.node)) {
+        if self.rules.omits(Omission::SalvagedTogether) && members.iter().all(|member| self.is_salvaged(member.node)) {
             let salvaged = self.connected.values().filter(|peer| peer.salvaged && !self.silent.contains(&peer.node));
             members = salvaged.filter_map(|peer| self.here(peer.node)).collect();
         }
-        if self.omissions.has(Omission::AnyWorker) {
+        if self.rules.omits(Omission::AnyWorker) {
             members = self.connected.keys().filter_map(|node| self.here(*node)).collect();
         }
         if members.is_empty() {
             return None;
         }
-        let early = self.omissions.has(Omission::LearnerTooEarly);
+        let early = self.rules.omits(Omission::LearnerTooEarly);
         let rest = self.connected.values().filter(|peer| {
             let taken = members.iter().any(|member| member.node == peer.node);
             !taken && self.is_wanted(peer) && !self.silent.contains(&peer.node)
@@ -177,7 +177,7 @@ impl Situation<'_> {
         // One that belongs to another cluster is said before anybody is waited for, who may never come.
         let bound = |peer: &Peer| peer.cluster.filter(|bound| Some(*bound) != cluster).map(|bound| (peer.address.clone(), bound));
         if let Some((address, cluster)) = wanted.iter().filter_map(there).find_map(bound)
-            && !self.omissions.has(Omission::TakeBound)
+            && !self.rules.omits(Omission::TakeBound)
         {
             return Choice::Halt(Halt::WorkerHoldsView { address, cluster });
         }
@@ -198,7 +198,7 @@ impl Situation<'_> {
         self.salvaged(shard).is_some()
             && !shard.members.iter().any(is_whole)
             && !shard.members.iter().all(is_gone)
-            && !self.omissions.has(Omission::AnyWorker)
+            && !self.rules.omits(Omission::AnyWorker)
     }
 
     /// Who counts if no member does that holds all: a member of whose records a part was given up, or else any such worker, whatever
@@ -212,7 +212,7 @@ impl Situation<'_> {
 
     /// Whether others may copy what this one holds: it is trusted, or a person has decided to go on with it.
     pub(super) fn is_donor(&self, node: NodeId) -> bool {
-        let trusted = !self.comparison.distrusts(node) || self.omissions.has(Omission::LearnFromDistrusted);
+        let trusted = !self.comparison.distrusts(node) || self.rules.omits(Omission::LearnFromDistrusted);
         trusted || self.is_salvaged(node)
     }
 
@@ -233,7 +233,7 @@ impl Situation<'_> {
     /// The cluster begins anew, with all that are there and belong nowhere.
     fn anew(&self) -> Choice {
         // An attempt to begin anew that was not completed has bound those that it sealed, who have nothing all the same.
-        let begun = self.record.filter(|_| !self.omissions.has(Omission::BegunForgotten));
+        let begun = self.record.filter(|_| !self.rules.omits(Omission::BegunForgotten));
         let begun = begun.filter(|record| record.pending.as_ref().is_some_and(|it| record.emptied == Some(it.number)));
         let begun = begun.and_then(|record| record.pending.as_ref()).map(View::members).unwrap_or_default();
         let empty = |peer: &&Peer| peer.cluster.is_none() || begun.contains(&peer.node);

@@ -28,7 +28,7 @@ use crate::membership::joiners::Joiners;
 use crate::membership::roster::Changes;
 use crate::membership::view::{ActiveView, Outcomes, Standing, View, ViewRecord};
 use crate::message::{Message, Outcome, Report, Seal};
-use crate::omission::{Omission, Omissions};
+use crate::rules::{Omission, Rules};
 use crate::step::{Event, Halt, Output, Peer, Reply, RosterRefusal, Swapped, Timer};
 
 mod joining;
@@ -61,8 +61,8 @@ pub struct LeaderConfig {
     pub misses_max: u8,
     /// How much of a copy is under way at once.
     pub limits: Limits,
-    /// Rules left out, by tests only.
-    pub omissions: Omissions,
+    /// The rules that it keeps: all of them, but for what a test leaves out.
+    pub rules: Rules,
 }
 
 /// The leader.
@@ -239,7 +239,7 @@ impl ViewChange {
             comparison: &self.comparison,
             joiners: &self.joiners,
             copies: &self.copies,
-            omissions: self.config.omissions,
+            rules: self.config.rules,
         }
     }
 
@@ -289,7 +289,7 @@ impl ViewChange {
 
     /// Members of the last active view that are connected and answer.
     fn candidates(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let any = self.config.omissions.has(Omission::AnyWorker);
+        let any = self.config.rules.omits(Omission::AnyWorker);
         let usable = move |node: &NodeId| (any || self.is_member(*node)) && !self.silent.contains(node);
         self.connected.keys().copied().filter(usable)
     }
@@ -389,7 +389,7 @@ impl ViewChange {
         transactions.hand_over(&mut settlement);
         let Some(announced) = self.record.clone() else { return };
         let view = view.clone();
-        if self.config.omissions.has(Omission::ApplyBeforeSwap) {
+        if self.config.rules.omits(Omission::ApplyBeforeSwap) {
             self.tell(&view, &settlement.outcomes, out);
         }
         let ended = settlement.marks.iter().map(|(run, below)| (*run, *below)).collect();
@@ -420,7 +420,7 @@ impl ViewChange {
         }
         self.curtailing = members.iter().copied().filter(|node| self.situation().is_salvaged(*node)).collect();
         if let Some(Wanted { id, .. }) = self.wanted.take()
-            && !self.config.omissions.has(Omission::RosterToldEarly)
+            && !self.config.rules.omits(Omission::RosterToldEarly)
         {
             out.push(Output::Reply { id, reply: Reply::Roster(self.roster()) });
         }
@@ -431,7 +431,7 @@ impl ViewChange {
         self.rolled_back.clear();
         self.lacked.clear();
         self.suspected.clear();
-        let own_vote = self.config.omissions.has(Omission::CopyVotes);
+        let own_vote = self.config.rules.omits(Omission::CopyVotes);
         for (learner, donor) in self.copies.complete().filter(|_| !own_vote) {
             self.comparison.copied(learner, donor);
         }

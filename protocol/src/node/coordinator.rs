@@ -12,8 +12,8 @@ use crate::limits::{self, Limits};
 use crate::membership::view::ViewRecord;
 use crate::membership::view_change::{Activated, LeaderConfig, ViewChange};
 use crate::message::Message;
-use crate::omission::{Omission, Omissions};
 use crate::read::router::Reads;
+use crate::rules::{Omission, Rules};
 use crate::step::{CoordinatorStatus, Input, Machine, Output, Reply, Request, Role, Swapped, Timer};
 
 /// A coordinator's settings.
@@ -60,8 +60,8 @@ pub struct CoordinatorConfig {
     pub retry_ms: u64,
     /// What it holds and has under way at once, at the most.
     pub limits: Limits,
-    /// Rules left out, by tests only.
-    pub omissions: Omissions,
+    /// The rules that it keeps: all of them, but for what a test leaves out.
+    pub rules: Rules,
 }
 
 /// The state machine of a coordinator.
@@ -110,7 +110,7 @@ impl CoordinatorConfig {
             record_outcomes: true,
             retry_ms: 5,
             limits: Limits::SHIPPED,
-            omissions: Omissions::NONE,
+            rules: Rules::ALL,
         }
     }
 }
@@ -130,15 +130,15 @@ impl Coordinator {
             beat_ms: config.beat_ms,
             misses_max: config.misses_max,
             limits: config.limits,
-            omissions: config.omissions,
+            rules: config.rules,
         };
         let CoordinatorConfig { window, request_sweeps, doubt_sweeps, limits, .. } = config;
         limits.assert_sound();
         let bounds = Bounds { window, request_sweeps, doubt_sweeps, limits };
         Coordinator {
             leader: ViewChange::new(leader, config.record.take()),
-            transactions: Transactions::new(config.incarnation, bounds, config.record_outcomes, config.omissions),
-            reads: Reads::new(limits, config.omissions),
+            transactions: Transactions::new(config.incarnation, bounds, config.record_outcomes, config.rules),
+            reads: Reads::new(limits, config.rules),
             retry_set: false,
             comparing: None,
             comparisons: 0,
@@ -242,7 +242,7 @@ impl Coordinator {
             Message::Stored { copy, last } => self.leader.stored(from, copy, last, self.transactions.in_flight() > 0, out),
             Message::InDoubt { view } => {
                 // A view change that is under way ends the doubt; begun anew each time somebody doubts, it might never end.
-                let steady = self.leader.is_steady() || self.config.omissions.has(Omission::DoubtRestarts);
+                let steady = self.leader.is_steady() || self.config.rules.omits(Omission::DoubtRestarts);
                 if steady && self.leader.active().is_some_and(|active| active.view.number == view) {
                     self.leader.change(out);
                 }
@@ -263,7 +263,7 @@ impl Coordinator {
 
     /// The next view need not carry the outcomes of this one when those that somebody may still ask for are recorded.
     fn clear_views(&mut self) {
-        if self.transactions.is_cleared() || self.config.omissions.has(Omission::ForgetUnrecorded) {
+        if self.transactions.is_cleared() || self.config.rules.omits(Omission::ForgetUnrecorded) {
             self.leader.clear();
         }
     }
@@ -295,7 +295,7 @@ impl Coordinator {
         if self.leader.is_steady() && self.comparing.is_none() {
             // Those of clients count up from 1. Each comparison has a name of its own, so that a late answer counts in no other.
             let id = RequestId(u64::MAX - self.comparisons);
-            self.comparisons += u64::from(!self.config.omissions.has(Omission::LateDigest));
+            self.comparisons += u64::from(!self.config.rules.omits(Omission::LateDigest));
             self.comparing = Some(id);
             let age = self.transactions.next_age(0);
             self.reads.submit_digests(id, age, out);
@@ -355,7 +355,7 @@ impl Machine for Coordinator {
                 }
             }
             Input::Disconnected { node } => {
-                if self.config.omissions.has(Omission::AbortLost) {
+                if self.config.rules.omits(Omission::AbortLost) {
                     self.transactions.acknowledged_by_loss(node, out);
                 }
                 self.leader.disconnected(node, out);

@@ -21,10 +21,10 @@ use crate::limits::{self, Limits};
 use crate::membership::allegiance::Allegiance;
 use crate::membership::view::{Outcomes, Standing};
 use crate::message::{Chunk, Message, NoReason, Outcome, Prepare, Read, ReadResult, Report, Seal, SealReason, Vote};
-use crate::omission::{Omission, Omissions};
 use crate::operation::Key;
 use crate::read::replica::ReplicaReads;
 use crate::record::{Decided, Prepared, Record, Snapshot, Stored};
+use crate::rules::{Omission, Rules};
 use crate::step::{Input, Machine, Output, Refusal, Reply, Request, Role, Timer, WorkerStatus};
 use crate::store::room::Room;
 
@@ -44,8 +44,8 @@ pub struct WorkerConfig {
     pub scrub_ms: u64,
     /// What it holds at once, at the most.
     pub limits: Limits,
-    /// Rules left out, by tests only.
-    pub omissions: Omissions,
+    /// The rules that it keeps: all of them, but for what a test leaves out.
+    pub rules: Rules,
 }
 
 /// The state machine of a worker.
@@ -82,7 +82,7 @@ impl Default for WorkerConfig {
             doubt_sweeps: 8,
             scrub_ms: 30_000,
             limits: Limits::SHIPPED,
-            omissions: Omissions::NONE,
+            rules: Rules::ALL,
         }
     }
 }
@@ -100,10 +100,10 @@ impl Worker {
             cluster: snapshot.cluster,
             view: snapshot.view,
             standing: snapshot.standing,
-            active: config.omissions.has(Omission::ActiveAfterRestart),
-            allegiance: Allegiance::new(snapshot.writer, snapshot.last_active, config.omissions),
+            active: config.rules.omits(Omission::ActiveAfterRestart),
+            allegiance: Allegiance::new(snapshot.writer, snapshot.last_active, config.rules),
             stamp: snapshot.stamp,
-            participant: Participant::recover(snapshot, room, config.limits, config.omissions),
+            participant: Participant::recover(snapshot, room, config.limits, config.rules),
             reads: ReplicaReads::default(),
             journal: Journal::default(),
             coordinators: BTreeSet::new(),
@@ -234,7 +234,7 @@ impl Worker {
                 }
                 let follows = self.allegiance.told(writer, self.cluster, self.view);
                 let message = Message::Beating { beat, follows, full: self.participant.is_full() };
-                if self.config.omissions.has(Omission::BeatUnsynced) {
+                if self.config.rules.omits(Omission::BeatUnsynced) {
                     out.push(Output::Send { to: from, message });
                 } else {
                     self.journal.send_when_synced(from, message, out);
@@ -295,7 +295,7 @@ impl Worker {
             return;
         }
         self.stamp = self.stamp.max(prepare.age.stamp);
-        if view != self.view && !self.config.omissions.has(Omission::StaleVote) {
+        if view != self.view && !self.config.rules.omits(Omission::StaleVote) {
             let vote = Vote::No(NoReason::Stale);
             out.push(Output::Send { to: from, message: Message::Vote { txn, view, vote } });
             return;
@@ -310,11 +310,11 @@ impl Worker {
     fn judged(&mut self, to: NodeId, txn: TxnId, view: ViewNumber, judged: Judged, out: &mut Vec<Output>) {
         let Some(vote) = judged.vote() else { return };
         let message = Message::Vote { txn, view, vote };
-        if self.config.omissions.has(Omission::WaitForLater) && matches!(judged, Judged::Prepared(_)) {
+        if self.config.rules.omits(Omission::WaitForLater) && matches!(judged, Judged::Prepared(_)) {
             self.reads.await_later(txn);
         }
         match judged {
-            Judged::Prepared(_) if self.config.omissions.has(Omission::VoteUnsynced) => {
+            Judged::Prepared(_) if self.config.rules.omits(Omission::VoteUnsynced) => {
                 out.push(Output::Send { to, message });
                 if let Judged::Prepared(prepared) = judged {
                     self.journal.persist(Record::Prepared(prepared), out);
@@ -365,7 +365,7 @@ impl Worker {
         versions: Vec<Version>,
         out: &mut Vec<Output>,
     ) {
-        if view != self.view && !self.config.omissions.has(Omission::StaleDecision) {
+        if view != self.view && !self.config.rules.omits(Omission::StaleDecision) {
             return;
         }
         let mut granted = Vec::new();
@@ -380,7 +380,7 @@ impl Worker {
             Outcome::Committed => Omission::ForgetApplied,
             Outcome::Aborted => Omission::AcknowledgeUnsynced,
         };
-        if self.config.omissions.has(early) {
+        if self.config.rules.omits(early) {
             out.push(Output::Send { to: from, message });
         } else {
             self.promise(from, message, out);
@@ -401,7 +401,7 @@ impl Worker {
     fn settled(&mut self, txn: TxnId, settled: Settled, out: &mut Vec<Output>) {
         let Settled { record, changes } = settled;
         self.journal.persist(record, out);
-        if self.config.omissions.has(Omission::ForgetByCount) {
+        if self.config.rules.omits(Omission::ForgetByCount) {
             self.participant.forget_by_count();
         }
         self.answer_reads(txn, &changes, out);
@@ -442,12 +442,12 @@ impl Worker {
 
     /// Whether there is damage to be told again: a coordinator may have missed it, or be another one by now.
     fn repeats_damage(&self) -> bool {
-        (self.damaged > 0 || self.outvoted) && !self.config.omissions.has(Omission::DamageToldOnce)
+        (self.damaged > 0 || self.outvoted) && !self.config.rules.omits(Omission::DamageToldOnce)
     }
 
     /// Most replicas hold something else: later leaders hear of it from this worker, also when it was started again.
     fn lose_vote(&mut self, out: &mut Vec<Output>) {
-        if !self.outvoted && !self.config.omissions.has(Omission::OutvotedForgotten) {
+        if !self.outvoted && !self.config.rules.omits(Omission::OutvotedForgotten) {
             self.outvoted = true;
             self.journal.persist(Record::Outvoted, out);
             self.tell_damage(out);
@@ -480,7 +480,7 @@ impl Worker {
             if reason == SealReason::Led {
                 self.allegiance.hear(from, seal.view.writer, seal.last_active);
             }
-            let unanswered = self.config.omissions.has(Omission::SealUnanswered) && seal.view.number <= self.view;
+            let unanswered = self.config.rules.omits(Omission::SealUnanswered) && seal.view.number <= self.view;
             if !unanswered {
                 let follows = self.allegiance.told(seal.view.writer, self.cluster, self.view);
                 let message = Message::SealRefused { view: seal.view.number, reason, follows };
@@ -503,7 +503,7 @@ impl Worker {
         match standing {
             Standing::Member => {
                 self.participant.become_member();
-                if let Some(active) = last_active.filter(|_| !self.config.omissions.has(Omission::ForgetOutcomes)) {
+                if let Some(active) = last_active.filter(|_| !self.config.rules.omits(Omission::ForgetOutcomes)) {
                     self.settle_before(active.number, &outcomes, out);
                 }
             }
@@ -514,7 +514,7 @@ impl Worker {
                 self.outvoted = false;
             }
         }
-        if self.config.omissions.has(Omission::SealAborts) {
+        if self.config.rules.omits(Omission::SealAborts) {
             self.settle_before(view, &Outcomes::new(), out);
         }
         self.view = view;
@@ -524,7 +524,7 @@ impl Worker {
         let (prepared, decided) = self.participant.report();
         let marks = self.participant.marks().iter().map(|(run, below)| (*run, *below)).collect();
         let message = Message::Sealed(Report { view, prepared, decided, marks, stamp: self.stamp });
-        if self.config.omissions.has(Omission::SealUnsynced) {
+        if self.config.rules.omits(Omission::SealUnsynced) {
             out.push(Output::Send { to: from, message });
         } else {
             self.journal.send_when_synced(from, message, out);
@@ -534,7 +534,7 @@ impl Worker {
     /// Why it can't be sealed so, if it can't.
     fn reason_against(&self, seal: &Seal) -> Option<SealReason> {
         let foreign = self.cluster.is_some_and(|bound| bound != seal.cluster);
-        if foreign && !self.config.omissions.has(Omission::SealForeign) {
+        if foreign && !self.config.rules.omits(Omission::SealForeign) {
             Some(SealReason::Foreign)
         } else if !self.allegiance.takes(self.view, seal) {
             Some(SealReason::Led)
@@ -548,7 +548,7 @@ impl Worker {
     /// Whether it can be this in a view that follows `last_active`. A member holds all records: it was one when it was last
     /// sealed, or has completed its copy in the last active view, or begins with the cluster (R9).
     fn can_be(&self, standing: Standing, last_active: Option<ViewNumber>) -> bool {
-        if self.config.omissions.has(Omission::AnyWorker) {
+        if self.config.rules.omits(Omission::AnyWorker) {
             return true;
         }
         match (standing, self.standing) {
@@ -558,12 +558,12 @@ impl Worker {
             // A cluster that begins, or begins anew, takes only who has nothing.
             (Standing::Member, Some(Standing::Member)) => match last_active {
                 // Unless a person has decided to go on with what it has.
-                Some(active) => active <= self.view || self.salvaged || self.config.omissions.has(Omission::PutBackCounts),
-                None => self.participant.is_untouched() || self.config.omissions.has(Omission::ForgetOutcomes),
+                Some(active) => active <= self.view || self.salvaged || self.config.rules.omits(Omission::PutBackCounts),
+                None => self.participant.is_untouched() || self.config.rules.omits(Omission::ForgetOutcomes),
             },
             (Standing::Member, None) => last_active.is_none(),
             (Standing::Member, Some(Standing::Learner)) => {
-                let early = self.config.omissions.has(Omission::LearnerTooEarly);
+                let early = self.config.rules.omits(Omission::LearnerTooEarly);
                 early || (!self.participant.is_incomplete() && self.damaged == 0 && last_active == Some(self.view))
             }
         }
@@ -578,7 +578,7 @@ impl Worker {
         records_max: usize,
         out: &mut Vec<Output>,
     ) {
-        let settled = self.active || self.config.omissions.has(Omission::CopyUnsettled);
+        let settled = self.active || self.config.rules.omits(Omission::CopyUnsettled);
         if copy != self.view || !settled || self.standing != Some(Standing::Member) {
             return;
         }
@@ -587,7 +587,7 @@ impl Worker {
             return;
         };
         let total = self.participant.store.records().len() as u64;
-        let stamp = if self.config.omissions.has(Omission::StampNotGiven) { 0 } else { self.stamp };
+        let stamp = if self.config.rules.omits(Omission::StampNotGiven) { 0 } else { self.stamp };
         let chunk = Chunk { copy, learner, after: after.cloned(), records, last, total, stamp };
         out.push(Output::Send { to: from, message: Message::Chunk(chunk) });
     }
@@ -662,7 +662,7 @@ impl Machine for Worker {
             }
             Input::Timeout(Timer::Sweep) => {
                 let doubt = self.participant.sweep(self.config.doubt_sweeps);
-                if doubt && !self.config.omissions.has(Omission::DoubtForever) {
+                if doubt && !self.config.rules.omits(Omission::DoubtForever) {
                     for to in &self.coordinators {
                         out.push(Output::Send { to: *to, message: Message::InDoubt { view: self.view } });
                     }

@@ -14,9 +14,9 @@ use crate::commit::participant::{Change, Owner, Participant};
 use crate::id::{NodeId, ReadId, TxnId};
 use crate::limits;
 use crate::message::{Read, ReadResult};
-use crate::omission::Omission;
 use crate::operation::{Action, Answer, Consistency, Digest, Key, Operation, Query, Range, Row};
 use crate::record::Stored;
+use crate::rules::Omission;
 use crate::store::lock::{Claimed, Span};
 use crate::store::replace;
 
@@ -51,14 +51,14 @@ impl ReplicaReads {
     /// Takes a read. Gives its result, unless it waits.
     pub fn arrive(&mut self, from: NodeId, read: Read, participant: &mut Participant) -> Option<ReadResult> {
         if self.waiting() >= participant.limits.reads_waiting_max {
-            if read.consistency == Consistency::Strict && participant.omissions.has(Omission::RefusedHolds) {
+            if read.consistency == Consistency::Strict && participant.rules.omits(Omission::RefusedHolds) {
                 participant.locks.claim(Owner::Read(from, read.read), read.age, spans(&read.query));
             }
             return Some(ReadResult::Overloaded);
         }
         let key = (from, read.read);
         match read.consistency {
-            Consistency::Strict if participant.omissions.has(Omission::StrictUnlocked) => {
+            Consistency::Strict if participant.rules.omits(Omission::StrictUnlocked) => {
                 Some(Gathered::take(&read.query, 0, participant).result(&read.query))
             }
             Consistency::Arrival => self.arrive_unlocked(key, read.query, participant),
@@ -81,12 +81,12 @@ impl ReplicaReads {
 
     fn arrive_unlocked(&mut self, key: ReadKey, query: Query, participant: &Participant) -> Option<ReadResult> {
         let awaits: BTreeSet<TxnId> = match &query {
-            _ if participant.omissions.has(Omission::IgnorePrepared) => BTreeSet::new(),
+            _ if participant.rules.omits(Omission::IgnorePrepared) => BTreeSet::new(),
             Query::Keys(keys) => keys.iter().filter_map(|key| participant.writer(key)).collect(),
             Query::Range(range) => participant.locks.writers(range).filter_map(Owner::txn).collect(),
             // A prepare that waits came before the digest, at a member where nothing is in its way it is prepared already.
             Query::Digest => {
-                let passes = participant.omissions.has(Omission::DigestPassesWaiting);
+                let passes = participant.rules.omits(Omission::DigestPassesWaiting);
                 let waiting = participant.waiting().filter(|_| !passes).map(|prepare| prepare.txn);
                 participant.prepared().map(|prepared| prepared.txn).chain(waiting).collect()
             }

@@ -12,15 +12,15 @@ use alloc::vec::Vec;
 use crate::id::{Age, NodeId, ReadId, RequestId, TraceContext, ViewNumber};
 use crate::limits::{self, Limits};
 use crate::message::{Message, Read, ReadResult};
-use crate::omission::{Omission, Omissions};
 use crate::operation::{Answer, Consistency, Digest, Query};
+use crate::rules::{Omission, Rules};
 use crate::step::{Output, Refusal, Reply};
 
 /// The reads of one coordinator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reads {
     limits: Limits,
-    omissions: Omissions,
+    rules: Rules,
     next: u64,
     view: ViewNumber,
     /// The members that can be asked; none while there is no view to read in.
@@ -69,8 +69,8 @@ struct Digests {
 impl Reads {
     /// No reads yet.
     #[must_use]
-    pub fn new(limits: Limits, omissions: Omissions) -> Self {
-        Reads { limits, omissions, ..Reads::default() }
+    pub fn new(limits: Limits, rules: Rules) -> Self {
+        Reads { limits, rules, ..Reads::default() }
     }
 
     /// Takes a client's read.
@@ -118,7 +118,7 @@ impl Reads {
             return true;
         };
         let (bytes, line) = (limits::answer_bytes_max(&pending.query), line_of(&pending.query));
-        let unbounded = self.omissions.has(Omission::AnswersUnbounded);
+        let unbounded = self.rules.omits(Omission::AnswersUnbounded);
         if self.under_way_at(node) + bytes > self.room(line) && !unbounded {
             self.lines[line].push_back(id);
             return false;
@@ -276,7 +276,7 @@ impl Reads {
         for id in lost {
             if self.digests.contains_key(&id) {
                 self.digest_heard(id, out);
-            } else if self.reads.contains_key(&id) && !self.omissions.has(Omission::LostReadsForgotten) {
+            } else if self.reads.contains_key(&id) && !self.rules.omits(Omission::LostReadsForgotten) {
                 self.waiting.insert(id);
             }
         }
@@ -358,7 +358,7 @@ impl Reads {
         for sent in self.sent.values().filter(|sent| sent.bytes > 0) {
             *reserved.entry(sent.node).or_default() += sent.bytes;
         }
-        let unbounded = self.omissions.has(Omission::AnswersUnbounded);
+        let unbounded = self.rules.omits(Omission::AnswersUnbounded);
         let kept = unbounded || reserved.values().all(|bytes| *bytes <= self.limits.read_bytes_under_way_max);
         let counted = self.under_way.iter().filter(|(_, bytes)| **bytes > 0);
         kept && counted.eq(reserved.iter())

@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 
 use crate::id::Age;
-use crate::omission::{Omission, Omissions};
 use crate::operation::{Key, Range, Shared, TableId};
+use crate::rules::{Omission, Rules};
 
 /// A part of a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,7 +61,7 @@ pub enum Claimed {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LockTable<O: Ord> {
     policy: Policy,
-    omissions: Omissions,
+    rules: Rules,
     claims: BTreeMap<O, Claim>,
     keys: BTreeMap<Key, KeyLocks<O>>,
     /// Owners whose claim has a range or everything in it: few at any time.
@@ -98,10 +98,10 @@ impl<O: Ord> KeyLocks<O> {
 impl<O: Ord + Copy> LockTable<O> {
     /// An empty table.
     #[must_use]
-    pub fn new(policy: Policy, omissions: Omissions) -> Self {
+    pub fn new(policy: Policy, rules: Rules) -> Self {
         LockTable {
             policy,
-            omissions,
+            rules,
             claims: BTreeMap::new(),
             keys: BTreeMap::new(),
             ranged: BTreeSet::new(),
@@ -117,7 +117,7 @@ impl<O: Ord + Copy> LockTable<O> {
         let mut blocked = false;
         self.visit_conflicts(&spans, None, &mut |table, other, waits| {
             blocked = true;
-            let left_out = table.omissions.has(Omission::WaitForOlder) || waits && table.omissions.has(Omission::IgnoreWaiting);
+            let left_out = table.rules.omits(Omission::WaitForOlder) || waits && table.rules.omits(Omission::IgnoreWaiting);
             let other_age = table.claims[&other].age;
             if table.policy == Policy::WaitDie && !left_out && other_age < age {
                 older = Some(other_age);
@@ -407,7 +407,7 @@ mod tests {
     }
 
     fn table(policy: Policy) -> LockTable<u64> {
-        LockTable::new(policy, Omissions::NONE)
+        LockTable::new(policy, Rules::ALL)
     }
 
     fn all() -> Span {

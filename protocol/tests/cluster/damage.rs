@@ -312,8 +312,8 @@ fn while_replicas_differ_and_nobody_knows_which_is_right_one_of_them_answers() {
 }
 
 /// One member's digest comes so late that the comparison is over, and the next one under way. Gives how many differences were found.
-fn late_digest(omissions: Omissions) -> u64 {
-    let mut world = World::with_window(3, 64, omissions);
+fn late_digest(rules: Rules) -> u64 {
+    let mut world = World::with_window(3, 64, rules);
     world.commit(vec![put("a", "1")]);
     world.hold = |message| matches!(message, Message::Answered { .. });
     world.timeout(Timer::Compare);
@@ -334,8 +334,8 @@ fn late_digest(omissions: Omissions) -> u64 {
 
 #[test]
 fn a_digest_that_comes_late_does_not_count_in_the_next_comparison() {
-    assert_eq!(late_digest(Omissions::NONE), 0);
-    assert_eq!(late_digest(Omissions::only(Omission::LateDigest)), 1);
+    assert_eq!(late_digest(Rules::ALL), 0);
+    assert_eq!(late_digest(Rules::without(Omission::LateDigest)), 1);
 }
 
 #[test]
@@ -363,8 +363,8 @@ fn a_bad_copy_that_hangs_is_not_trusted_again() {
 }
 
 /// The only member is found to be damaged while it is late with an answer. Whether it serves again.
-fn is_damaged_and_late(omissions: Omissions) -> bool {
-    let mut world = World::with_window(2, 64, omissions);
+fn is_damaged_and_late(rules: Rules) -> bool {
+    let mut world = World::with_window(2, 64, rules);
     world.commit(vec![put("a", "1"), put("b", "2")]);
     world.stop(NodeId(2));
     world.run();
@@ -383,6 +383,6 @@ fn is_damaged_and_late(omissions: Omissions) -> bool {
 
 #[test]
 fn a_bad_copy_that_is_late_and_all_there_is_is_asked_again() {
-    assert!(is_damaged_and_late(Omissions::NONE));
-    assert!(!is_damaged_and_late(Omissions::only(Omission::BadNotAsked)), "it is waited for though it is there");
+    assert!(is_damaged_and_late(Rules::ALL));
+    assert!(!is_damaged_and_late(Rules::without(Omission::BadNotAsked)), "it is waited for though it is there");
 }

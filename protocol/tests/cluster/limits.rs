@@ -3,18 +3,18 @@
 
 use super::world::*;
 use skein_protocol::limits::Limits;
-use skein_protocol::omission::{Omission, Omissions};
+use skein_protocol::rules::{Omission, Rules};
 
 /// One worker and a coordinator that holds so much.
 fn world(workers: usize, limits: Limits, omission: Option<Omission>) -> World {
     let mut world = World::new(0);
-    let omissions = omission.map_or(Omissions::NONE, Omissions::only);
-    world.coordinator = Coordinator::new(CoordinatorConfig { limits, omissions, ..config(1, addresses(workers), None) });
-    world.omissions = omissions;
+    let rules = omission.map_or(Rules::ALL, Rules::without);
+    world.coordinator = Coordinator::new(CoordinatorConfig { limits, rules, ..config(1, addresses(workers), None) });
+    world.rules = rules;
     world.input(COORDINATOR, Input::Start);
     for node in (1..=workers as u128).map(NodeId) {
         world.start(node, Snapshot::new(node));
-        let config = WorkerConfig { limits, omissions, ..WorkerConfig::default() };
+        let config = WorkerConfig { limits, rules, ..WorkerConfig::default() };
         world.workers.get_mut(&node).unwrap().0 = Worker::recover(config, Snapshot::new(node));
     }
     world.run();

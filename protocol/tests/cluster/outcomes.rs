@@ -151,8 +151,8 @@ fn a_late_end_that_is_not_recorded_yet_is_not_forgotten_either() {
 
 /// A client has heard *committed*, the decisions are lost, and a member comes back within the grace with its log as it was before.
 /// Gives what is read after that, and the members.
-fn put_back_within_a_view(omissions: Omissions) -> (Vec<(String, String)>, Vec<NodeId>) {
-    let mut world = World::with_window(3, 64, omissions);
+fn put_back_within_a_view(rules: Rules) -> (Vec<(String, String)>, Vec<NodeId>) {
+    let mut world = World::with_window(3, 64, rules);
     world.commit(vec![put("a", "1")]);
     let before = world.workers[&NodeId(2)].1.clone();
     world.lose = |message| matches!(message, Message::Decide { .. });
@@ -167,16 +167,16 @@ fn put_back_within_a_view(omissions: Omissions) -> (Vec<(String, String)>, Vec<N
 
 #[test]
 fn what_a_client_was_told_to_be_committed_is_so_whatever_the_members_report() {
-    let (rows, members) = put_back_within_a_view(Omissions::NONE);
+    let (rows, members) = put_back_within_a_view(Rules::ALL);
     assert_eq!(rows, pairs(&[("a", "1"), ("b", "1")]));
     assert_eq!(members, [NodeId(1), NodeId(3)], "a member that has lost what it had synced starts over");
-    let broken = std::panic::catch_unwind(|| put_back_within_a_view(Omissions::only(Omission::SettleByReports)));
+    let broken = std::panic::catch_unwind(|| put_back_within_a_view(Rules::without(Omission::SettleByReports)));
     assert!(broken.is_err(), "it breaks R13");
 }
 
 #[test]
 fn the_only_copy_of_what_a_client_was_told_to_be_committed_is_waited_for() {
-    let mut world = World::with_window(2, 64, Omissions::NONE);
+    let mut world = World::with_window(2, 64, Rules::ALL);
     world.commit(vec![put("a", "1")]);
     let before = world.workers[&NodeId(2)].1.clone();
     world.lose = |message| matches!(message, Message::Decide { .. });

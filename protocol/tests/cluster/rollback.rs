@@ -5,8 +5,8 @@ use super::world::*;
 
 /// Two workers hold two records, and the second one's log is put back to before the second record. Both stop, and only that worker is
 /// started again.
-fn alone_and_rolled_back(omissions: Omissions, salvaged: bool) -> World {
-    let mut world = World::with_window(2, 64, omissions);
+fn alone_and_rolled_back(rules: Rules, salvaged: bool) -> World {
+    let mut world = World::with_window(2, 64, rules);
     world.commit(vec![put("a", "1")]);
     let mut before = world.workers[&NodeId(2)].1.clone();
     world.commit(vec![put("b", "1")]);
@@ -36,7 +36,7 @@ fn joins(world: &mut World) {
 
 #[test]
 fn one_that_was_rolled_back_within_its_view_does_not_count_alone() {
-    let mut world = alone_and_rolled_back(Omissions::NONE, false);
+    let mut world = alone_and_rolled_back(Rules::ALL, false);
     assert!(!world.coordinator.status().serving);
     assert!(world.rolled_back > 0, "it is said");
     world.restart(NodeId(1));
@@ -47,13 +47,13 @@ fn one_that_was_rolled_back_within_its_view_does_not_count_alone() {
     assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "1"), ("b", "1")]));
     assert!(world.digests_agree());
 
-    let mut broken = alone_and_rolled_back(Omissions::only(Omission::RollBackUnseen), false);
+    let mut broken = alone_and_rolled_back(Rules::without(Omission::RollBackUnseen), false);
     assert_eq!(broken.read(all(10, false), Consistency::Strict), pairs(&[("a", "1")]), "what was acknowledged is gone");
 }
 
 #[test]
 fn its_log_may_be_mended_meanwhile() {
-    let mut world = alone_and_rolled_back(Omissions::NONE, false);
+    let mut world = alone_and_rolled_back(Rules::ALL, false);
     let mended = world.down[&NodeId(1)].clone();
     world.stop(NodeId(2));
     world.run();
@@ -67,7 +67,7 @@ fn its_log_may_be_mended_meanwhile() {
 
 #[test]
 fn a_person_may_go_on_with_one_that_was_rolled_back() {
-    let mut world = alone_and_rolled_back(Omissions::NONE, true);
+    let mut world = alone_and_rolled_back(Rules::ALL, true);
     assert!(!world.coordinator.status().serving, "the other one may come back");
     // Another worker answers in the place of the other one.
     world.start_at(NodeId(3), "w1", Snapshot::new(NodeId(3)));
@@ -79,8 +79,8 @@ fn a_person_may_go_on_with_one_that_was_rolled_back() {
 }
 
 /// Two of three hold a commit that the third one's log, which was put back, does not hold, and the coordinator is another one by then.
-fn seen_by_others(omissions: Omissions) -> Vec<NodeId> {
-    let mut world = World::with_window(3, 64, omissions);
+fn seen_by_others(rules: Rules) -> Vec<NodeId> {
+    let mut world = World::with_window(3, 64, rules);
     world.commit(vec![put("a", "1")]);
     let before = world.workers[&NodeId(3)].1.clone();
     world.commit(vec![put("b", "1")]);
@@ -95,15 +95,15 @@ fn seen_by_others(omissions: Omissions) -> Vec<NodeId> {
 
 #[test]
 fn another_coordinator_sees_it_by_what_others_report_as_committed() {
-    assert_eq!(seen_by_others(Omissions::NONE), [NodeId(1), NodeId(2)]);
-    let broken = seen_by_others(Omissions::only(Omission::RollBackUnseen));
+    assert_eq!(seen_by_others(Rules::ALL), [NodeId(1), NodeId(2)]);
+    let broken = seen_by_others(Rules::without(Omission::RollBackUnseen));
     assert_eq!(broken, [NodeId(1), NodeId(2), NodeId(3)]);
 }
 
 /// A new coordinator learns from one of two workers that the other one's log was put back; then the first one stops, and the other
 /// connects again.
-fn comes_back_without_its_witness(omissions: Omissions) -> World {
-    let mut world = World::with_window(2, 64, omissions);
+fn comes_back_without_its_witness(rules: Rules) -> World {
+    let mut world = World::with_window(2, 64, rules);
     world.commit(vec![put("a", "1")]);
     let before = world.workers[&NodeId(2)].1.clone();
     world.commit(vec![put("b", "1")]);
@@ -133,7 +133,7 @@ fn comes_back_without_its_witness(omissions: Omissions) -> World {
 
 #[test]
 fn what_one_lacked_is_remembered_when_it_comes_back_and_its_witness_is_gone() {
-    let mut world = comes_back_without_its_witness(Omissions::NONE);
+    let mut world = comes_back_without_its_witness(Rules::ALL);
     assert!(!world.coordinator.status().serving);
     world.restart(NodeId(1));
     world.run();
@@ -141,14 +141,14 @@ fn what_one_lacked_is_remembered_when_it_comes_back_and_its_witness_is_gone() {
     joins(&mut world);
     assert_eq!(world.read(all(10, false), Consistency::Strict), pairs(&[("a", "1"), ("b", "1")]));
 
-    let mut broken = comes_back_without_its_witness(Omissions::only(Omission::LackForgotten));
+    let mut broken = comes_back_without_its_witness(Rules::without(Omission::LackForgotten));
     assert_eq!(broken.read(all(10, false), Consistency::Strict), pairs(&[("a", "1")]), "what was acknowledged is gone");
 }
 
 /// One of two has voted, and its log is put back to before that. The other one's vote is late: it comes when the next view is being
 /// swapped in without it. Gives what the client heard, and what is read after that.
-fn late_vote(omissions: Omissions) -> (Option<Reply>, Vec<(String, String)>) {
-    let mut world = World::with_window(2, 64, omissions);
+fn late_vote(rules: Rules) -> (Option<Reply>, Vec<(String, String)>) {
+    let mut world = World::with_window(2, 64, rules);
     world.commit(vec![put("a", "1")]);
     let before = world.workers[&NodeId(1)].1.clone();
     world.paused = Some(NodeId(2));
@@ -175,9 +175,9 @@ fn late_vote(omissions: Omissions) -> (Option<Reply>, Vec<(String, String)>) {
 
 #[test]
 fn a_vote_that_comes_while_a_view_is_swapped_in_does_not_contradict_it() {
-    let (reply, rows) = late_vote(Omissions::NONE);
+    let (reply, rows) = late_vote(Rules::ALL);
     assert!(matches!(reply, Some(Reply::Committed { .. })), "{reply:?}");
     assert_eq!(rows, pairs(&[("a", "1"), ("b", "1")]));
-    let broken = std::panic::catch_unwind(|| late_vote(Omissions::only(Omission::RollBackUnseen)));
+    let broken = std::panic::catch_unwind(|| late_vote(Rules::without(Omission::RollBackUnseen)));
     assert!(broken.is_err(), "it breaks R13");
 }

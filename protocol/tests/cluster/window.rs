@@ -64,8 +64,8 @@ fn committed(world: &World, asked: &[u64]) -> usize {
 }
 
 /// Whether all of many writers are served while what was in doubt is recorded behind them.
-fn records_behind_writers(omissions: Omissions) -> bool {
-    let mut world = World::with_window(2, 32, omissions);
+fn records_behind_writers(rules: Rules) -> bool {
+    let mut world = World::with_window(2, 32, rules);
     let mut rows = Rows::default();
     let unknown = doubt(&mut world, 20);
     let writers = write(&mut world, 100, "a");
@@ -78,13 +78,13 @@ fn records_behind_writers(omissions: Omissions) -> bool {
 
 #[test]
 fn what_is_to_be_recorded_goes_before_all_that_clients_ask() {
-    assert!(records_behind_writers(Omissions::NONE));
-    assert!(!records_behind_writers(Omissions::only(Omission::WindowBlocks)));
+    assert!(records_behind_writers(Rules::ALL));
+    assert!(!records_behind_writers(Rules::without(Omission::WindowBlocks)));
 }
 
 #[test]
 fn many_writers_and_a_coordinator_that_dies_under_them_again_and_again_fill_no_window_for_good() {
-    let mut world = World::with_window(3, 64, Omissions::NONE);
+    let mut world = World::with_window(3, 64, Rules::ALL);
     let mut rows = Rows::default();
     let mut acknowledged = Vec::new();
     for life in 0..6 {
@@ -116,8 +116,8 @@ fn many_writers_and_a_coordinator_that_dies_under_them_again_and_again_fill_no_w
 }
 
 /// The worker takes no rows any more; gives whether writes that need no room go on.
-fn goes_on_without_recording(omissions: Omissions) -> bool {
-    let mut world = World::with_window(2, 32, omissions);
+fn goes_on_without_recording(rules: Rules) -> bool {
+    let mut world = World::with_window(2, 32, rules);
     let mut rows = Rows::default();
     assert!(matches!(world.commit(vec![put("a", "1")]), Reply::Committed { .. }));
     let unknown = doubt(&mut world, 20);
@@ -153,13 +153,13 @@ fn goes_on_without_recording(omissions: Omissions) -> bool {
 
 #[test]
 fn a_view_change_takes_over_what_can_not_be_recorded() {
-    assert!(goes_on_without_recording(Omissions::NONE));
-    assert!(!goes_on_without_recording(Omissions::only(Omission::StuckForever)));
+    assert!(goes_on_without_recording(Rules::ALL));
+    assert!(!goes_on_without_recording(Rules::without(Omission::StuckForever)));
 }
 
 #[test]
 fn all_workers_out_of_reach_for_longer_than_clients_wait() {
-    let mut world = World::with_window(3, 2_048, Omissions::NONE);
+    let mut world = World::with_window(3, 2_048, Rules::ALL);
     world.checked_every = 97;
     let mut rows = Rows::default();
     let unknown = doubt(&mut world, 1_600);
@@ -172,8 +172,8 @@ fn all_workers_out_of_reach_for_longer_than_clients_wait() {
 
 /// Whether no client is told that what was acknowledged was aborted, when the first of a run's transactions is in doubt, and nothing has
 /// been recorded when the coordinator dies after so many view changes, with or without some time for housekeeping.
-fn marks_are_true(view_changes: usize, sweeps: usize, omissions: Omissions) -> bool {
-    let mut world = World::with_window(2, 64, omissions);
+fn marks_are_true(view_changes: usize, sweeps: usize, rules: Rules) -> bool {
+    let mut world = World::with_window(2, 64, rules);
     let mut rows = Rows::default();
     world.commit(vec![put("z", "1")]);
     let unknown = three_unknown(&mut world);
@@ -199,15 +199,15 @@ fn marks_are_true(view_changes: usize, sweeps: usize, omissions: Omissions) -> b
 #[test]
 fn what_was_acknowledged_is_never_read_as_aborted_for_a_mark_that_stayed_behind() {
     for (view_changes, sweeps) in [(0, 0), (0, 2), (1, 0), (1, 2), (2, 0), (2, 2), (3, 0), (3, 2)] {
-        assert!(marks_are_true(view_changes, sweeps, Omissions::NONE), "{view_changes} {sweeps}");
+        assert!(marks_are_true(view_changes, sweeps, Rules::ALL), "{view_changes} {sweeps}");
     }
-    assert!(!marks_are_true(2, 0, Omissions::only(Omission::ForgetUnrecorded)));
+    assert!(!marks_are_true(2, 0, Rules::without(Omission::ForgetUnrecorded)));
 }
 
 #[test]
 fn what_clients_may_ask_for_is_not_forgotten_before_it_is_recorded() {
-    let lost = |omissions| {
-        let mut world = World::with_window(2, 64, omissions);
+    let lost = |rules| {
+        let mut world = World::with_window(2, 64, rules);
         let mut rows = Rows::default();
         let unknown = doubt(&mut world, 1)[0];
         write(&mut world, 30, "a");
@@ -217,8 +217,8 @@ fn what_clients_may_ask_for_is_not_forgotten_before_it_is_recorded() {
         rows.record(&mut world);
         rows.outcome(unknown) != Some(Outcome::Committed)
     };
-    assert!(!lost(Omissions::NONE));
-    assert!(lost(Omissions::only(Omission::ForgetDoubted)));
+    assert!(!lost(Rules::ALL));
+    assert!(lost(Rules::without(Omission::ForgetDoubted)));
 }
 
 #[test]

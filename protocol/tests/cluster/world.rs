@@ -11,9 +11,9 @@ pub use skein_protocol::membership::view::{Standing, ViewRecord};
 pub use skein_protocol::message::{Chunk, Message, NoReason, Outcome, Prepare, Read, Seal, SealReason, Vote};
 pub use skein_protocol::node::coordinator::{Coordinator, CoordinatorConfig};
 pub use skein_protocol::node::worker::{Worker, WorkerConfig};
-pub use skein_protocol::omission::{Omission, Omissions};
 pub use skein_protocol::operation::{Action, Answer, Consistency, Expect, Key, Operation, Query, Range, Row, Shared, TableId};
 pub use skein_protocol::record::Snapshot;
+pub use skein_protocol::rules::{Omission, Rules};
 pub use skein_protocol::step::{
     AbortReason, CopyProgress, EarlierRuns, Event, Halt, Input, KnownOutcome, Machine, Output, Peer, Refusal, Reply, Request,
     Role, RosterChange, RosterRefusal, Swapped, Timer, Unrecorded,
@@ -38,7 +38,7 @@ pub struct World {
     pub incarnation: u64,
     /// The window of coordinators from the next on, and what they leave out.
     pub window: usize,
-    pub omissions: Omissions,
+    pub rules: Rules,
     pub workers: BTreeMap<NodeId, (Worker, Snapshot)>,
     pub down: BTreeMap<NodeId, Snapshot>,
     pub control: Option<ViewRecord>,
@@ -107,8 +107,8 @@ impl World {
     }
 
     /// A coordinator with so small a window, which leaves this out.
-    pub fn with_window(workers: usize, window: usize, omissions: Omissions) -> Self {
-        World::with(workers, true, CoordinatorConfig { window, omissions, ..config(1, addresses(workers), None) })
+    pub fn with_window(workers: usize, window: usize, rules: Rules) -> Self {
+        World::with(workers, true, CoordinatorConfig { window, rules, ..config(1, addresses(workers), None) })
     }
 
     /// Workers without logs.
@@ -119,7 +119,7 @@ impl World {
     fn with(workers: usize, logged: bool, config: CoordinatorConfig) -> Self {
         let mut world = World {
             window: config.window,
-            omissions: config.omissions,
+            rules: config.rules,
             coordinator: Coordinator::new(config),
             rival: None,
             incarnation: 1,
@@ -279,7 +279,7 @@ impl World {
         self.linked.clear();
         self.incarnation += 1;
         let usual = config(self.incarnation, addresses, self.control.clone());
-        self.coordinator = Coordinator::new(CoordinatorConfig { window: self.window, omissions: self.omissions, ..usual });
+        self.coordinator = Coordinator::new(CoordinatorConfig { window: self.window, rules: self.rules, ..usual });
         self.input(COORDINATOR, Input::Start);
     }
 

@@ -1,8 +1,8 @@
 //! What a world consists of and what may befall it: the size, the clients' requests, the bounds of each kind of fault. The
 //! bounds make the world finite; within them everything is tried.
 
-use skein_protocol::omission::Omissions;
 use skein_protocol::operation::{Action, Expect, Key, Operation, TableId};
+use skein_protocol::rules::Rules;
 
 use super::network::Order;
 use super::reader::Asks;
@@ -63,8 +63,8 @@ pub struct Scenario {
     pub views: u64,
     /// What may happen.
     pub bounds: Bounds,
-    /// Rules left out.
-    pub omissions: Omissions,
+    /// The rules that the machines keep.
+    pub rules: Rules,
     /// What must be seen to happen somewhere in this world, so that its promises are not kept by its being dull.
     pub sights: Vec<Sight>,
 }
@@ -115,7 +115,7 @@ impl Scenario {
             from_nothing: false,
             views: 3,
             bounds: Bounds::default(),
-            omissions: Omissions::NONE,
+            rules: Rules::ALL,
             sights: Vec::new(),
         }
     }

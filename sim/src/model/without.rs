@@ -1,8 +1,8 @@
 //! For each rule of the protocol a world that breaks when the rule is left out, and the promises by which the harm shows.
 //! A rule whose absence no world noticed would be either superfluous or unchecked.
 
-use skein_protocol::omission::{Omission, Omissions};
 use skein_protocol::operation::Expect;
+use skein_protocol::rules::{Omission, Rules};
 
 use super::network::Order;
 use super::property;
@@ -68,7 +68,7 @@ fn harm() -> Vec<&'static str> {
 }
 
 fn without(rule: &'static str, omission: Omission, scenario: Scenario) -> Without {
-    let scenario = Scenario { omissions: Omissions::only(omission), ..scenario };
+    let scenario = Scenario { rules: Rules::without(omission), ..scenario };
     Without { rule, omission, scenario, promises: harm() }
 }
 

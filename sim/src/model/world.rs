@@ -175,7 +175,7 @@ impl CoordinatorProcess {
         config.misses_max = 0;
         config.request_sweeps = 1;
         config.doubt_sweeps = 1;
-        config.omissions = scenario.omissions;
+        config.rules = scenario.rules;
         let machine = Part::new(Coordinator::new(config));
         CoordinatorProcess { run, machine, timers: BTreeSet::new(), swap: None }
     }
@@ -230,7 +230,7 @@ fn worker_config(scenario: &Scenario, worker: usize) -> WorkerConfig {
     let memory_bytes_max = if scenario.full == Some(worker) { 0 } else { default.memory_bytes_max };
     // One record a chunk, so that a copy takes several steps.
     let limits = Limits { chunk_records_max: 1, chunk_records_busy: 1, ..Limits::SHIPPED };
-    WorkerConfig { memory_bytes_max, doubt_sweeps: 1, limits, omissions: scenario.omissions, ..default }
+    WorkerConfig { memory_bytes_max, doubt_sweeps: 1, limits, rules: scenario.rules, ..default }
 }
 
 /// The identity of a run of the coordinator.

@@ -9,7 +9,7 @@ use skein_protocol::invariant;
 use skein_protocol::limits::Limits;
 use skein_protocol::membership::view::ViewRecord;
 use skein_protocol::message::Message;
-use skein_protocol::omission::Omissions;
+use skein_protocol::rules::Rules;
 use skein_protocol::step::{Input, Output, Refusal, Reply, Request, Timer};
 
 const SWEEP_MS: u64 = 250;
@@ -27,10 +27,10 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn new(incarnation: Incarnation, window: usize, limits: Limits, omissions: Omissions) -> Self {
+    pub(crate) fn new(incarnation: Incarnation, window: usize, limits: Limits, rules: Rules) -> Self {
         let bounds = Bounds { window, request_sweeps: REQUEST_SWEEPS, doubt_sweeps: DOUBT_SWEEPS, limits };
         Guest {
-            transactions: Transactions::new(incarnation, bounds, false, omissions),
+            transactions: Transactions::new(incarnation, bounds, false, rules),
             view: ViewNumber(0),
             retry_set: false,
             doubts: false,

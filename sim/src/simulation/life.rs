@@ -23,13 +23,13 @@ impl World {
         if self.nodes[slot].is_up() {
             return;
         }
-        let omissions = self.mistakes.omissions;
+        let rules = self.mistakes.rules;
         let fresh = NodeId(self.random.wide());
         let (id, machine, progress) = match self.nodes[slot].role {
             Role::Worker => {
                 let (snapshot, progress) = self.recovered(slot, fresh);
                 let (memory_bytes_max, limits) = (self.plan.memory_bytes_max, self.plan.limits);
-                let mut config = WorkerConfig { memory_bytes_max, limits, omissions, ..WorkerConfig::default() };
+                let mut config = WorkerConfig { memory_bytes_max, limits, rules, ..WorkerConfig::default() };
                 if self.plan.trial == Some(Trial::HungDisk) {
                     // Only beats are to show whose disk hangs.
                     config.doubt_sweeps = PATIENT_SWEEPS;
@@ -44,11 +44,7 @@ impl World {
             }
             Role::Coordinator => {
                 let incarnation = self.control.next_incarnation();
-                (
-                    fresh,
-                    Machine::Guest(Guest::new(incarnation, self.plan.window, self.plan.limits, omissions)),
-                    Progress::default(),
-                )
+                (fresh, Machine::Guest(Guest::new(incarnation, self.plan.window, self.plan.limits, rules)), Progress::default())
             }
         };
         self.nodes[slot].begin(id, machine, progress);
@@ -94,7 +90,7 @@ impl World {
             // Only beats may show that a worker's disk was put back or syncs nothing; a missing acknowledgement of an abort may not.
             config.doubt_sweeps = PATIENT_SWEEPS;
         }
-        config.omissions = self.mistakes.omissions;
+        config.rules = self.mistakes.rules;
         Coordinator::new(config)
     }
 

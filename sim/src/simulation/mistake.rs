@@ -1,7 +1,7 @@
-//! Mistakes that somebody could make, to see that the simulator finds them: the rules that `skein_protocol::omission` can
+//! Mistakes that somebody could make, to see that the simulator finds them: the rules that `skein_protocol::rules` can
 //! leave out, and those of the processes around the core, which are made here.
 
-use skein_protocol::omission::{Omission, Omissions};
+use skein_protocol::rules::{Omission, Rules};
 
 /// A mistake of a process, not of the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Mistake {
 /// What is done wrong in a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mistakes {
-    pub(crate) omissions: Omissions,
+    pub(crate) rules: Rules,
     pub(crate) of_process: Option<Mistake>,
 }
 
@@ -38,7 +38,7 @@ pub struct Seeded {
 
 impl Mistakes {
     /// All as it should be.
-    pub const NONE: Mistakes = Mistakes { omissions: Omissions::NONE, of_process: None };
+    pub const NONE: Mistakes = Mistakes { rules: Rules::ALL, of_process: None };
 
     pub(crate) fn has(self, mistake: Mistake) -> bool {
         self.of_process == Some(mistake)
@@ -46,11 +46,11 @@ impl Mistakes {
 }
 
 const fn omission(rule: &'static str, name: &'static str, omission: Omission) -> Seeded {
-    Seeded { name, rule, mistakes: Mistakes { omissions: Omissions::only(omission), of_process: None } }
+    Seeded { name, rule, mistakes: Mistakes { rules: Rules::without(omission), of_process: None } }
 }
 
 const fn of_process(rule: &'static str, name: &'static str, mistake: Mistake) -> Seeded {
-    Seeded { name, rule, mistakes: Mistakes { omissions: Omissions::NONE, of_process: Some(mistake) } }
+    Seeded { name, rule, mistakes: Mistakes { rules: Rules::ALL, of_process: Some(mistake) } }
 }
 
 /// All mistakes that can be made.

@@ -10,9 +10,9 @@ use skein_protocol::id::{Age, ClusterId, Incarnation, NodeId, TxnId, ViewId, Vie
 use skein_protocol::membership::view::Standing;
 use skein_protocol::message::{Message, NoReason, Outcome, Prepare, Seal, Vote};
 use skein_protocol::node::worker::{Worker, WorkerConfig};
-use skein_protocol::omission::Omissions;
 use skein_protocol::operation::{Expect, Operation};
 use skein_protocol::record::Snapshot;
+use skein_protocol::rules::Rules;
 use skein_protocol::step::{Input, Output, Peer, Role};
 use stateright::{Model, Property};
 
@@ -43,8 +43,8 @@ pub struct WaitingModel {
     pub keys: Vec<Vec<&'static str>>,
     /// How often each may be tried.
     pub attempts: u64,
-    /// Rules left out.
-    pub omissions: Omissions,
+    /// The rules that the machines keep.
+    pub rules: Rules,
 }
 
 /// One moment.
@@ -102,7 +102,7 @@ pub enum Step {
 /// Two transactions that write the same two keys on two workers, where they come in in any order.
 pub fn crossing() -> WaitingModel {
     let keys = vec![vec!["a", "b"], vec!["b", "a"]];
-    WaitingModel { name: "crossing", workers: 2, keys, attempts: 3, omissions: Omissions::NONE }
+    WaitingModel { name: "crossing", workers: 2, keys, attempts: 3, rules: Rules::ALL }
 }
 
 /// Three transactions that write one key.
@@ -201,7 +201,7 @@ impl Model for WaitingModel {
     type Action = Step;
 
     fn init_states(&self) -> Vec<Waiting> {
-        let config = WorkerConfig { omissions: self.omissions, ..WorkerConfig::default() };
+        let config = WorkerConfig { rules: self.rules, ..WorkerConfig::default() };
         let machine = |worker| Part::new(Worker::recover(config.clone(), Snapshot::new(NodeId(worker as u128 + 1))));
         let queues = || vec![Queue::default(); self.workers];
         let run = |_| Run { attempt: 1, phase: Phase::Begun, refused: false, down: queues(), up: queues() };

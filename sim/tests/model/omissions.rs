@@ -1,7 +1,7 @@
 //! Each rule is left out of the machines once, and the checker must find a world that breaks. What it finds is harm: a lost
 //! write, an abort that happened, members that differ; not merely that the rule was left out.
 
-use skein_protocol::omission::{Omission, Omissions};
+use skein_protocol::rules::{Omission, Rules};
 use skein_sim::model::scenario::Scenario;
 use skein_sim::model::search::{explore, find_break};
 use skein_sim::model::without;
@@ -100,7 +100,7 @@ fn mistakes_that_no_rule_names() {
 #[test]
 fn with_every_rule_kept_the_same_worlds_hold() {
     for without in without::all().into_iter().filter(|without| without.scenario.full.is_none()) {
-        let scenario = Scenario { omissions: Omissions::NONE, ..without.scenario };
+        let scenario = Scenario { rules: Rules::ALL, ..without.scenario };
         let findings = explore(&scenario, 1);
         assert!(findings.complete, "{:?}: {:?}", without.omission, findings.broken());
     }

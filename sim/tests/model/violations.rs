@@ -3,9 +3,9 @@
 use skein_protocol::id::{Age, Incarnation, NodeId, TxnId, Version, ViewNumber};
 use skein_protocol::message::Outcome;
 use skein_protocol::node::worker::{Worker, WorkerConfig};
-use skein_protocol::omission::{Omission, Omissions};
 use skein_protocol::operation::{Answer, Digest, Operation, Row};
 use skein_protocol::record::{Decided, Prepared, Record, Stored, Write};
+use skein_protocol::rules::{Omission, Rules};
 use skein_protocol::step::{AbortReason, Input, KnownOutcome, Reply, Request};
 use skein_sim::model::ClusterModel;
 use skein_sim::model::action::Action;
@@ -312,7 +312,7 @@ fn replicas_that_differ_are_no_rest() {
 
 #[test]
 fn a_vote_before_the_sync_is_seen_when_it_is_sent() {
-    let scenario = Scenario { omissions: Omissions::only(Omission::VoteUnsynced), ..worlds::calm() };
+    let scenario = Scenario { rules: Rules::without(Omission::VoteUnsynced), ..worlds::calm() };
     breaks_in(&property::SYNCED_FIRST, scenario.clone(), |world| {
         world.apply(&scenario, &Action::Request { client: 0 });
         world.apply(&scenario, &Action::Down { worker: 0, place: 0 });

@@ -1,6 +1,6 @@
 //! Who may wait for whom (R10): with the rule every transaction ends, without either half of it some wait for each other.
 
-use skein_protocol::omission::{Omission, Omissions};
+use skein_protocol::rules::{Omission, Rules};
 use skein_sim::waiting::{ALL_END, WaitingModel, crossing, crowd};
 use stateright::{Checker, HasDiscoveries, Model};
 
@@ -12,7 +12,7 @@ fn explore(model: WaitingModel) -> usize {
 
 /// Searches for two that wait for each other; after how many states one is found.
 fn cycle_without(omission: Omission, model: WaitingModel) -> usize {
-    let model = WaitingModel { omissions: Omissions::only(omission), ..model };
+    let model = WaitingModel { rules: Rules::without(omission), ..model };
     let checker = model.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!("R10 without {omission:?}: found after {} states", checker.unique_state_count());
     checker.assert_any_discovery(ALL_END);

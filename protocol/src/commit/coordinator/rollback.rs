@@ -4,7 +4,7 @@
 
 use crate::id::{NodeId, TxnId};
 use crate::message::{Outcome, Report};
-use crate::omission::Omission;
+use crate::rules::Omission;
 
 use super::{Phase, Transaction, Transactions, bit};
 
@@ -29,11 +29,11 @@ impl Transactions {
             }
         };
         let is_seen = |transaction: &Transaction| {
-            transaction.phase == Phase::Committing && !self.omissions.has(Omission::SettleByReports)
-                || transaction.phase != Phase::Committing && !self.omissions.has(Omission::RollBackUnseen)
+            transaction.phase == Phase::Committing && !self.rules.omits(Omission::SettleByReports)
+                || transaction.phase != Phase::Committing && !self.rules.omits(Omission::RollBackUnseen)
         };
         self.running.iter().any(|(txn, transaction)| is_seen(transaction) && broken(txn, transaction))
-            || !self.omissions.has(Omission::RollBackUnseen) && self.has_lost_ended(report)
+            || !self.rules.omits(Omission::RollBackUnseen) && self.has_lost_ended(report)
     }
 
     /// Whether a transaction of the active view is missing that does not run any more: it has ended at all members, and each has said so.

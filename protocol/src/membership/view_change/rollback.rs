@@ -9,7 +9,7 @@ use crate::commit::coordinator::Transactions;
 use crate::commit::outcome;
 use crate::id::{NodeId, TxnId};
 use crate::message::Report;
-use crate::omission::Omission;
+use crate::rules::Omission;
 use crate::step::{Event, Output};
 
 impl ViewChange {
@@ -20,11 +20,11 @@ impl ViewChange {
         reports: &BTreeMap<NodeId, Report>,
         transactions: &Transactions,
     ) -> BTreeMap<NodeId, BTreeSet<TxnId>> {
-        let seen = !self.config.omissions.has(Omission::RollBackUnseen);
+        let seen = !self.config.rules.omits(Omission::RollBackUnseen);
         let active = self.active().filter(|_| seen && self.follows_active());
         let lacking = active.map(|active| outcome::lacking(active, reports)).unwrap_or_default();
         let lacks_still = |node: &NodeId, report: &Report| {
-            let lacked = self.lacked.get(node).filter(|_| seen && !self.config.omissions.has(Omission::LackForgotten));
+            let lacked = self.lacked.get(node).filter(|_| seen && !self.config.rules.omits(Omission::LackForgotten));
             lacked.is_some_and(|lacked| lacked.iter().any(|txn| !outcome::knows(report, *txn)))
         };
         let is_so = |node: &NodeId, report: &Report| {

@@ -8,7 +8,7 @@ use crate::id::RequestId;
 use crate::membership::choice::Choice;
 use crate::membership::roster::{self, Changes};
 use crate::membership::view::{Member, Shard};
-use crate::omission::Omission;
+use crate::rules::Omission;
 use crate::step::{Output, Reply, RosterChange, RosterRefusal};
 
 impl ViewChange {
@@ -26,7 +26,7 @@ impl ViewChange {
 
     /// What people have changed so far.
     pub(super) fn kept_changes(&self) -> Changes {
-        let forgotten = self.config.omissions.has(Omission::RosterForgotten);
+        let forgotten = self.config.rules.omits(Omission::RosterForgotten);
         self.record.as_ref().filter(|_| !forgotten).map(|record| record.roster.clone()).unwrap_or_default()
     }
 
@@ -65,7 +65,7 @@ impl ViewChange {
         let reply = match self.changed_roster(change) {
             Ok(changes) if changes != *self.changes() => {
                 self.wanted = Some(Wanted { id, changes });
-                if self.config.omissions.has(Omission::RosterToldEarly) {
+                if self.config.rules.omits(Omission::RosterToldEarly) {
                     out.push(Output::Reply { id, reply: Reply::Roster(self.roster()) });
                 }
                 self.dial(out);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{Stage, ViewChange};
 use crate::id::{NodeId, ViewNumber};
 use crate::message::{Follows, Message};
-use crate::omission::Omission;
+use crate::rules::Omission;
 use crate::step::{Event, Output, Peer, Timer};
 
 impl ViewChange {
@@ -42,7 +42,7 @@ impl ViewChange {
             out.push(Output::Halt(halt));
             return;
         }
-        if follows.view >= active || !self.takes_part(from) || self.config.omissions.has(Omission::BeatOfDeadView) {
+        if follows.view >= active || !self.takes_part(from) || self.config.rules.omits(Omission::BeatOfDeadView) {
             let news = !self.detector.knows(from);
             self.detector.answered(from);
             if self.stage == Stage::Steady && follows.view == active {
@@ -91,7 +91,7 @@ impl ViewChange {
         let learns = self.pending().is_some_and(|view| view.learners().contains(&node));
         if learns && matches!(self.stage, Stage::Sealing { .. } | Stage::Deciding { .. }) {
             // What it was sealed with may have been lost with the connection before.
-            self.unsealed |= !self.config.omissions.has(Omission::SealNotRepeated);
+            self.unsealed |= !self.config.rules.omits(Omission::SealNotRepeated);
         }
         match &self.stage {
             // It was lost in between, and what was sent to it last may be lost too.
@@ -115,7 +115,7 @@ impl ViewChange {
         self.detector.disconnected(node);
         self.full.remove(&node);
         self.joiners.gone(node);
-        if !self.config.omissions.has(Omission::GapInCopy) {
+        if !self.config.rules.omits(Omission::GapInCopy) {
             self.copies.lost(node);
         }
         if let Some(peer) = self.connected.remove(&node)

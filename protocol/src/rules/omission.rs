@@ -1,5 +1,5 @@
-//! Rules that a test can leave out, and mistakes that it can make, to see that a checker finds the break. Only with the feature `omissions` can one be
-//! left out at all; without it every question below is answered *no* at compile time.
+//! The names of what a test can leave out or do wrong, to see that a checker finds the break. What each stands for is asked in one
+//! place, the function of its rule in this folder. `sim` names them on its command line (`--omit`), and `docs/testing.md` has what finds them.
 
 /// One rule of the protocol, left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,37 +153,4 @@ pub enum Omission {
     RosterForgotten,
     /// A person is told of a change of the workers before it stands in the control store.
     RosterToldEarly,
-}
-
-/// The rule that is left out of a machine, if one is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Omissions(#[cfg(feature = "omissions")] Option<Omission>);
-
-impl Omissions {
-    /// Every rule is kept.
-    pub const NONE: Omissions = Omissions(
-        #[cfg(feature = "omissions")]
-        None,
-    );
-
-    /// Only this rule is left out.
-    #[cfg(feature = "omissions")]
-    #[must_use]
-    pub const fn only(omission: Omission) -> Self {
-        Omissions(Some(omission))
-    }
-
-    /// Whether the rule is left out.
-    #[must_use]
-    pub const fn has(self, omission: Omission) -> bool {
-        #[cfg(feature = "omissions")]
-        {
-            matches!(self.0, Some(left_out) if left_out as u8 == omission as u8)
-        }
-        #[cfg(not(feature = "omissions"))]
-        {
-            let _ = omission;
-            false
-        }
-    }
 }
