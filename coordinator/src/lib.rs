@@ -42,10 +42,11 @@ use skein_runtime::transport::Endpoint;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use crate::app::{AppState, Members};
+use crate::app::App;
 use crate::config::CoordinatorConfig;
 use crate::config::membership::MembershipConfig;
 use crate::metrics::CoordinatorMetrics;
+use crate::operators::cluster::Members;
 use crate::operators::console::Console;
 use crate::operators::key::OperatorKey;
 use crate::operators::roster::Roster;
@@ -107,16 +108,17 @@ pub async fn run(
     let in_memory = config.data.is_none();
     let (demo, sweep_every, outcomes_kept_for) =
         (config.surface.demo, config.surface.limits.sweep_every, config.surface.outcome_lifetime);
-    let roster = Roster::new(console.clone(), config.workers.clone(), config.secret.is_some());
-    let operators = config.operator_secret.as_ref().map(OperatorKey::of);
-    let app = Arc::new(AppState::new(
-        config.surface,
-        operators,
-        (cluster.clone(), Arc::clone(&ledger)),
-        (console.clone(), roster, members),
-        instruments.registry,
-        metrics.clone(),
-    ));
+    let app = App::new(app::Parts {
+        settings: config.surface,
+        operator_key: config.operator_secret.as_ref().map(OperatorKey::of),
+        cluster: cluster.clone(),
+        ledger: Arc::clone(&ledger),
+        roster: Roster::new(console.clone(), config.workers, config.secret.is_some()),
+        console: console.clone(),
+        members,
+        registry: instruments.registry,
+        metrics: metrics.clone(),
+    });
     let surface = tokio::spawn(http::serve(listener, app, served, shutdown.clone()));
     let polled = tokio::spawn(metrics::poll(console.clone(), metrics, shutdown.clone()));
     let swept = tokio::spawn(store::expiry::sweep(cluster.clone(), sweep_every, shutdown.clone()));

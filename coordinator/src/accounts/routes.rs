@@ -1,7 +1,9 @@
 //! `/api/account`: sign up. Where passwords are asked for this is the one way to an account.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -9,16 +11,23 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::accounts::{self, Created, Earlier, SignUp, SignedUp};
-use crate::app::App;
+use crate::accounts::{self, Accounts, Created, Earlier, SignUp, SignedUp};
+use crate::caller::limits::RateLimits;
 use crate::http::contract::body::{Form, JsonBody};
 use crate::http::contract::code::Code;
 use crate::http::contract::precondition;
 use crate::http::contract::problem::{Problem, ProblemDocument, TRANSACTION};
+use crate::http::edge::Edge;
 use crate::http::edge::address::Client;
 
 /// All that is done with accounts.
-pub fn routes() -> OpenApiRouter<App> {
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    Arc<Accounts>: FromRef<S>,
+    Arc<RateLimits>: FromRef<S>,
+    Arc<Edge>: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
     OpenApiRouter::new().routes(routes!(create))
 }
 
@@ -83,7 +92,8 @@ impl From<accounts::Account> for Account {
     ),
 )]
 pub async fn create(
-    State(app): State<App>,
+    State(accounts): State<Arc<Accounts>>,
+    State(limits): State<Arc<RateLimits>>,
     client: Client,
     headers: HeaderMap,
     body: JsonBody<NewAccount>,
@@ -94,14 +104,14 @@ pub async fn create(
     // Before anything is counted, so that a slip of the finger costs nothing.
     accounts::check_sign_up(&form)?;
     let earlier = match &once {
-        Some(once) => app.accounts.earlier(&form, once).await?,
+        Some(once) => accounts.earlier(&form, once).await?,
         None => None,
     };
     let signed_up = match earlier {
         Some(earlier) => SignedUp::Repeat(earlier),
         None => {
-            let attempt = app.limits.sign_up(&client.address)?;
-            let signed_up = app.accounts.sign_up(&form, once.as_ref(), &client.address).await;
+            let attempt = limits.sign_up(&client.address)?;
+            let signed_up = accounts.sign_up(&form, once.as_ref(), &client.address).await;
             match &signed_up {
                 Ok(SignedUp::Now(_)) => attempt.succeeded(),
                 Ok(SignedUp::Repeat(_)) => attempt.give_back(),
@@ -115,16 +125,22 @@ pub async fn create(
     };
     let created = match signed_up {
         SignedUp::Now(created) => created,
-        SignedUp::Repeat(earlier) => prove(&app, earlier, form, &client).await?,
+        SignedUp::Repeat(earlier) => prove(&accounts, &limits, earlier, form, &client).await?,
     };
     let transaction = [(TRANSACTION, crate::http::contract::text_header(created.txn.to_string()))];
     Ok((StatusCode::CREATED, transaction, Json(Account::from(created.account))).into_response())
 }
 
 /// Lets a repeat prove its password, within the limits of log-ins: it tells right passwords from wrong ones as they do.
-async fn prove(app: &App, earlier: Earlier, form: SignUp, client: &Client) -> Result<Created, Problem> {
-    let attempt = app.limits.login(&form.username, &client.address)?;
-    let proved = app.accounts.prove(earlier, form.password, &client.address).await.map_err(Problem::from);
+async fn prove(
+    accounts: &Accounts,
+    limits: &RateLimits,
+    earlier: Earlier,
+    form: SignUp,
+    client: &Client,
+) -> Result<Created, Problem> {
+    let attempt = limits.login(&form.username, &client.address)?;
+    let proved = accounts.prove(earlier, form.password, &client.address).await.map_err(Problem::from);
     match proved.as_ref().map_err(Problem::code) {
         Err(Code::IdempotencyKeyReused) => attempt.failed(),
         Ok(_) | Err(_) => attempt.give_back(),

@@ -14,20 +14,32 @@ pub mod limits;
 use std::future::Future;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use skein_protocol::operation::Operation;
+use skein_protocol::operation::{Key, Operation, Row};
 
-use crate::app::App;
-use crate::config::DataAccess;
+use crate::caller::limits::RateLimits;
+use crate::config::{DataAccess, SurfaceConfig};
 use crate::http::contract::code::Code;
 use crate::http::contract::precondition;
 use crate::http::contract::problem::{Challenge, Problem};
 use crate::http::edge::address::secure;
-use crate::sessions::{Session, Token};
+use crate::sessions::{Session, Sessions, Token};
 use crate::store::once::{Fingerprint, Once};
-use crate::tokens::{Scope, Secret};
+use crate::tokens::{Scope, Secret, Tokens};
+
+/// What tells who asks.
+pub struct Callers {
+    /// How the surface is set.
+    pub settings: Arc<SurfaceConfig>,
+    /// Who is logged in.
+    pub sessions: Arc<Sessions>,
+    /// Which programs are let in.
+    pub tokens: Arc<Tokens>,
+    /// How often each of them may write.
+    pub limits: Arc<RateLimits>,
+}
 
 /// Who asks: somebody who is logged in, unless the settings let in tokens alone, or a program with a token.
 pub struct Caller {
@@ -38,6 +50,7 @@ pub struct Caller {
     credential: Credential,
     /// What is said when the credential is of no use.
     refusal: fn() -> Problem,
+    callers: Arc<Callers>,
 }
 
 /// Somebody who is logged in.
@@ -54,49 +67,64 @@ enum Credential {
     Token(Secret),
 }
 
-impl FromRequestParts<App> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    Arc<Callers>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let callers = Arc::from_ref(state);
         let mut tokens = parts.headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| bearer(value.as_bytes()));
         if let Some(text) = tokens.next() {
             // Of several it can't be told which counts.
             let secret = std::str::from_utf8(text).ok().and_then(Secret::parse).filter(|_| tokens.next().is_none());
-            return Caller::program(app, secret.ok_or_else(refused)?).await;
+            return Caller::program(callers, secret.ok_or_else(refused)?).await;
         }
-        if app.settings.data_access == DataAccess::Tokens {
+        if callers.settings.data_access == DataAccess::Tokens {
             let detail = "here only a bearer token opens data: Authorization: Bearer skein_...";
             return Err(Problem::new(Code::TokenRefused, detail).challenge(Challenge::Token));
         }
-        Ok(Person::of(&parts.headers, app, neither).await?.caller)
+        Ok(Person::of(&parts.headers, callers, neither).await?.caller)
     }
 }
 
-impl FromRequestParts<App> for Person {
+impl<S: Send + Sync> FromRequestParts<S> for Person
+where
+    Arc<Callers>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        Person::of(&parts.headers, app, nobody).await
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Person::of(&parts.headers, Arc::from_ref(state), nobody).await
     }
 }
 
 impl Person {
-    async fn of(headers: &HeaderMap, app: &App, refusal: fn() -> Problem) -> Result<Self, Problem> {
-        let token = cookie::token(headers, secure(headers, &app.settings)).ok_or_else(refusal)?;
-        let presumed = app.sessions.presume(&token).await?.ok_or_else(refusal)?;
+    async fn of(headers: &HeaderMap, callers: Arc<Callers>, refusal: fn() -> Problem) -> Result<Self, Problem> {
+        let token = cookie::token(headers, secure(headers, &callers.settings)).ok_or_else(refusal)?;
+        let presumed = callers.sessions.presume(&token).await?.ok_or_else(refusal)?;
         let name = presumed.value.username.to_ascii_lowercase();
         let (guard, credential) = (presumed.stands(), Credential::Session(token));
-        let caller = Caller { name, guard, scope: Scope::Write, credential, refusal };
+        let caller = Caller { name, guard, scope: Scope::Write, credential, refusal, callers };
         Ok(Person { caller, session: presumed.value })
     }
 
     /// Asks the store whether the session still stands, for what does not check it itself.
-    pub async fn confirm(&self, app: &App) -> Result<(), Problem> {
-        if self.caller.stands(app).await? { Ok(()) } else { Err(nobody()) }
+    pub async fn confirm(&self) -> Result<(), Problem> {
+        if self.caller.stands().await? { Ok(()) } else { Err(nobody()) }
     }
 
-    /// The token of the session.
-    pub fn token(&self) -> &Token {
+    /// Reads a record in the same read as the session, so that it is told only to those who are logged in still.
+    ///
+    /// # Errors
+    /// The session has ended, or the store can't tell.
+    pub async fn read(&self, key: Key) -> Result<Option<Row>, Problem> {
+        let found = self.caller.callers.sessions.find_beside(self.token(), key).await?;
+        found.map(|(_, row)| row).ok_or_else(nobody)
+    }
+
+    fn token(&self) -> &Token {
         match &self.caller.credential {
             Credential::Session(token) => token,
             Credential::Token(_) => unreachable!("a person has a session"),
@@ -105,11 +133,11 @@ impl Person {
 }
 
 impl Caller {
-    async fn program(app: &App, secret: Secret) -> Result<Self, Problem> {
-        let presumed = app.tokens.presume(&secret).await?.ok_or_else(refused)?;
+    async fn program(callers: Arc<Callers>, secret: Secret) -> Result<Self, Problem> {
+        let presumed = callers.tokens.presume(&secret).await?.ok_or_else(refused)?;
         let name = format!("token:{}", secret.id());
         let (guard, scope) = (presumed.stands(), presumed.value.scope);
-        Ok(Caller { name, guard, scope, credential: Credential::Token(secret), refusal: refused })
+        Ok(Caller { name, guard, scope, credential: Credential::Token(secret), refusal: refused, callers })
     }
 
     /// Checks, within a transaction or a read, that what lets in still stands.
@@ -128,24 +156,32 @@ impl Caller {
 
     /// Does what was asked for. If that fails by the client's fault, it hears first whether it is let in no longer; what the
     /// server itself could not do says nothing about what is there, and is not asked about further.
-    pub async fn attempt<T>(&self, app: &App, doing: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    pub async fn attempt<T>(&self, doing: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
         match doing.await {
-            Err(problem) if problem.is_clients() && self.stands(app).await == Ok(false) => Err((self.refusal)()),
+            Err(problem) if problem.is_clients() && self.stands().await == Ok(false) => Err((self.refusal)()),
             other => other,
         }
     }
 
-    async fn stands(&self, app: &App) -> Result<bool, Problem> {
+    /// Counts a write by this caller.
+    ///
+    /// # Errors
+    /// There were too many.
+    pub fn count_write(&self) -> Result<(), Problem> {
+        self.callers.limits.write(&self.name)
+    }
+
+    async fn stands(&self) -> Result<bool, Problem> {
         Ok(match &self.credential {
-            Credential::Session(token) => app.sessions.find(token).await?.is_some(),
-            Credential::Token(secret) => app.tokens.find(secret).await?.is_some(),
+            Credential::Session(token) => self.callers.sessions.find(token).await?.is_some(),
+            Credential::Token(secret) => self.callers.tokens.find(secret).await?.is_some(),
         })
     }
 
     /// What makes a write with an `Idempotency-Key` happen once; `request` is what makes two of them the same.
-    pub fn once(&self, app: &App, headers: &HeaderMap, request: &[&[u8]]) -> Result<Option<Once>, Problem> {
+    pub fn once(&self, headers: &HeaderMap, request: &[&[u8]]) -> Result<Option<Once>, Problem> {
         let Some(key) = precondition::idempotency_key(headers)? else { return Ok(None) };
-        let kept_for = app.settings.idempotency_lifetime;
+        let kept_for = self.callers.settings.idempotency_lifetime;
         Ok(Some(Once::new(&self.name, &key, Fingerprint::of(request), kept_for)))
     }
 }

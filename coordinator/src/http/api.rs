@@ -1,6 +1,6 @@
 //! All that is below `/api`: the rooms' routes, and the document that says what they take and answer.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::contract::openapi::{self, refinement};
 use super::edge::assets;
 use crate::app::App;
-use crate::config::Auth;
+use crate::config::{Auth, SurfaceConfig};
 use crate::{accounts, data, operators, sessions, tokens, tweets};
 
 /// The methods, routes and statuses of the contract.
@@ -70,9 +70,9 @@ fn written(auth: Auth) -> String {
 }
 
 /// Serves the document.
-async fn serve(State(app): State<App>) -> Response {
+async fn serve(State(settings): State<Arc<SurfaceConfig>>) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
-    (headers, json(app.settings.auth)).into_response()
+    (headers, json(settings.auth)).into_response()
 }
 
 #[cfg(test)]

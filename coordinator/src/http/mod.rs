@@ -8,7 +8,7 @@ pub mod edge;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRef, FromRequestParts, Request, State};
 use axum::http::Uri;
 use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
@@ -22,16 +22,17 @@ use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use crate::app::App;
-use crate::caller::Person;
+use crate::caller::{Callers, Person};
+use crate::config::SurfaceConfig;
 use crate::operators;
 pub use api::known_answers;
 use contract::code::Code;
 use contract::problem::Problem;
-use edge::{assets, observed};
+use edge::{Edge, assets, observed};
 
 /// Serves the surface until the shutdown starts, and then until what is under way has ended.
 pub async fn serve(listener: TcpListener, app: App, metrics: HttpMetrics, shutdown: Shutdown) {
-    let limits = app.settings.server_limits();
+    let limits = Arc::<SurfaceConfig>::from_ref(&app).server_limits();
     let router = router(app);
     let answer = move |request: hyper::Request<Incoming>| {
         let answering = router.clone().oneshot(request.map(axum::body::Body::new));
@@ -46,30 +47,30 @@ pub fn router(app: App) -> Router {
     let (router, _) = api::routes();
     router
         .merge(operators::probes())
-        .fallback_service(any(elsewhere).layer(assets::compression()).with_state(Arc::clone(&app)))
+        .fallback_service(any(elsewhere).layer(assets::compression()).with_state(Arc::<Callers>::from_ref(&app)))
         .method_not_allowed_fallback(another_method)
-        .layer(from_fn_with_state(Arc::clone(&app), observed::observe))
+        .layer(from_fn_with_state(Arc::<Edge>::from_ref(&app), observed::observe))
         .with_state(app)
 }
 
 /// A path that has no route: below `/api` a problem, elsewhere the app's concern. Below `/api/tweet` a login comes first, so
 /// that nobody learns without one what is there.
-async fn elsewhere(State(app): State<App>, request: Request) -> Response {
+async fn elsewhere(State(callers): State<Arc<Callers>>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     let path = parts.uri.path();
     if path != "/api" && !path.starts_with("/api/") {
         return assets::serve(&parts.method, &parts.uri, &parts.headers);
     }
     if path.starts_with("/api/tweet/")
-        && let Err(problem) = logged_in(&mut parts, &app).await
+        && let Err(problem) = logged_in(&mut parts, &callers).await
     {
         return problem.into_response();
     }
     Problem::new(Code::NoSuchPath, "see /api/docs for what there is").into_response()
 }
 
-async fn logged_in(parts: &mut Parts, app: &App) -> Result<(), Problem> {
-    Person::from_request_parts(parts, app).await?.confirm(app).await
+async fn logged_in(parts: &mut Parts, callers: &Arc<Callers>) -> Result<(), Problem> {
+    Person::from_request_parts(parts, callers).await?.confirm().await
 }
 
 /// A method that the path does not take; axum adds `Allow`.

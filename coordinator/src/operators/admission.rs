@@ -7,16 +7,18 @@
 //! send, and a script of one only after asking, which is answered with no. Nothing that a page sends at all is taken: browsers
 //! mark it (`Origin`, `Sec-Fetch-Site`), and an operator's tool sends no such mark.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, header};
 use skein_runtime::http::head;
 use skein_runtime::http::remote::Remote;
 
-use crate::app::App;
 use crate::http::contract::body::{self, BODY_BYTES_MAX};
 use crate::http::contract::code::Code;
 use crate::http::contract::problem::{Challenge, Problem};
+use crate::http::edge::Edge;
 use crate::operators::key::{LOCAL, OperatorKey, Proof, Refused, SCHEME, Signed, Taken};
 
 /// What only comes from browsers, or by way of a proxy.
@@ -35,67 +37,70 @@ const NEVER_LOCAL: [HeaderName; 8] = [
 pub struct Operators {
     key: Option<OperatorKey>,
     taken: Taken,
+    edge: Arc<Edge>,
 }
 
 impl Operators {
     /// Whoever knows what this key follows from; without one, whoever is on this machine.
     #[must_use]
-    pub fn new(key: Option<OperatorKey>) -> Self {
-        Operators { key, taken: Taken::default() }
+    pub fn new(key: Option<OperatorKey>, edge: Arc<Edge>) -> Self {
+        Operators { key, taken: Taken::default(), edge }
     }
-}
 
-/// Takes the body of a request that only an operator may make.
-pub async fn admit(app: &App, request: Request) -> Result<Bytes, Problem> {
-    let (parts, body) = request.into_parts();
-    let proof = header_value(&parts.headers, &header::AUTHORIZATION).and_then(|value| {
-        let (scheme, rest) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case(SCHEME).then(|| rest.trim().to_owned())
-    });
-    let Some(proof) = proof else {
-        return Err(refused("a request of an operator is signed; `skein token` and `skein worker add` do that"));
-    };
-    let Some(key) = &app.operators.key else {
-        let remote = parts.extensions.get::<Remote>().copied();
-        local(app, remote, &parts.headers)?;
-        return body::take(app, Request::from_parts(parts, body), BODY_BYTES_MAX).await;
-    };
-    if proof == LOCAL {
-        return Err(refused(
-            "this cluster has a secret, and the request is not signed: set SKEIN_CLUSTER_SECRET or SKEIN_CLUSTER_SECRET_FILE",
-        ));
-    }
-    let proof = Proof::parse(&proof).ok_or_else(|| refused("the proof is not of the form time=..., nonce=..., signature=..."))?;
-    let authority = header_value(&parts.headers, &header::HOST).ok_or_else(|| refused("Host must be there once"))?.to_owned();
-    let (method, uri) = (parts.method.clone(), parts.uri.clone());
-    let body = body::take(app, Request::from_parts(parts, body), BODY_BYTES_MAX).await?;
-    let path = uri.path_and_query().map_or("", |path| path.as_str());
-    let signed = Signed { method: method.as_str(), authority: &authority, path, body: &body };
-    match key.verify(signed, &proof, &app.operators.taken) {
-        Ok(()) => Ok(body),
-        Err(Refused::TooMany) => Err(Problem::new(Code::Overloaded, Refused::TooMany.to_string())),
-        Err(why) => Err(refused(why.to_string())),
-    }
-}
-
-/// Whether the request comes from this machine, and from no page and no proxy.
-fn local(app: &App, remote: Option<Remote>, headers: &HeaderMap) -> Result<(), Problem> {
-    let behind_proxy = app.settings.trust_proxy || app.settings.secure_cookies;
-    let on_loopback = remote.is_some_and(|remote| remote.at_loopback && remote.address.ip().to_canonical().is_loopback());
-    if behind_proxy || !on_loopback {
-        return Err(refused(
-            "this cluster has no secret, so that only a request from its own machine, to a server on loopback with no proxy in \
-             front, counts as an operator's; start it with SKEIN_CLUSTER_SECRET or SKEIN_CLUSTER_SECRET_FILE",
-        ));
-    }
-    let host_is_local =
-        headers.get_all(header::HOST).iter().count() == 1 && headers.get_all(header::HOST).iter().all(head::is_local);
-    match NEVER_LOCAL.iter().find(|name| headers.contains_key(*name)) {
-        Some(name) => {
-            Err(refused(format!("a request with {name} comes from a page or by way of a proxy, and not from an operator's tool")))
+    /// Takes the body of a request that only an operator may make.
+    pub async fn admit(&self, request: Request) -> Result<Bytes, Problem> {
+        let (parts, body) = request.into_parts();
+        let proof = header_value(&parts.headers, &header::AUTHORIZATION).and_then(|value| {
+            let (scheme, rest) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case(SCHEME).then(|| rest.trim().to_owned())
+        });
+        let Some(proof) = proof else {
+            return Err(refused("a request of an operator is signed; `skein token` and `skein worker add` do that"));
+        };
+        let Some(key) = &self.key else {
+            let remote = parts.extensions.get::<Remote>().copied();
+            self.local(remote, &parts.headers)?;
+            return body::take(&self.edge, Request::from_parts(parts, body), BODY_BYTES_MAX).await;
+        };
+        if proof == LOCAL {
+            return Err(refused(
+                "this cluster has a secret, and the request is not signed: set SKEIN_CLUSTER_SECRET or SKEIN_CLUSTER_SECRET_FILE",
+            ));
         }
-        None if !host_is_local => Err(refused("Host must be an address or localhost")),
-        None => Ok(()),
+        let proof =
+            Proof::parse(&proof).ok_or_else(|| refused("the proof is not of the form time=..., nonce=..., signature=..."))?;
+        let authority = header_value(&parts.headers, &header::HOST).ok_or_else(|| refused("Host must be there once"))?.to_owned();
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
+        let body = body::take(&self.edge, Request::from_parts(parts, body), BODY_BYTES_MAX).await?;
+        let path = uri.path_and_query().map_or("", |path| path.as_str());
+        let signed = Signed { method: method.as_str(), authority: &authority, path, body: &body };
+        match key.verify(signed, &proof, &self.taken) {
+            Ok(()) => Ok(body),
+            Err(Refused::TooMany) => Err(Problem::new(Code::Overloaded, Refused::TooMany.to_string())),
+            Err(why) => Err(refused(why.to_string())),
+        }
+    }
+
+    /// Whether the request comes from this machine, and from no page and no proxy.
+    fn local(&self, remote: Option<Remote>, headers: &HeaderMap) -> Result<(), Problem> {
+        let settings = &self.edge.settings;
+        let behind_proxy = settings.trust_proxy || settings.secure_cookies;
+        let on_loopback = remote.is_some_and(|remote| remote.at_loopback && remote.address.ip().to_canonical().is_loopback());
+        if behind_proxy || !on_loopback {
+            return Err(refused(
+                "this cluster has no secret, so that only a request from its own machine, to a server on loopback with no proxy in \
+                 front, counts as an operator's; start it with SKEIN_CLUSTER_SECRET or SKEIN_CLUSTER_SECRET_FILE",
+            ));
+        }
+        let host_is_local =
+            headers.get_all(header::HOST).iter().count() == 1 && headers.get_all(header::HOST).iter().all(head::is_local);
+        match NEVER_LOCAL.iter().find(|name| headers.contains_key(*name)) {
+            Some(name) => Err(refused(format!(
+                "a request with {name} comes from a page or by way of a proxy, and not from an operator's tool"
+            ))),
+            None if !host_is_local => Err(refused("Host must be an address or localhost")),
+            None => Ok(()),
+        }
     }
 }
 

@@ -13,12 +13,10 @@ use skein_protocol::id::{NodeId, ViewNumber};
 use skein_protocol::membership::view::Member;
 use skein_protocol::operation::Digest;
 use skein_protocol::step::{ComparisonStatus, CoordinatorStatus, Peer, Role};
-use skein_runtime::transport;
+use skein_runtime::transport::{self, Met};
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-use crate::app::App;
-use crate::app::Members;
 use crate::http::contract::problem::{Problem, ProblemDocument};
 use crate::operators::console::Console;
 use crate::store::cluster;
@@ -200,10 +198,40 @@ impl From<transport::Durability> for Durability {
 
 type Digests = (ViewNumber, BTreeMap<NodeId, Digest>);
 
+/// What is known of how the records are kept.
+pub struct Members {
+    /// What the workers say of themselves.
+    pub met: Met,
+    /// Whether this coordinator's own control store outlives it: without it the workers' logs are of no use.
+    pub control_is_logged: bool,
+}
+
+/// What shows how the cluster stands.
+pub struct Overview {
+    console: Console,
+    members: Members,
+    digests: DigestCache,
+}
+
 /// The digests as of a moment ago.
 #[derive(Default)]
-pub struct DigestCache {
+struct DigestCache {
     last: Mutex<Option<(Instant, Arc<Digests>)>>,
+}
+
+impl Overview {
+    /// An overview of the cluster that this console asks.
+    #[must_use]
+    pub fn new(console: Console, members: Members) -> Self {
+        Overview { console, members, digests: DigestCache::default() }
+    }
+
+    async fn status(&self) -> Result<ClusterStatus, cluster::Error> {
+        let status = self.console.status().await?;
+        // Without digests the rest is still worth knowing; it is what people look at when no view serves.
+        let digests = if status.serving { self.digests.get(&self.console).await.ok() } else { None };
+        Ok(describe(&status, digests.as_deref(), &self.members))
+    }
 }
 
 impl DigestCache {
@@ -232,11 +260,8 @@ impl DigestCache {
         (status = 503, description = "715 or 716: this coordinator can't tell", body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
-pub async fn get(State(app): State<App>) -> Result<Json<ClusterStatus>, Problem> {
-    let status = app.console.status().await?;
-    // Without digests the rest is still worth knowing; it is what people look at when no view serves.
-    let digests = if status.serving { app.digests.get(&app.console).await.ok() } else { None };
-    Ok(Json(describe(&status, digests.as_deref(), &app.members)))
+pub async fn get(State(overview): State<Arc<Overview>>) -> Result<Json<ClusterStatus>, Problem> {
+    Ok(Json(overview.status().await?))
 }
 
 fn describe(status: &CoordinatorStatus, digests: Option<&Digests>, kept: &Members) -> ClusterStatus {

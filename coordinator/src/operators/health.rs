@@ -4,16 +4,18 @@
 //! delete.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use prometheus::Registry;
 use skein_protocol::membership::view::{Member, Shard, ViewRecord};
 use skein_protocol::step::{ComparisonStatus, CoordinatorStatus};
 use skein_runtime::metrics::encode;
 
-use crate::app::App;
+use super::console::Console;
 
 /// How long the machine may take to say how it stands before it counts as stuck.
 const STATUS_WITHIN: Duration = Duration::from_secs(2);
@@ -24,8 +26,8 @@ pub async fn livez() -> &'static str {
 }
 
 /// How each part stands.
-pub async fn readyz(State(app): State<App>) -> Response {
-    let (code, text) = match tokio::time::timeout(STATUS_WITHIN, app.console.status()).await {
+pub async fn readyz(State(console): State<Arc<Console>>) -> Response {
+    let (code, text) = match tokio::time::timeout(STATUS_WITHIN, console.status()).await {
         Ok(Ok(status)) => (if status.serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, parts(&status)),
         Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, {error}\n")),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, format!("core: failed, no answer within {STATUS_WITHIN:?}\n")),
@@ -35,8 +37,8 @@ pub async fn readyz(State(app): State<App>) -> Response {
 }
 
 /// Everything that is counted, in Prometheus' text format.
-pub async fn metrics(State(app): State<App>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], encode(&app.registry)).into_response()
+pub async fn metrics(State(registry): State<Arc<Registry>>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], encode(&registry)).into_response()
 }
 
 /// A line per part: its name, `ok`, `degraded` or `failed`, and what a person may want to know.

@@ -11,15 +11,30 @@ pub mod workers;
 
 mod problem;
 
+use std::sync::Arc;
+
 use axum::Router;
+use axum::extract::FromRef;
 use axum::routing::get;
+use prometheus::Registry;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::App;
+use crate::config::SurfaceConfig;
+use admission::Operators;
+use cluster::Overview;
+use console::Console;
+use roster::Roster;
 
 /// What is asked about the cluster, and done about its workers.
-pub fn routes() -> OpenApiRouter<App> {
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    Arc<Overview>: FromRef<S>,
+    Arc<Roster>: FromRef<S>,
+    Arc<Operators>: FromRef<S>,
+    Arc<SurfaceConfig>: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
     OpenApiRouter::new()
         .routes(routes!(cluster::get))
         .routes(routes!(workers::list, workers::add))
@@ -28,7 +43,12 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 /// What probes ask.
-pub fn probes() -> Router<App> {
+pub fn probes<S>() -> Router<S>
+where
+    Arc<Console>: FromRef<S>,
+    Arc<Registry>: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
     Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))

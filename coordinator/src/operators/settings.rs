@@ -1,12 +1,13 @@
 //! `/api/settings`: what a page needs to know before anybody is logged in. Nothing here is secret.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::app::App;
-use crate::config::Auth;
+use crate::config::{Auth, SurfaceConfig};
 
 /// What clients need to know of this cluster's settings.
 #[derive(Serialize, ToSchema)]
@@ -29,11 +30,11 @@ pub struct PublicSettings {
     get, path = "/api/settings", tag = "cluster", operation_id = "getSettings",
     responses((status = 200, description = "The settings", body = PublicSettings)),
 )]
-pub async fn get(State(app): State<App>) -> Json<PublicSettings> {
+pub async fn get(State(settings): State<Arc<SurfaceConfig>>) -> Json<PublicSettings> {
     Json(PublicSettings {
-        auth: app.settings.auth,
-        tweet_characters_max: app.settings.limits.tweet_characters_max,
-        idempotency_seconds: app.settings.idempotency_lifetime.as_secs(),
+        auth: settings.auth,
+        tweet_characters_max: settings.limits.tweet_characters_max,
+        idempotency_seconds: settings.idempotency_lifetime.as_secs(),
         version: env!("CARGO_PKG_VERSION"),
     })
 }

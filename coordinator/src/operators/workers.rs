@@ -4,16 +4,17 @@
 
 #![allow(unused_qualifications, reason = "the lint means what utoipa's macro writes")]
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::app::App;
 use crate::http::contract::body::{self, JsonBody};
 use crate::http::contract::problem::{Problem, ProblemDocument};
-use crate::operators::admission;
-use crate::operators::roster::Workers;
+use crate::operators::admission::Operators;
+use crate::operators::roster::{Roster, Workers};
 
 /// A worker that is to be added.
 #[derive(Deserialize, ToSchema)]
@@ -59,9 +60,13 @@ impl From<Workers> for WorkerRoster {
     ),
     security(("operator" = []))
 )]
-pub async fn list(State(app): State<App>, request: Request) -> Result<Json<WorkerRoster>, Problem> {
-    admission::admit(&app, request).await?;
-    Ok(Json(app.roster.list().await?.into()))
+pub async fn list(
+    State(roster): State<Arc<Roster>>,
+    State(operators): State<Arc<Operators>>,
+    request: Request,
+) -> Result<Json<WorkerRoster>, Problem> {
+    operators.admit(request).await?;
+    Ok(Json(roster.list().await?.into()))
 }
 
 /// Add a worker
@@ -80,12 +85,16 @@ pub async fn list(State(app): State<App>, request: Request) -> Result<Json<Worke
     ),
     security(("operator" = []))
 )]
-pub async fn add(State(app): State<App>, request: Request) -> Result<Json<WorkerRoster>, Problem> {
+pub async fn add(
+    State(roster): State<Arc<Roster>>,
+    State(operators): State<Arc<Operators>>,
+    request: Request,
+) -> Result<Json<WorkerRoster>, Problem> {
     let headers = request.headers().clone();
-    let bytes = admission::admit(&app, request).await?;
+    let bytes = operators.admit(request).await?;
     body::check_kind(&headers)?;
     let form = JsonBody::<WorkerForm>::of(bytes)?.value;
-    Ok(Json(app.roster.add(&form.address).await?.into()))
+    Ok(Json(roster.add(&form.address).await?.into()))
 }
 
 /// Remove a worker
@@ -106,12 +115,13 @@ pub async fn add(State(app): State<App>, request: Request) -> Result<Json<Worker
     security(("operator" = []))
 )]
 pub async fn remove(
-    State(app): State<App>,
+    State(roster): State<Arc<Roster>>,
+    State(operators): State<Arc<Operators>>,
     address: Result<Path<String>, axum::extract::rejection::PathRejection>,
     request: Request,
 ) -> Result<Json<WorkerRoster>, Problem> {
-    admission::admit(&app, request).await?;
+    operators.admit(request).await?;
     // What is no text is no address either.
     let address = address.map(|Path(address)| address).unwrap_or_default();
-    Ok(Json(app.roster.remove(&address).await?.into()))
+    Ok(Json(roster.remove(&address).await?.into()))
 }

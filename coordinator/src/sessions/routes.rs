@@ -1,8 +1,10 @@
 //! `/api/login`: log in, who is logged in, log out. Tries are counted before the costly part, as failed and as made, and given
 //! back when they were not. A session is a transaction like every other, and ends the one that the browser had before.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -10,20 +12,29 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::accounts;
-use crate::app::App;
-use crate::caller::Person;
-use crate::caller::cookie;
-use crate::config::Auth;
+use crate::accounts::{self, Accounts};
+use crate::caller::limits::RateLimits;
+use crate::caller::{Callers, Person, cookie};
+use crate::config::{Auth, SurfaceConfig};
 use crate::http::contract::body::{Form, JsonBody};
 use crate::http::contract::code::Code;
 use crate::http::contract::precondition;
 use crate::http::contract::problem::{Problem, ProblemDocument, TRANSACTION};
+use crate::http::edge::Edge;
 use crate::http::edge::address::Client;
-use crate::sessions::Session;
+use crate::sessions::{Session, Sessions};
 
 /// Logging in and out.
-pub fn routes() -> OpenApiRouter<App> {
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    Arc<Sessions>: FromRef<S>,
+    Arc<Accounts>: FromRef<S>,
+    Arc<RateLimits>: FromRef<S>,
+    Arc<SurfaceConfig>: FromRef<S>,
+    Arc<Callers>: FromRef<S>,
+    Arc<Edge>: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
     OpenApiRouter::new().routes(routes!(log_in, who, log_out))
 }
 
@@ -82,18 +93,21 @@ impl From<Session> for Login {
     ),
 )]
 pub async fn log_in(
-    State(app): State<App>,
+    State(settings): State<Arc<SurfaceConfig>>,
+    State(limits): State<Arc<RateLimits>>,
+    State(accounts): State<Arc<Accounts>>,
+    State(sessions): State<Arc<Sessions>>,
     client: Client,
     headers: HeaderMap,
     body: JsonBody<Credentials>,
 ) -> Result<Response, Problem> {
     precondition::idempotency_key(&headers)?;
     let Credentials { username, password } = body.value;
-    let account = match app.settings.auth {
+    let account = match settings.auth {
         Auth::Name => {
             accounts::check_form(&username, None)?;
-            let attempt = app.limits.entry(&username, &client.address)?;
-            let entered = app.accounts.enter(&username).await;
+            let attempt = limits.entry(&username, &client.address)?;
+            let entered = accounts.enter(&username).await;
             match entered {
                 Ok(_) => attempt.succeeded(),
                 Err(_) => attempt.give_back(),
@@ -104,8 +118,8 @@ pub async fn log_in(
             let password = password.ok_or_else(|| Problem::field(Code::MalformedField, "password", "is missing", None))?;
             // Before anything is counted, so that only names that could be somebody's are.
             accounts::check_form(&username, Some(&password))?;
-            let attempt = app.limits.login(&username, &client.address)?;
-            let checked = app.accounts.check(&username, password, &client.address).await;
+            let attempt = limits.login(&username, &client.address)?;
+            let checked = accounts.check(&username, password, &client.address).await;
             let checked = checked.map_err(|error| Problem::from(error).at_login());
             match checked.as_ref().map_err(Problem::code) {
                 Ok(_) => attempt.succeeded(),
@@ -116,8 +130,8 @@ pub async fn log_in(
         }
     };
     let before = cookie::token(&headers, client.secure);
-    let (token, session, txn) = app.sessions.begin(&account.username, before.as_ref()).await?;
-    let cookie = cookie::set(&token, app.sessions.lifetime(), client.secure);
+    let (token, session, txn) = sessions.begin(&account.username, before.as_ref()).await?;
+    let cookie = cookie::set(&token, sessions.lifetime(), client.secure);
     let answer = [(header::SET_COOKIE, cookie), (TRANSACTION, crate::http::contract::text_header(txn.to_string()))];
     Ok((answer, Json(Login::from(session))).into_response())
 }
@@ -131,8 +145,8 @@ pub async fn log_in(
     ),
     security(("session" = []))
 )]
-pub async fn who(State(app): State<App>, person: Person) -> Result<Json<Login>, Problem> {
-    person.confirm(&app).await?;
+pub async fn who(person: Person) -> Result<Json<Login>, Problem> {
+    person.confirm().await?;
     Ok(Json((*person.session).clone().into()))
 }
 
@@ -146,10 +160,10 @@ pub async fn who(State(app): State<App>, person: Person) -> Result<Json<Login>, 
         ("Skein-Transaction" = Option<String>, description = "The transaction that ended the session, if there was one")))),
     security(("session" = []), ())
 )]
-pub async fn log_out(State(app): State<App>, client: Client, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn log_out(State(sessions): State<Arc<Sessions>>, client: Client, headers: HeaderMap) -> Result<Response, Problem> {
     let cleared = [(header::SET_COOKIE, cookie::clear(client.secure))];
     let ended = match cookie::token(&headers, client.secure) {
-        Some(token) => app.sessions.end(&token).await?,
+        Some(token) => sessions.end(&token).await?,
         None => None,
     };
     let Some(txn) = ended else { return Ok((StatusCode::NO_CONTENT, cleared).into_response()) };

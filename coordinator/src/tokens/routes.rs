@@ -3,8 +3,10 @@
 
 #![allow(unused_qualifications, reason = "the lint means what utoipa's macro writes")]
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::extract::{FromRef, FromRequestParts, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -13,17 +15,21 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::App;
 use crate::http::contract::body::{self, JsonBody};
 use crate::http::contract::number;
 use crate::http::contract::problem::{Problem, ProblemDocument, TRANSACTION};
 use crate::http::contract::text_header;
-use crate::operators::admission;
+use crate::operators::admission::Operators;
 use crate::store::clock::Timestamp;
-use crate::tokens::{self, Grant, Scope, TokenId};
+use crate::tokens::{self, Grant, Scope, TokenId, Tokens};
 
 /// What operators do with tokens.
-pub fn routes() -> OpenApiRouter<App> {
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    Arc<Tokens>: FromRef<S>,
+    Arc<Operators>: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke))
 }
 
@@ -103,9 +109,13 @@ impl TokenDescription {
     ),
     security(("operator" = []))
 )]
-pub async fn list(State(app): State<App>, request: Request) -> Result<Json<TokenList>, Problem> {
-    admission::admit(&app, request).await?;
-    let tokens = app.tokens.list().await?.into_iter().map(|(id, grant)| TokenDescription::new(id, grant)).collect();
+pub async fn list(
+    State(tokens): State<Arc<Tokens>>,
+    State(operators): State<Arc<Operators>>,
+    request: Request,
+) -> Result<Json<TokenList>, Problem> {
+    operators.admit(request).await?;
+    let tokens = tokens.list().await?.into_iter().map(|(id, grant)| TokenDescription::new(id, grant)).collect();
     Ok(Json(TokenList { tokens }))
 }
 
@@ -126,12 +136,16 @@ pub async fn list(State(app): State<App>, request: Request) -> Result<Json<Token
     ),
     security(("operator" = []))
 )]
-pub async fn create(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub async fn create(
+    State(tokens): State<Arc<Tokens>>,
+    State(operators): State<Arc<Operators>>,
+    request: Request,
+) -> Result<Response, Problem> {
     let headers = request.headers().clone();
-    let bytes = admission::admit(&app, request).await?;
+    let bytes = operators.admit(request).await?;
     body::check_kind(&headers)?;
     let form = JsonBody::<TokenForm>::of(bytes)?.value;
-    let (secret, grant, txn) = app.tokens.create(&form.name, form.scope, form.days).await?;
+    let (secret, grant, txn) = tokens.create(&form.name, form.scope, form.days).await?;
     let id = secret.id();
     let headers = [(TRANSACTION, text_header(txn.to_string()))];
     let location = [(axum::http::header::LOCATION, text_header(format!("/api/tokens/{id}")))];
@@ -152,20 +166,25 @@ pub async fn create(State(app): State<App>, request: Request) -> Result<Response
     ),
     security(("operator" = []))
 )]
-pub async fn revoke(State(app): State<App>, id: Result<Id, Problem>, request: Request) -> Result<Response, Problem> {
-    admission::admit(&app, request).await?;
-    let txn = app.tokens.revoke(id?.0).await?;
+pub async fn revoke(
+    State(tokens): State<Arc<Tokens>>,
+    State(operators): State<Arc<Operators>>,
+    id: Result<Id, Problem>,
+    request: Request,
+) -> Result<Response, Problem> {
+    operators.admit(request).await?;
+    let txn = tokens.revoke(id?.0).await?;
     Ok((StatusCode::NO_CONTENT, [(TRANSACTION, text_header(txn.to_string()))]).into_response())
 }
 
 /// The id from the path; what is none names no token.
 pub struct Id(TokenId);
 
-impl FromRequestParts<App> for Id {
+impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let text = Path::<String>::from_request_parts(parts, app).await;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
         text.ok().and_then(|text| text.parse().ok()).map(Id).ok_or_else(|| tokens::Error::NotFound.into())
     }
 }

@@ -3,8 +3,11 @@
 
 #![allow(unused_qualifications, reason = "the lint means what utoipa's macro writes")]
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{FromRef, FromRequestParts, Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -15,8 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::app::App;
-use crate::caller::{Person, nobody};
+use crate::caller::{Callers, Person};
 use crate::config::Limits;
 use crate::http::contract::body::{self, JsonBody};
 use crate::http::contract::code::Code;
@@ -24,13 +26,20 @@ use crate::http::contract::parameter::{Parameters, Query};
 use crate::http::contract::precondition::{self, Named};
 use crate::http::contract::problem::{Problem, ProblemDocument, TRANSACTION};
 use crate::http::contract::text_header;
+use crate::http::edge::Edge;
 use crate::http::edge::address::Client;
 use crate::store::clock::Timestamp;
 use crate::store::write::Written;
-use crate::tweets::{self, Condition, Done, PAGE_MAX};
+use crate::tweets::{self, Condition, Done, PAGE_MAX, Tweets};
 
 /// All that is done with tweets.
-pub fn routes() -> OpenApiRouter<App> {
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    Arc<Tweets>: FromRef<S>,
+    Arc<Callers>: FromRef<S>,
+    Arc<Edge>: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
     OpenApiRouter::new().routes(routes!(list, post)).routes(routes!(get, edit, delete))
 }
 
@@ -141,12 +150,13 @@ impl From<tweets::Tweet> for Tweet {
     security(("session" = []))
 )]
 pub async fn list(
-    State(app): State<App>,
+    State(tweets): State<Arc<Tweets>>,
+    State(edge): State<Arc<Edge>>,
     person: Person,
     client: Client,
     query: Result<Query<ListParameters>, Problem>,
 ) -> Result<Response, Problem> {
-    person.confirm(&app).await?;
+    person.confirm().await?;
     let Query(parameters) = query?;
     let limit = match parameters.limit.as_deref() {
         None => PAGE_DEFAULT,
@@ -169,9 +179,9 @@ pub async fn list(
             return Err(Problem::field(Code::MalformedParameter, "consistent", "arrival or strict", None));
         }
     };
-    let bytes_max = limit as usize * (TWEET_BYTES_BESIDE_TEXT + 4 * app.settings.limits.tweet_characters_max);
-    let room = app.answers.room(&person.caller.name, &client.address, bytes_max.min(ANSWER_BYTES_MAX)).await?;
-    let page = app.tweets.list(limit, before, consistency).await?;
+    let bytes_max = limit as usize * (TWEET_BYTES_BESIDE_TEXT + 4 * edge.settings.limits.tweet_characters_max);
+    let room = edge.answers.room(&person.caller.name, &client.address, bytes_max.min(ANSWER_BYTES_MAX)).await?;
+    let page = tweets.list(limit, before, consistency).await?;
     let page = TweetPage { tweets: page.tweets.into_iter().map(Tweet::from).collect(), next: page.next };
     Ok(room.hold(Json(page).into_response()).await)
 }
@@ -195,7 +205,7 @@ pub async fn list(
     security(("session" = []))
 )]
 pub async fn post(
-    State(app): State<App>,
+    State(tweets): State<Arc<Tweets>>,
     person: Person,
     headers: HeaderMap,
     body: Result<JsonBody<TweetText>, Problem>,
@@ -203,11 +213,11 @@ pub async fn post(
     let Person { caller, session } = &person;
     let posting = async {
         let body = body?;
-        let once = caller.once(&app, &headers, &[b"POST", b"/api/tweet", &body.bytes])?;
-        app.limits.write(&caller.name)?;
-        Ok(app.tweets.post(&session.username, &body.value.text, once.as_ref(), caller.guard()).await?)
+        let once = caller.once(&headers, &[b"POST", b"/api/tweet", &body.bytes])?;
+        caller.count_write()?;
+        Ok(tweets.post(&session.username, &body.value.text, once.as_ref(), caller.guard()).await?)
     };
-    caller.attempt(&app, posting).await.map(answer)
+    caller.attempt(posting).await.map(answer)
 }
 
 /// Read a tweet
@@ -227,14 +237,9 @@ pub async fn post(
     ),
     security(("session" = []))
 )]
-pub async fn get(
-    State(app): State<App>,
-    person: Person,
-    id: Result<TweetId, Problem>,
-    request: Request,
-) -> Result<Response, Problem> {
-    let TweetId(id) = person.caller.attempt(&app, async { id }).await?;
-    let (_, row) = app.sessions.find_beside(person.token(), tweets::key(id)).await?.ok_or_else(nobody)?;
+pub async fn get(person: Person, id: Result<TweetId, Problem>, request: Request) -> Result<Response, Problem> {
+    let TweetId(id) = person.caller.attempt(async { id }).await?;
+    let row = person.read(tweets::key(id)).await?;
     let tweet = tweets::Tweet::read(row.as_ref())?;
     if precondition::is_current(request.headers(), tweet.version)? {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(tweet.version))]).into_response());
@@ -268,7 +273,7 @@ pub async fn get(
     security(("session" = []))
 )]
 pub async fn edit(
-    State(app): State<App>,
+    State(tweets): State<Arc<Tweets>>,
     person: Person,
     id: Result<TweetId, Problem>,
     headers: HeaderMap,
@@ -279,12 +284,12 @@ pub async fn edit(
         let (TweetId(id), body) = (id?, body?);
         let condition = condition(&headers)?;
         let (named, conditions) = (id.to_string(), format!("{condition:?}"));
-        let once = caller.once(&app, &headers, &[b"PUT", named.as_bytes(), conditions.as_bytes(), &body.bytes])?;
-        app.limits.write(&caller.name)?;
+        let once = caller.once(&headers, &[b"PUT", named.as_bytes(), conditions.as_bytes(), &body.bytes])?;
+        caller.count_write()?;
         let edit = (id, body.value.text.as_str());
-        Ok(app.tweets.edit(&session.username, edit, &condition, once.as_ref(), caller.guard()).await?)
+        Ok(tweets.edit(&session.username, edit, &condition, once.as_ref(), caller.guard()).await?)
     };
-    caller.attempt(&app, editing).await.map(answer)
+    caller.attempt(editing).await.map(answer)
 }
 
 /// Delete a tweet
@@ -309,7 +314,7 @@ pub async fn edit(
     security(("session" = []))
 )]
 pub async fn delete(
-    State(app): State<App>,
+    State(tweets): State<Arc<Tweets>>,
     person: Person,
     id: Result<TweetId, Problem>,
     headers: HeaderMap,
@@ -319,21 +324,21 @@ pub async fn delete(
         let TweetId(id) = id?;
         let condition = condition(&headers)?;
         let (named, conditions) = (id.to_string(), format!("{condition:?}"));
-        let once = caller.once(&app, &headers, &[b"DELETE", named.as_bytes(), conditions.as_bytes(), b""])?;
-        app.limits.write(&caller.name)?;
-        Ok(app.tweets.delete(&session.username, id, &condition, once.as_ref(), caller.guard()).await?)
+        let once = caller.once(&headers, &[b"DELETE", named.as_bytes(), conditions.as_bytes(), b""])?;
+        caller.count_write()?;
+        Ok(tweets.delete(&session.username, id, &condition, once.as_ref(), caller.guard()).await?)
     };
-    caller.attempt(&app, deleting).await.map(answer)
+    caller.attempt(deleting).await.map(answer)
 }
 
 /// A tweet's id from the path; what is no UUID names no tweet.
 pub struct TweetId(Uuid);
 
-impl axum::extract::FromRequestParts<App> for TweetId {
+impl<S: Send + Sync> FromRequestParts<S> for TweetId {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut axum::http::request::Parts, app: &App) -> Result<Self, Problem> {
-        let text = axum::extract::Path::<String>::from_request_parts(parts, app).await;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
         let id = text.ok().and_then(|text| text.parse().ok());
         id.map(TweetId).ok_or_else(|| tweets::Error::NotFound.into())
     }

@@ -8,9 +8,10 @@ mod document;
 pub mod transactions;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::extract::{FromRef, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -22,22 +23,30 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::App;
-use crate::caller::Caller;
-use crate::data::{self, Condition, DataKey, Done, NESTING_MAX, PAGE_MAX, Value, ValueError, Versions, Written};
+use crate::caller::{Caller, Callers};
+use crate::data::{self, Condition, Data, DataKey, Done, NESTING_MAX, PAGE_MAX, Value, ValueError, Versions, Written};
 use crate::http::contract::body;
 use crate::http::contract::code::Code;
 use crate::http::contract::parameter::{self, Parameters, Query};
 use crate::http::contract::precondition::{self, Named};
 use crate::http::contract::problem::{Problem, ProblemDocument, TRANSACTION};
 use crate::http::contract::text_header;
+use crate::http::edge::Edge;
 use crate::http::edge::address::Client;
+use crate::store::outcomes::Outcomes;
 use crate::tokens::Scope;
 pub use document::AnyJson;
 use document::{DataEntry, DataPage, DataWritten};
 
 /// All that is done with data.
-pub fn routes() -> OpenApiRouter<App> {
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    Arc<Data>: FromRef<S>,
+    Arc<Outcomes>: FromRef<S>,
+    Arc<Callers>: FromRef<S>,
+    Arc<Edge>: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(get, put, delete))
@@ -90,7 +99,8 @@ impl Parameters for DataParameters {
     security(("session" = []), ("token" = []))
 )]
 pub async fn list(
-    State(app): State<App>,
+    State(data): State<Arc<Data>>,
+    State(edge): State<Arc<Edge>>,
     caller: Caller,
     client: Client,
     query: Result<Query<DataParameters>, Problem>,
@@ -125,8 +135,8 @@ pub async fn list(
             Some("strict") => Consistency::Strict,
             Some(_) => return Err(malformed("consistent", "arrival or strict".to_owned(), None)),
         };
-        let room = app.answers.room(&caller.name, &client.address, page_bytes_max(limit)).await?;
-        let page = app.data.list((&prefix, after.as_ref()), limit, consistency, caller.guard()).await?;
+        let room = edge.answers.room(&caller.name, &client.address, page_bytes_max(limit)).await?;
+        let page = data.list((&prefix, after.as_ref()), limit, consistency, caller.guard()).await?;
         let mut data = Vec::with_capacity(page.entries.len());
         let mut looked_at = 0;
         for entry in page.entries {
@@ -141,7 +151,7 @@ pub async fn list(
         let page = DataPage { data, next: page.next };
         Ok(room.hold(Json(page).into_response()).await)
     };
-    caller.attempt(&app, listing).await
+    caller.attempt(listing).await
 }
 
 /// Read a value
@@ -166,16 +176,17 @@ pub async fn list(
     security(("session" = []), ("token" = []))
 )]
 pub async fn get(
-    State(app): State<App>,
+    State(data): State<Arc<Data>>,
+    State(edge): State<Arc<Edge>>,
     caller: Caller,
     client: Client,
     key: Result<PathKey, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = async { key.and_then(|PathKey(key)| Ok((key, condition(&headers)?))) };
-    let (key, condition) = caller.attempt(&app, asked).await?;
-    let entry = match app.data.get(&key, caller.guard()).await {
-        Err(data::Error::Write(ended)) => caller.attempt(&app, async { Err(ended.into()) }).await?,
+    let (key, condition) = caller.attempt(asked).await?;
+    let entry = match data.get(&key, caller.guard()).await {
+        Err(data::Error::Write(ended)) => caller.attempt(async { Err(ended.into()) }).await?,
         // Who asked was found to be let in by the very read that found this.
         found => found?,
     };
@@ -186,7 +197,7 @@ pub async fn get(
     if !condition.holds(Some(entry.version)) {
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
     }
-    let room = app.answers.room(&caller.name, &client.address, entry.value.len()).await?;
+    let room = edge.answers.room(&caller.name, &client.address, entry.value.len()).await?;
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     Ok(room.hold((tag, json, entry.value.to_vec()).into_response()).await)
 }
@@ -221,7 +232,8 @@ pub async fn get(
     security(("session" = []), ("token" = []))
 )]
 pub async fn put(
-    State(app): State<App>,
+    State(data): State<Arc<Data>>,
+    State(edge): State<Arc<Edge>>,
     caller: Caller,
     key: Result<PathKey, Problem>,
     request: Request,
@@ -231,16 +243,16 @@ pub async fn put(
         let PathKey(key) = key?;
         let headers = request.headers().clone();
         let condition = condition(&headers)?;
-        let body = body::collect(&app, request, Value::BYTES_MAX).await?;
+        let body = body::collect(&edge, request, Value::BYTES_MAX).await?;
         let value = Value::parse(&body).map_err(|error| refused("body", error))?;
         let conditions = format!("{condition:?}");
         let same = [b"PUT /api/data".as_slice(), key.as_str().as_bytes(), conditions.as_bytes(), &body];
-        let once = caller.once(&app, &headers, &same)?;
-        app.limits.write(&caller.name)?;
-        let written = app.data.put(&key, &value, &condition, once.as_ref(), caller.guard()).await?;
+        let once = caller.once(&headers, &same)?;
+        caller.count_write()?;
+        let written = data.put(&key, &value, &condition, once.as_ref(), caller.guard()).await?;
         Ok(answer(key, written))
     };
-    caller.attempt(&app, writing).await
+    caller.attempt(writing).await
 }
 
 /// Delete a value
@@ -266,7 +278,7 @@ pub async fn put(
     security(("session" = []), ("token" = []))
 )]
 pub async fn delete(
-    State(app): State<App>,
+    State(data): State<Arc<Data>>,
     caller: Caller,
     key: Result<PathKey, Problem>,
     headers: HeaderMap,
@@ -277,12 +289,12 @@ pub async fn delete(
         let condition = condition(&headers)?;
         let conditions = format!("{condition:?}");
         let same = [b"DELETE /api/data".as_slice(), key.as_str().as_bytes(), conditions.as_bytes()];
-        let once = caller.once(&app, &headers, &same)?;
-        app.limits.write(&caller.name)?;
-        let written = app.data.delete(&key, &condition, once.as_ref(), caller.guard()).await?;
+        let once = caller.once(&headers, &same)?;
+        caller.count_write()?;
+        let written = data.delete(&key, &condition, once.as_ref(), caller.guard()).await?;
         Ok(answer(key, written))
     };
-    caller.attempt(&app, deleting).await
+    caller.attempt(deleting).await
 }
 
 /// Bytes that a page of so many values may have.
@@ -293,16 +305,16 @@ fn page_bytes_max(limit: u32) -> usize {
 /// The key from the path, decoded.
 pub struct PathKey(DataKey);
 
-impl FromRequestParts<App> for PathKey {
+impl<S: Send + Sync> FromRequestParts<S> for PathKey {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let refused = |detail: String| Problem::field(Code::MalformedField, "key", detail, Some(DataKey::BYTES_MAX as u64));
         // The router leaves an escape that is none as it stands, and another key would be meant.
         if parameter::decoded(parts.uri.path()).is_none() {
             return Err(refused(parameter::ENCODING.to_owned()));
         }
-        let text = Path::<String>::from_request_parts(parts, app).await;
+        let text = Path::<String>::from_request_parts(parts, state).await;
         let Path(text) = text.map_err(|_| refused(parameter::ENCODING.to_owned()))?;
         DataKey::parse(text).map(PathKey).map_err(|error| refused(error.to_string()))
     }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
@@ -21,10 +22,9 @@ use skein_protocol::operation::Expect;
 use skein_protocol::step::KnownOutcome;
 use utoipa::ToSchema;
 
-use crate::app::App;
 use crate::caller::Caller;
 use crate::data::routes::{AnyJson, refused};
-use crate::data::{Change, DataKey, READS_MAX, Transacted, Value, WRITES_MAX, Write, Wrote};
+use crate::data::{Change, Data, DataKey, READS_MAX, Transacted, Value, WRITES_MAX, Write, Wrote};
 use crate::http::contract::body;
 use crate::http::contract::body::JsonBody;
 use crate::http::contract::code::Code;
@@ -32,7 +32,9 @@ use crate::http::contract::expectation::Expectation;
 use crate::http::contract::precondition;
 use crate::http::contract::problem::{Problem, ProblemDocument, TRANSACTION};
 use crate::http::contract::text_header;
+use crate::http::edge::Edge;
 use crate::http::edge::address::Client;
+use crate::store::outcomes::Outcomes;
 use crate::tokens::Scope;
 
 /// How a transaction ended.
@@ -60,11 +62,11 @@ pub enum TransactionOutcome {
 /// The id from the path; what is none was never heard of.
 pub struct Id(TxnId);
 
-impl FromRequestParts<App> for Id {
+impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let text = Path::<String>::from_request_parts(parts, app).await;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
         text.ok().and_then(|text| text.parse().ok()).map(Id).ok_or_else(not_known)
     }
 }
@@ -86,8 +88,8 @@ fn not_known() -> Problem {
         (status = 404, description = "703: never heard of, or no longer known", body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
-pub async fn get(State(app): State<App>, id: Id) -> Result<Json<Transaction>, Problem> {
-    let outcome = match app.outcomes.outcome(id.0).await? {
+pub async fn get(State(outcomes): State<Arc<Outcomes>>, id: Id) -> Result<Json<Transaction>, Problem> {
+    let outcome = match outcomes.outcome(id.0).await? {
         KnownOutcome::Known(Outcome::Committed) => TransactionOutcome::Committed,
         KnownOutcome::Known(Outcome::Aborted) => TransactionOutcome::Aborted,
         KnownOutcome::Unknown => TransactionOutcome::Unknown,
@@ -219,23 +221,29 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
     ),
     security(("session" = []), ("token" = []))
 )]
-pub async fn run(State(app): State<App>, caller: Caller, client: Client, request: Request) -> Result<Response, Problem> {
+pub async fn run(
+    State(data): State<Arc<Data>>,
+    State(edge): State<Arc<Edge>>,
+    caller: Caller,
+    client: Client,
+    request: Request,
+) -> Result<Response, Problem> {
     let running = async {
         let headers = request.headers().clone();
-        let body = JsonBody::<TransactionForm>::of(body::collect(&app, request, BODY_BYTES_MAX).await?)?;
+        let body = JsonBody::<TransactionForm>::of(body::collect(&edge, request, BODY_BYTES_MAX).await?)?;
         let submission = body.value.check()?;
-        let once = caller.once(&app, &headers, &[b"POST /api/transactions", &body.bytes])?;
+        let once = caller.once(&headers, &[b"POST /api/transactions", &body.bytes])?;
         let only_reads = submission.writes.is_empty();
         if !only_reads {
             caller.may(Scope::Write)?;
-            app.limits.write(&caller.name)?;
+            caller.count_write()?;
         }
-        let room = app.answers.room(&caller.name, &client.address, submission.reads.len() * VALUE_BYTES_MAX).await?;
+        let room = edge.answers.room(&caller.name, &client.address, submission.reads.len() * VALUE_BYTES_MAX).await?;
         let once = once.as_ref().filter(|_| !only_reads);
-        let done = app.data.transact(&submission, once, caller.guard()).await?;
+        let done = data.transact(&submission, once, caller.guard()).await?;
         Ok(room.hold(answer(&submission, done)?).await)
     };
-    caller.attempt(&app, running).await
+    caller.attempt(running).await
 }
 
 impl TransactionForm {

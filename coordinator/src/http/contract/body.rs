@@ -3,19 +3,19 @@
 //! `writes[3].key`. The bytes are kept beside the value, since repeats are recognised by them.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, header};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
-use crate::app::App;
 use crate::config::Limits;
 use crate::http::contract::code::Code;
 use crate::http::contract::problem::Problem;
-use crate::http::edge::address;
+use crate::http::edge::{Edge, address};
 
 /// Bytes of a body, unless it may hold a text that is longer.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -42,11 +42,15 @@ pub struct JsonBody<T> {
     pub bytes: Bytes,
 }
 
-impl<T: Form> FromRequest<App> for JsonBody<T> {
+impl<S: Send + Sync, T: Form> FromRequest<S> for JsonBody<T>
+where
+    Arc<Edge>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        JsonBody::of(collect(app, request, T::bytes_max(&app.settings.limits)).await?)
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let edge = Arc::<Edge>::from_ref(state);
+        JsonBody::of(collect(&edge, request, T::bytes_max(&edge.settings.limits)).await?)
     }
 }
 
@@ -96,14 +100,14 @@ fn place(path: &serde_path_to_error::Path, message: &str) -> Option<String> {
 }
 
 /// Takes the body of a request that says it is JSON, within these bytes and the bound on its time.
-pub async fn collect(app: &App, request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+pub async fn collect(edge: &Edge, request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     check_kind(request.headers())?;
-    take(app, request, bytes_max).await
+    take(edge, request, bytes_max).await
 }
 
 /// Takes the body of a request, within these bytes, the bound on its time, and that on all bodies under way. Its bytes count as
 /// under way until the last of them is dropped.
-pub async fn take(app: &App, request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+pub async fn take(edge: &Edge, request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     let too_long = || {
         let detail = format!("at most {bytes_max} bytes are taken");
         Problem::field(Code::BodyTooLong, "body", detail, Some(bytes_max as u64))
@@ -113,9 +117,9 @@ pub async fn take(app: &App, request: Request, bytes_max: usize) -> Result<Bytes
     if announced.is_some_and(|length| length > bytes_max as u64) {
         return Err(too_long());
     }
-    let address = address::address(request.headers(), request.extensions(), &app.settings);
+    let address = address::address(request.headers(), request.extensions(), &edge.settings);
     let expected = announced.map_or(bytes_max, |length| length as usize);
-    let mut taken = app.body_memory.body(address, expected);
+    let mut taken = edge.body_memory.body(address, expected);
     let taking = async {
         let mut body = request.into_body();
         while let Some(frame) = body.frame().await {

@@ -18,7 +18,6 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa_swagger_ui::Config;
 
-use crate::app::App;
 use crate::http::contract::code::Code;
 use crate::http::contract::problem::Problem;
 use crate::http::contract::text_header;
@@ -162,11 +161,11 @@ pub async fn page() -> Html<&'static str> {
 /// A file of the page that shows the document.
 pub struct DocsFile(String);
 
-impl FromRequestParts<App> for DocsFile {
+impl<S: Send + Sync> FromRequestParts<S> for DocsFile {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let path = Path::<String>::from_request_parts(parts, app).await;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
         Ok(DocsFile(path.map_or_else(|_| String::new(), |path| path.0)))
     }
 }

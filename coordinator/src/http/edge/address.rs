@@ -2,15 +2,16 @@
 //! says is believed only when the settings say so, since everybody else could say it too.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use skein_runtime::http::remote::{Remote, network};
 
-use crate::app::App;
 use crate::config::SurfaceConfig;
 use crate::http::contract::problem::Problem;
+use crate::http::edge::Edge;
 
 /// The other end of a request.
 pub struct Client {
@@ -20,13 +21,17 @@ pub struct Client {
     pub secure: bool,
 }
 
-impl FromRequestParts<App> for Client {
+impl<S: Send + Sync> FromRequestParts<S> for Client
+where
+    Arc<Edge>: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let edge = Arc::<Edge>::from_ref(state);
         Ok(Client {
-            address: address(&parts.headers, &parts.extensions, &app.settings),
-            secure: secure(&parts.headers, &app.settings),
+            address: address(&parts.headers, &parts.extensions, &edge.settings),
+            secure: secure(&parts.headers, &edge.settings),
         })
     }
 }

@@ -17,16 +17,16 @@ use skein_runtime::http::head::{self, Fault, Refused};
 use skein_runtime::http::places::Kind;
 use skein_runtime::http::remote::Remote;
 
-use crate::app::App;
 use crate::http::contract::code::Code;
 use crate::http::contract::problem::Problem;
+use crate::http::edge::Edge;
 
 /// The paths that are answered whatever else is under way.
 pub const PROBES: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 /// Lets a request through to its handler, or answers why not.
-pub async fn pass(app: &App, request: Request, next: Next) -> Response {
-    if let Err(refused) = fits(app, &request) {
+pub async fn pass(edge: &Edge, request: Request, next: Next) -> Response {
+    if let Err(refused) = fits(edge, &request) {
         return refuse(refused);
     }
     if let Err(problem) = same_site(request.method(), request.headers()) {
@@ -39,11 +39,11 @@ pub async fn pass(app: &App, request: Request, next: Next) -> Response {
         return Problem::new(Code::Overloaded, "the bound on connections is reached, on all or on those of one address")
             .into_response();
     }
-    let Ok(_under_way) = app.under_way.try_acquire() else {
-        let max = app.settings.limits.requests_max;
+    let Ok(_under_way) = edge.under_way.try_acquire() else {
+        let max = edge.settings.limits.requests_max;
         return Problem::new(Code::Overloaded, format!("{max} requests are under way, as many as are allowed")).into_response();
     };
-    let (bound, begun) = (app.settings.limits.request_time_max, Instant::now());
+    let (bound, begun) = (edge.settings.limits.request_time_max, Instant::now());
     match tokio::time::timeout(bound, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
@@ -71,10 +71,10 @@ fn refuse(refused: Refused) -> Response {
 
 /// Checks the head. A server on loopback is reached by address or as `localhost`, and by another name only through a proxy that
 /// the settings tell of.
-fn fits(app: &App, request: &Request) -> Result<(), Refused> {
+fn fits(edge: &Edge, request: &Request) -> Result<(), Refused> {
     head::check(request)?;
     let at_loopback = request.extensions().get::<Remote>().is_some_and(|remote| remote.at_loopback);
-    let behind_proxy = app.settings.trust_proxy || app.settings.secure_cookies;
+    let behind_proxy = edge.settings.trust_proxy || edge.settings.secure_cookies;
     if at_loopback && !behind_proxy { head::named_locally(request) } else { Ok(()) }
 }
 

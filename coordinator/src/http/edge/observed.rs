@@ -6,6 +6,7 @@ use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -17,10 +18,9 @@ use skein_runtime::telemetry;
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
-use crate::app::App;
 use crate::http::contract::code::Code;
 use crate::http::contract::problem::Problem;
-use crate::http::edge::gate;
+use crate::http::edge::{Edge, gate};
 
 /// What a browser may do with what this server sends: load its own files and nothing else, run no script that stands in a
 /// page, and show it in no other page.
@@ -38,7 +38,7 @@ const SECURITY: [(HeaderName, &str); 7] = [
 ];
 
 /// Sees a request through.
-pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn observe(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = match *request.method() {
@@ -63,7 +63,7 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
     if let Some(parent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
         telemetry::parse_traceparent(parent).inspect(|parent| telemetry::set_parent(&span, *parent));
     }
-    let mut response = unpanicked(gate::pass(&app, request, next)).instrument(span.clone()).await;
+    let mut response = unpanicked(gate::pass(&edge, request, next)).instrument(span.clone()).await;
     span.record("http.response.status_code", response.status().as_u16());
     let headers = response.headers_mut();
     for (name, value) in SECURITY {
@@ -72,7 +72,7 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
     if below_api && !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    app.metrics.request(method, route, response.status().as_u16(), begun.elapsed());
+    edge.metrics.request(method, route, response.status().as_u16(), begun.elapsed());
     response
 }
 

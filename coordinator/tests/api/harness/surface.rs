@@ -10,10 +10,11 @@ use axum::http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::BodyExt;
 use prometheus::Registry;
 use serde_json::Value;
-use skein_coordinator::app::{AppState, Members};
+use skein_coordinator::app::{App, Parts};
 use skein_coordinator::config::SurfaceConfig;
 use skein_coordinator::http::router;
 use skein_coordinator::metrics::CoordinatorMetrics;
+use skein_coordinator::operators::cluster::Members;
 use skein_coordinator::operators::console::{Console, Questions};
 use skein_coordinator::operators::roster::Roster;
 use skein_coordinator::store::cluster::Promise;
@@ -66,14 +67,17 @@ pub fn surface(memory: &Memory, settings: SurfaceConfig) -> Router {
     let metrics = CoordinatorMetrics::register(&registry).unwrap().node("test", &[]);
     let console = Console::new(Nobody);
     let roster = Roster::new(console.clone(), Vec::new(), false);
-    router(Arc::new(AppState::new(
+    router(App::new(Parts {
         settings,
-        None,
-        (memory.cluster(), Arc::new(Nobody)),
-        (console, roster, Members { met: Met::default(), control_is_logged: true }),
+        operator_key: None,
+        cluster: memory.cluster(),
+        ledger: Arc::new(Nobody),
+        console,
+        roster,
+        members: Members { met: Met::default(), control_is_logged: true },
         registry,
         metrics,
-    )))
+    }))
 }
 
 /// Asks the surface; an answer without JSON has the value null.
