@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run build test contract check audit model sim chaos fuzz bench flames setup-build setup-test app
+.PHONY: help run build test contract check audit model sim chaos fuzz mutants bench flames setup-build setup-test app
 
 # What `make run` passes on: make run ARGS="--data data --workers 5"
 ARGS ?= --demo
@@ -20,6 +20,11 @@ SIM_ARGS ?=
 SECONDS ?= 60
 SEED ?=
 WORLD ?=
+# What `make mutants` changes: a file or folder (or several), one of so many shards, or what differs from a commit; in all crates, or one.
+FILE ?=
+SHARD ?=
+DIFF ?=
+PACKAGE ?=
 # How many requests `make contract` makes up for each operation and phase; its seed is SEED, 1 without one.
 EXAMPLES ?= 5
 # What `make load` runs, from ops/k6; how many arrivals a second, and for how long.
@@ -79,6 +84,10 @@ fuzz: ## feed the frame decoder with random bytes for a minute (FUZZ_SECONDS=n)
 	@ops/setup fuzz
 	@mkdir -p fuzz/corpus-new
 	@cd fuzz && cargo fuzz run -s none frames corpus-new corpus/frames -- -max_total_time=$(FUZZ_SECONDS)
+
+mutants: ## change the code a little and see that a test fails (FILE=path, SHARD=3/20 or DIFF=main; else all of protocol/, which takes hours)
+	@ops/setup mutants
+	@FILE="$(FILE)" SHARD="$(SHARD)" DIFF="$(DIFF)" PACKAGE="$(PACKAGE)" ops/mutants
 
 .PHONY: container-test observe load
 
