@@ -26,6 +26,8 @@ use crate::membership::view::{Member, Shard, View, ViewRecord};
 use crate::rules::{Omission, Rules};
 use crate::step::{Halt, Peer};
 
+#[cfg(test)]
+mod tests;
 mod wanted;
 
 /// How often members that did not answer are asked again before a copy that is not trusted counts: a worker that refuses for good
