@@ -2,7 +2,7 @@ import { useRef, useState, type FormEvent } from "react";
 import { Form, Link } from "react-aria-components";
 import { explain } from "../api/problem.ts";
 import { settings } from "../api/settings.ts";
-import { paths } from "../shell/paths.ts";
+import { paths } from "../paths.ts";
 import { Button } from "../ui/button.tsx";
 import { characterCount } from "../ui/characters.ts";
 import { Field } from "../ui/field.tsx";

@@ -1,13 +1,13 @@
 import { useState, type FormEvent } from "react";
 import { Form, Link } from "react-aria-components";
 import { explain } from "../api/problem.ts";
+import { session } from "../api/session.ts";
 import { settings } from "../api/settings.ts";
-import { paths } from "../shell/paths.ts";
+import { paths } from "../paths.ts";
 import { Button } from "../ui/button.tsx";
 import { Field } from "../ui/field.tsx";
 import { Heading } from "../ui/heading.tsx";
 import { useStore } from "../ui/use-store.ts";
-import { session } from "./session.ts";
 import { usernameFault } from "./username.ts";
 
 interface Faults {

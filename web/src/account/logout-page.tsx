@@ -2,13 +2,13 @@
 import { useState } from "react";
 import { Link } from "react-aria-components";
 import { explain } from "../api/problem.ts";
-import { paths } from "../shell/paths.ts";
+import { session } from "../api/session.ts";
+import { paths } from "../paths.ts";
 import type { Reader } from "../tweets/reader.ts";
 import { currentReader } from "../tweets/readers.ts";
 import { Button } from "../ui/button.tsx";
 import { Heading } from "../ui/heading.tsx";
 import { useStore } from "../ui/use-store.ts";
-import { session } from "./session.ts";
 
 /** Writes under way need the session; this is how long leaving waits for them. */
 const writesAnsweredWithinMs = 3_000;

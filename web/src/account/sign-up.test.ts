@@ -3,7 +3,7 @@ import { SignUp, type SignUpState } from "./sign-up.ts";
 
 const { post } = vi.hoisted(() => ({ post: vi.fn() }));
 vi.mock("../api/client.ts", () => ({ api: { POST: post } }));
-vi.mock("./session.ts", () => ({ session: {} }));
+vi.mock("../api/session.ts", () => ({ session: {} }));
 
 const details = { username: "ada", name: "Ada", email: "ada@example.org", password: "a long password" };
 

@@ -6,8 +6,8 @@ import { api } from "../api/client.ts";
 import { newIdempotencyKey } from "../api/idempotency.ts";
 import type { Problem } from "../api/problem.ts";
 import { outcomeOf, replyOf } from "../api/reply.ts";
+import { session } from "../api/session.ts";
 import { Writer } from "../api/writer.ts";
-import { session } from "./session.ts";
 
 export interface Details {
   username: string;

@@ -2,7 +2,7 @@
  * Whether the server can be reached, as the last requests saw it.
  * One failed request is no news worth a banner (a laptop wakes, a server restarts): two in a row are.
  */
-import { Store } from "./store.ts";
+import { Store } from "../store.ts";
 
 export type Reachability = "reachable" | "unreachable" | "offline";
 

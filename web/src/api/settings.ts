@@ -2,8 +2,8 @@
  * What the app needs to know of the server's settings before anybody is logged in: how people log in, how long a tweet may
  * be, and how long a write may be repeated. Asked for once it matters, and again until it is answered.
  */
+import { Store } from "../store.ts";
 import { api } from "./client.ts";
-import { Store } from "./store.ts";
 import { backoffMs } from "./write.ts";
 
 export interface Settings {

@@ -4,7 +4,7 @@
  */
 import { api, type ClusterStatus } from "../api/client.ts";
 import { explain, problemFrom } from "../api/problem.ts";
-import { Store } from "../api/store.ts";
+import { Store } from "../store.ts";
 
 export interface Known {
   readonly status: ClusterStatus;

@@ -1,7 +1,8 @@
 /** The frame around every page: header, banner, live regions, and the one place where pages come and go. */
 import { Suspense, useEffect, useLayoutEffect } from "react";
 import { RouterProvider } from "react-aria-components";
-import { session, type SessionState } from "../account/session.ts";
+import { session, type SessionState } from "../api/session.ts";
+import { afterLogin, loginThen, paths } from "../paths.ts";
 import { announce } from "../ui/announcer.ts";
 import { AnnouncerRegions } from "../ui/announcer-regions.tsx";
 import { Waiting } from "../ui/waiting.tsx";
@@ -9,7 +10,6 @@ import { useStore } from "../ui/use-store.ts";
 import { ConnectionBanner } from "./connection-banner.tsx";
 import { Crash } from "./crash.tsx";
 import { Header } from "./header.tsx";
-import { afterLogin, loginThen, paths } from "./paths.ts";
 import { router, type Place } from "./router.ts";
 import { routeOf, type Route } from "./routes.tsx";
 

@@ -1,9 +1,9 @@
 import { Button, Header as MenuHeader, Link, Menu, MenuItem, MenuSection, MenuTrigger, Popover } from "react-aria-components";
 import type { Selection } from "react-aria-components";
-import { session } from "../account/session.ts";
+import { session } from "../api/session.ts";
+import { paths } from "../paths.ts";
 import { Icon, type IconName } from "../ui/icon.tsx";
 import { useStore } from "../ui/use-store.ts";
-import { paths } from "./paths.ts";
 import { router } from "./router.ts";
 import { theme, type Theme } from "./theme.ts";
 

@@ -1,6 +1,6 @@
 import { Link } from "react-aria-components";
+import { paths } from "../paths.ts";
 import { Heading } from "../ui/heading.tsx";
-import { paths } from "./paths.ts";
 import { router } from "./router.ts";
 import { useStore } from "../ui/use-store.ts";
 

@@ -2,7 +2,7 @@
  * The app's router: the address bar as a store. Going somewhere new starts at the top; going back restores the
  * scroll position that was left there, which together with state that outlives pages keeps the reader's place.
  */
-import { Store } from "../api/store.ts";
+import { Store } from "../store.ts";
 
 export interface Place {
   readonly path: string;

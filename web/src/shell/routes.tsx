@@ -3,9 +3,9 @@ import { lazy, type ComponentType } from "react";
 import { CreatePage } from "../account/create-page.tsx";
 import { LoginPage } from "../account/login-page.tsx";
 import { LogoutPage } from "../account/logout-page.tsx";
+import { paths } from "../paths.ts";
 import { TimelinePage } from "../tweets/timeline-page.tsx";
 import { NotFoundPage } from "./not-found-page.tsx";
-import { paths } from "./paths.ts";
 
 export interface Route {
   readonly title: string;

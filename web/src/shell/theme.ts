@@ -2,7 +2,7 @@
  * Light or dark: the system's preference until the reader chooses. public/theme.js applies a choice before the
  * first paint; this store makes and keeps it.
  */
-import { Store } from "../api/store.ts";
+import { Store } from "../store.ts";
 
 export type Theme = "system" | "light" | "dark";
 

@@ -10,9 +10,9 @@
  * it at once. Where the device keeps nothing, writes are sent all the same, and marked so that the reader can stay for them.
  */
 import { newIdempotencyKey } from "../api/idempotency.ts";
-import { Store } from "../api/store.ts";
 import type { WriteState } from "../api/write.ts";
 import { Writer, type WriterPorts } from "../api/writer.ts";
+import { Store } from "../store.ts";
 import { TabClaims, type Claims } from "./claims.ts";
 import type { Intent, Settled } from "./intent.ts";
 import type { KeptWrite, KeptWrites } from "./kept-writes.ts";

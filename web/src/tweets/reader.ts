@@ -3,10 +3,10 @@
  * so that going to another page and back keeps the place and loses no write. Settled writes flow from the outbox
  * into the timeline here, and what became of each is said aloud.
  */
-import { session } from "../account/session.ts";
 import { connection } from "../api/connection.ts";
 import { explain, problemFrom } from "../api/problem.ts";
 import { outcomeOf } from "../api/reply.ts";
+import { session } from "../api/session.ts";
 import { settings } from "../api/settings.ts";
 import { announce } from "../ui/announcer.ts";
 import { calledClaims, lockClaims, type Claims } from "./claims.ts";

@@ -2,7 +2,7 @@
  * The reader of the session: there from log-in to log-out. Made here and not in a component, because a reader takes up
  * unsettled writes as soon as it exists.
  */
-import { session } from "../account/session.ts";
+import { session } from "../api/session.ts";
 import { Reader } from "./reader.ts";
 
 let current: Reader | null = null;

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { Tweet } from "../api/client.ts";
 import { poll } from "../api/poll.ts";
-import { session } from "../account/session.ts";
+import { session } from "../api/session.ts";
 import { announce } from "../ui/announcer.ts";
 import { Button } from "../ui/button.tsx";
 import { Heading } from "../ui/heading.tsx";

@@ -5,7 +5,7 @@
  */
 import { api, type Tweet, type TweetPage } from "../api/client.ts";
 import { explain, problemFrom } from "../api/problem.ts";
-import { Store } from "../api/store.ts";
+import { Store } from "../store.ts";
 import { appendOlder, firstPage, mergeNewest, place, remove, reveal, type Timeline } from "./timeline.ts";
 
 export type Loading = { kind: "idle" } | { kind: "loading" } | { kind: "failed"; why: string };

@@ -2,7 +2,7 @@
  * What the app says to those who do not see it. A live region must exist before it is filled, so both are
  * rendered once, by announcer-regions.tsx, and follow this store.
  */
-import { Store } from "../api/store.ts";
+import { Store } from "../store.ts";
 
 export type Urgency = "polite" | "assertive";
 

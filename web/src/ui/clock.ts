@@ -1,5 +1,5 @@
 /** The current time for everything that tells distances from now: one timer for the whole page. */
-import { Store } from "../api/store.ts";
+import { Store } from "../store.ts";
 
 const tickMs = 20_000;
 

@@ -2,10 +2,10 @@
  * Who is logged in. The cookie is out of this code's sight, so the server is asked once at start, again with
  * back-off while it does not answer, and whenever a request is told 401.
  */
-import { api } from "../api/client.ts";
-import { problemFrom, type Problem } from "../api/problem.ts";
-import { Store } from "../api/store.ts";
-import { backoffMs } from "../api/write.ts";
+import { Store } from "../store.ts";
+import { api } from "./client.ts";
+import { problemFrom, type Problem } from "./problem.ts";
+import { backoffMs } from "./write.ts";
 
 export type SessionState =
   | { kind: "asking"; unanswered: number }
