@@ -48,6 +48,7 @@ use crate::config::membership::MembershipConfig;
 use crate::metrics::CoordinatorMetrics;
 use crate::operators::cluster::Members;
 use crate::operators::console::Console;
+use crate::operators::gauges;
 use crate::operators::key::OperatorKey;
 use crate::operators::roster::Roster;
 use crate::store::cluster::Cluster;
@@ -120,7 +121,7 @@ pub async fn run(
         metrics: metrics.clone(),
     });
     let surface = tokio::spawn(http::serve(listener, app, served, shutdown.clone()));
-    let polled = tokio::spawn(metrics::poll(console.clone(), metrics, shutdown.clone()));
+    let polled = tokio::spawn(gauges::poll(console.clone(), metrics, shutdown.clone()));
     let swept = tokio::spawn(store::expiry::sweep(cluster.clone(), sweep_every, shutdown.clone()));
     let recorded = tokio::spawn(outcomes::record(cluster.clone(), ledger, outcomes_kept_for, shutdown.clone()));
 

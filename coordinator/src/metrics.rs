@@ -8,13 +8,6 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use skein_protocol::step::CoordinatorStatus;
-use skein_runtime::shutdown::Shutdown;
-use tokio::time::MissedTickBehavior;
-
-use crate::operators::console::Console;
-
-/// How often the gauges are set.
-const POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// The metrics of all coordinators of one process.
 #[derive(Clone, Debug)]
@@ -254,7 +247,8 @@ impl NodeMetrics {
         }
     }
 
-    fn set(&self, status: &CoordinatorStatus) {
+    /// Shows what the machine says of itself.
+    pub fn set(&self, status: &CoordinatorStatus) {
         let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.in_flight.set(gauge(status.in_flight));
         self.in_doubt.set(gauge(status.in_doubt));
@@ -288,21 +282,6 @@ impl NodeMetrics {
         let here = members.iter().filter(|node| connected.contains(node)).count();
         self.connected.set(gauge(here as u64));
         self.missing.set(gauge((members.len() - here) as u64));
-    }
-}
-
-/// Sets the gauges from the machine's status until the shutdown starts.
-pub async fn poll(console: Console, metrics: NodeMetrics, mut shutdown: Shutdown) {
-    let mut ticks = tokio::time::interval(POLL_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = shutdown.wait() => return,
-            _ = ticks.tick() => {}
-        }
-        if let Ok(status) = console.status().await {
-            metrics.set(&status);
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod cluster;
 pub mod console;
+pub mod gauges;
 pub mod health;
 pub mod key;
 pub mod roster;

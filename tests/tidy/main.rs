@@ -1,7 +1,10 @@
 //! Habits that no compiler checks: every Rust file says what it is, files are named after things of the domain, nothing is
-//! left unfinished or switched off, no file has grown beyond reading, and the documents name files and types that exist.
+//! left unfinished or switched off, no file has grown beyond reading, the documents name files and types that exist, and files don't
+//! import each other in circles.
 
 #![allow(clippy::unwrap_used)]
+
+mod imports;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
