@@ -20,6 +20,9 @@ use crate::rules::Omission;
 use crate::store::lock::{Claimed, Span};
 use crate::store::replace;
 
+#[cfg(test)]
+mod tests;
+
 /// A coordinator's read, as a worker names it.
 pub type ReadKey = (NodeId, ReadId);
 

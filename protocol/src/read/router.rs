@@ -16,6 +16,9 @@ use crate::operation::{Answer, Consistency, Digest, Query};
 use crate::rules::{Omission, Rules};
 use crate::step::{Output, Refusal, Reply};
 
+#[cfg(test)]
+mod tests;
+
 /// The reads of one coordinator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reads {
