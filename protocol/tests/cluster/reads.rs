@@ -3,32 +3,35 @@
 
 use skein_protocol::limits::{ANSWER_BYTES_MAX, ENTRY_ANSWER_BYTES_MAX, READ_BYTES_UNDER_WAY_MAX};
 
+use skein_protocol::operation::{Answer, Key, Range};
+
 use super::world::*;
 
 /// Lists for which there is room at one member.
 const LISTS_MAX: usize = READ_BYTES_UNDER_WAY_MAX as usize / 4 * 3 / ANSWER_BYTES_MAX;
 
 fn ask_for(world: &mut World, query: Query) -> u64 {
-    world.ask(Request::Read { query, consistency: Consistency::Arrival, clock: 0, trace: None })
+    world.begin_read(query, Consistency::Arrival)
 }
 
-fn is_answer(message: &Message) -> bool {
-    matches!(message, Message::Answered { .. })
+/// So many readers ask for lists.
+fn ask_for_lists(world: &mut World, count: usize) -> Vec<u64> {
+    (0..count).map(|_| ask_for(world, all(1_000, false))).collect()
 }
 
 #[test]
 fn lists_that_do_not_fit_wait_their_turn_and_leave_room_for_single_records() {
     let mut world = World::new(2);
-    world.commit(vec![put("a", "1")]);
-    world.hold = is_answer;
-    let lists: Vec<u64> = (0..100).map(|_| ask_for(&mut world, all(1_000, false))).collect();
-    assert_eq!(world.held.len(), 2 * LISTS_MAX, "as many as there is room for at two members");
+    world.write("a", "1");
+    world.hold(answers());
+    let lists: Vec<u64> = ask_for_lists(&mut world, 100);
+    assert_eq!(world.held(), 2 * LISTS_MAX, "as many as there is room for at two members");
     assert_eq!(world.coordinator.reads().in_line(), 100 - 2 * LISTS_MAX);
-    let single = ask_for(&mut world, Query::Keys(vec![key("a")]));
-    assert_eq!(world.held.len(), 2 * LISTS_MAX + 1, "a single record does not wait behind lists");
+    let single = ask_for(&mut world, keys(&["a"]));
+    assert_eq!(world.held(), 2 * LISTS_MAX + 1, "a single record does not wait behind lists");
     world.let_go();
     for id in lists.into_iter().chain([single]) {
-        assert_eq!(rows(world.replies.remove(&id).expect("answered")), pairs(&[("a", "1")]));
+        assert_eq!(world.take_rows(id), pairs(&[("a", "1")]));
     }
     assert_eq!(world.coordinator.status().read_bytes, 0);
 }
@@ -42,33 +45,33 @@ fn those_who_log_in_do_not_wait_behind_lists() {
     };
     let of = |table| Query::Range(Range { table, from: None, until: None, descending: false, rows_max: 432 });
     for table in [TableId::SESSIONS, TableId::TOKENS] {
-        (0..10).for_each(|batch| drop(world.commit((0..60).map(|number| row(table, 60 * batch + number)).collect())));
+        for batch in 0..10 {
+            world.committed_all((0..60).map(|number| row(table, 60 * batch + number)).collect());
+        }
     }
-    world.hold = is_answer;
-    let lists: Vec<u64> = (0..100).map(|_| ask_for(&mut world, all(1_000, false))).collect();
+    world.hold(answers());
+    let lists: Vec<u64> = ask_for_lists(&mut world, 100);
     assert_eq!(world.coordinator.reads().in_line(), 100 - 2 * LISTS_MAX);
-    let sent = world.held.len();
+    let sent = world.held();
     let entries: Vec<u64> = [TableId::SESSIONS, TableId::TOKENS].map(|table| ask_for(&mut world, of(table))).into();
-    assert_eq!(world.held.len(), sent + 2, "both were asked at once");
+    assert_eq!(world.held(), sent + 2, "both were asked at once");
     world.let_go();
     for id in entries {
         // What was reserved for the answer is what it keeps to.
-        let Some(Reply::Found(Answer::Rows { rows, more: true })) = world.replies.remove(&id) else { panic!("no rows") };
+        let Reply::Found(Answer::Rows { rows, more: true }) = world.take_reply(id) else { panic!("no rows") };
         let bytes: usize = rows.iter().map(|row| row.key.bytes.len() + row.value.len()).sum();
         assert!((200_000..=ENTRY_ANSWER_BYTES_MAX).contains(&bytes), "{bytes} bytes");
     }
-    assert!(lists.iter().all(|id| world.replies.contains_key(id)));
+    assert!(lists.iter().all(|id| world.is_answered(*id)));
     assert_eq!(world.coordinator.status().read_bytes, 0);
 }
 
 #[test]
 fn a_list_without_room_is_refused_at_its_deadline() {
     let mut world = World::new(1);
-    world.hold = is_answer;
-    let lists: Vec<u64> = (0..LISTS_MAX + 5).map(|_| ask_for(&mut world, all(1_000, false))).collect();
-    for _ in 0..8 {
-        world.timeout(Timer::Sweep);
-    }
+    world.hold(answers());
+    let lists: Vec<u64> = ask_for_lists(&mut world, LISTS_MAX + 5);
+    world.patience_ends();
     let replies: Vec<&Reply> = lists.iter().map(|id| &world.replies[id]).collect();
     assert!(replies[..LISTS_MAX].iter().all(|reply| **reply == Reply::Refused(Refusal::Unavailable)), "{replies:?}");
     assert!(replies[LISTS_MAX..].iter().all(|reply| **reply == Reply::Refused(Refusal::Overloaded)), "{replies:?}");
@@ -82,42 +85,30 @@ fn a_list_without_room_is_refused_at_its_deadline() {
 #[test]
 fn a_member_that_is_gone_gives_its_room_back_and_its_reads_are_asked_of_another() {
     let mut world = World::new(2);
-    world.commit(vec![put("a", "1")]);
-    world.hold = is_answer;
-    let lists: Vec<u64> = (0..10).map(|_| ask_for(&mut world, all(1_000, false))).collect();
-    world.hold = |_| false;
-    world.stop(NodeId(1));
-    world.held.clear();
-    world.run();
-    world.timeout(Timer::ViewChange);
+    world.write("a", "1");
+    world.hold(answers());
+    let lists: Vec<u64> = ask_for_lists(&mut world, 10);
+    world.lose_held();
+    world.stop_past_grace(W1);
     // Those of the one that stayed were asked in an earlier view.
     for id in lists {
-        assert_eq!(rows(world.replies.remove(&id).expect("answered")), pairs(&[("a", "1")]));
+        assert_eq!(world.take_rows(id), pairs(&[("a", "1")]));
     }
-    world.stop(NodeId(2));
-    world.run();
+    world.stop(W2);
     assert_eq!(world.coordinator.status().read_bytes, 0);
 }
 
 #[test]
 fn a_read_that_a_view_change_drops_gives_its_room_back() {
     let mut world = World::new(2);
-    world.hold = |message| matches!(message, Message::Vote { .. });
-    world.begin(vec![put("a", "1")]);
-    let waiting: Vec<u64> = (0..4).map(|_| ask_for(&mut world, all(1_000, false))).collect();
-    assert!(waiting.iter().all(|id| !world.replies.contains_key(id)), "they wait for what is prepared");
-    world.hold = |_| false;
-    world.held.clear();
-    world.input(
-        COORDINATOR,
-        Input::Message {
-            from: NodeId(2),
-            message: Message::InDoubt { view: world.coordinator.status().record.unwrap().number() },
-        },
-    );
-    world.run();
+    world.hold(votes());
+    world.begin_write("a", "1");
+    let waiting: Vec<u64> = ask_for_lists(&mut world, 4);
+    assert!(waiting.iter().all(|id| !world.is_answered(*id)), "they wait for what is prepared");
+    world.lose_held();
+    world.report_doubt(W2);
     for id in waiting {
-        assert_eq!(rows(world.replies.remove(&id).expect("answered")), pairs(&[("a", "1")]));
+        assert_eq!(world.take_rows(id), pairs(&[("a", "1")]));
     }
     assert_eq!(world.coordinator.status().read_bytes, 0);
 }
