@@ -42,6 +42,18 @@ fn a_worker_that_comes_back_within_the_grace_stays_a_member() {
 }
 
 #[test]
+fn after_all_were_gone_the_first_to_come_back_waits_for_the_others() {
+    let mut world = World::new(3);
+    world.write("a", "1");
+    world.stop_past_grace([W1, W2, W3]);
+    world.restart(W1);
+    assert!(!world.serves(), "the others may come within the grace");
+    world.restart([W2, W3]);
+    assert_eq!((world.serves(), world.members()), (true, vec![W1, W2, W3]));
+    assert_eq!(world.said.outsiders, []);
+}
+
+#[test]
 fn a_member_that_dies_of_each_seal_does_not_hold_up_the_others_for_ever() {
     let mut world = World::new(3);
     world.write("a", "1");

@@ -30,6 +30,7 @@ fn workers_are_added_and_removed_for_good() {
     let removed = world.remove_worker("w1");
     assert_eq!(world.take_reply(removed), Reply::Roster(three[1..].to_vec()));
     assert_eq!(world.members(), [W2, W3]);
+    assert_eq!(world.said.outsiders, [], "it is no surprise that a removed worker is left out");
     world.write("a", "2");
     let again = world.remove_worker("w1");
     assert_eq!(world.take_reply(again), Reply::RosterRefused(RosterRefusal::NotThere));
