@@ -23,7 +23,7 @@ use crate::limits::{self, Limits};
 use crate::membership::view::View;
 use crate::message::{Message, NoReason, Outcome, Prepare, Vote};
 use crate::operation::{Action, Operation, TableId};
-use crate::rules::{Omission, Rules};
+use crate::rules::Rules;
 use crate::step::{AbortReason, EarlierRuns, Event, KnownOutcome, Output, Refusal, Reply, TransactionStep, Unrecorded};
 use crate::store::lock::{Claimed, LockTable, Policy};
 use crate::store::placement;
@@ -169,8 +169,7 @@ impl Transactions {
         trace: Option<TraceContext>,
         out: &mut Vec<Output>,
     ) {
-        let own = !self.rules.omits(Omission::WindowBlocks)
-            && operations.iter().all(|operation| operation.key.table == TableId::HOUSEKEEPING);
+        let own = self.rules.goes_first(operations.iter().all(|operation| operation.key.table == TableId::HOUSEKEEPING));
         let requests_max = self.bounds.limits.requests_max + if own { limits::OWN_REQUESTS_MAX } else { 0 };
         let refusal = if !is_valid(&operations) {
             Some(Refusal::Invalid)
@@ -180,9 +179,8 @@ impl Transactions {
             None
         };
         if let Some(refusal) = refusal {
-            if refusal == Refusal::Overloaded && self.rules.omits(Omission::RefusedQueues) {
-                let age = self.next_age(clock);
-                self.queue.claim(id, age, spans(&operations));
+            if !self.rules.refused_leave_the_line() && refusal == Refusal::Overloaded {
+                self.wrongly_queue_refused(id, &operations, clock);
             }
             out.push(Output::Reply { id, reply: Reply::Refused(refusal) });
             return;
@@ -273,8 +271,7 @@ impl Transactions {
                     }
                 }
                 transaction.awaited &= !bit;
-                let enough = self.rules.omits(Omission::OneVoteLess) && transaction.awaited.count_ones() == 1;
-                if transaction.awaited == 0 || enough {
+                if self.rules.is_unanimous(transaction.awaited) {
                     self.decide(txn, Outcome::Committed, Phase::Committing, out);
                     self.commit(txn, out);
                 }
@@ -284,7 +281,7 @@ impl Transactions {
                     self.saw_stamp(stamp);
                 }
                 self.decide(txn, Outcome::Aborted, Phase::Aborting(reason), out);
-                if self.rules.omits(Omission::AbortEarly) {
+                if !self.rules.aborts_await_acknowledgements() {
                     self.aborted(txn, reason, out);
                 }
             }
@@ -381,8 +378,14 @@ impl Transactions {
         }
     }
 
-    /// A participant is lost: counts as one that has acknowledged each abort, which no rule allows.
-    pub(crate) fn acknowledged_by_loss(&mut self, node: NodeId, out: &mut Vec<Output>) {
+    /// A test's mistake: a request that was refused queues for its keys.
+    fn wrongly_queue_refused(&mut self, id: RequestId, operations: &[Operation], clock: u64) {
+        let age = self.next_age(clock);
+        self.queue.claim(id, age, spans(operations));
+    }
+
+    /// A test's mistake: a participant that is lost counts as one that has acknowledged each abort.
+    pub(crate) fn wrongly_acknowledge_lost(&mut self, node: NodeId, out: &mut Vec<Output>) {
         let aborting = self.running.iter().filter(|(_, transaction)| matches!(transaction.phase, Phase::Aborting(_)));
         let aborting: Vec<(TxnId, ViewNumber)> = aborting.map(|(txn, transaction)| (*txn, transaction.view)).collect();
         aborting.into_iter().for_each(|(txn, view)| self.acknowledged(node, txn, view, out));
@@ -418,27 +421,22 @@ impl Transactions {
                 self.remember(txn, Outcome::Committed);
                 continue;
             }
-            // Not what is remembered, of which the oldest may be forgotten by now.
-            let settled = match self.rules.omits(Omission::SettledFromMemory) {
-                true => self.known.get(&txn).copied(),
-                false => settlement.outcome(txn),
-            };
+            let settled = self.rules.settled_as(settlement.outcome(txn), self.known.get(&txn).copied());
             let committed = settled == Some(Outcome::Committed);
-            let told = settlement.versions.get(&txn).filter(|_| !self.rules.omits(Omission::VersionsLost));
+            let told = settlement.versions.get(&txn).filter(|_| self.rules.tells_settled_versions());
             let versions = told.cloned().unwrap_or(transaction.versions.clone());
             let phase = transaction.phase;
             self.running.insert(txn, Transaction { versions, ..transaction });
             match phase {
-                _ if committed && !self.rules.omits(Omission::RetryCommitted) => self.commit(txn, out),
+                _ if self.rules.is_over(committed) => self.commit(txn, out),
                 Phase::Aborting(reason) => self.aborted(txn, reason, out),
                 Phase::Preparing | Phase::Committing => self.aborted(txn, NoReason::Stale, out),
             }
             self.running.remove(&txn);
         }
         self.window.settled(settlement, anew || view.number.0 == 1);
-        // What was never sent may be from before the members said which stamps they have seen: versions are made from ages.
-        let kept = self.rules.omits(Omission::AgeBeforeView);
-        for submission in self.submissions.values_mut().filter(|submission| submission.txn.is_none() && !kept) {
+        // Versions are made from ages.
+        for submission in self.submissions.values_mut().filter(|submission| self.rules.gets_new_age(submission.txn.is_some())) {
             self.stamp += 1;
             submission.age.stamp = self.stamp;
         }
@@ -453,7 +451,7 @@ impl Transactions {
     /// Has a view change settle as committed what its client may have been told to be committed, whatever the members report
     /// (R13), and carry the outcomes that clients may still ask for, until they are recorded.
     pub fn hand_over(&self, settlement: &mut Settlement) {
-        if !self.rules.omits(Omission::SettleByReports) {
+        if self.rules.commits_stand() {
             self.committing().for_each(|(txn, transaction)| settlement.insist(*txn, &transaction.versions));
         }
         self.window.hand_over(settlement, self.low_water());
@@ -532,7 +530,7 @@ impl Transactions {
             doubt |= transaction.silent_sweeps >= doubt_sweeps;
         }
         self.send_ready(out);
-        doubt && self.open && !self.rules.omits(Omission::DoubtForever)
+        self.rules.doubt_ends_view(doubt && self.open)
     }
 
     fn expire(&mut self, id: RequestId, out: &mut Vec<Output>) {
@@ -540,9 +538,7 @@ impl Transactions {
         match submission.txn {
             Some(txn) if self.running.contains_key(&txn) => {
                 submission.given_up = true;
-                let aborted = Reply::Aborted { txn, reason: AbortReason::Contention };
-                let wrong = self.rules.omits(Omission::UnknownAsAborted);
-                out.push(Output::Reply { id, reply: if wrong { aborted } else { Reply::Unknown { txn } } });
+                out.push(Output::Reply { id, reply: self.rules.reply_at_deadline(txn) });
             }
             // The ones behind it in the queue may be as late, so nothing is sent before all late ones are told.
             Some(txn) => self.answer(id, Reply::Aborted { txn, reason: AbortReason::Contention }, out),

@@ -21,7 +21,7 @@ use crate::membership::view::Standing;
 use crate::message::{NoReason, Outcome, Prepare, PreparedReport, Vote};
 use crate::operation::{Action, Expect, Key, Operation};
 use crate::record::{Decided, Prepared, Record, Snapshot, Stored, Write};
-use crate::rules::{Omission, Rules};
+use crate::rules::Rules;
 use crate::store::lock::{Claimed, LockTable, Policy, Span};
 use crate::store::room::{Room, Usage};
 use crate::store::{Store, placement};
@@ -151,8 +151,8 @@ impl Participant {
     /// Whether a chunk that begins behind this key is the next: one before it may have been lost with a connection.
     #[must_use]
     pub fn continues(&self, after: Option<&Key>) -> bool {
-        let gap_taken = self.rules.omits(Omission::GapInCopy);
-        self.learning.as_ref().is_some_and(|learning| !learning.complete && (learning.after.as_ref() == after || gap_taken))
+        let continues = |learning: &Learning| self.rules.may_continue_copy(learning.after.as_ref() == after);
+        self.learning.as_ref().is_some_and(|learning| !learning.complete && continues(learning))
     }
 
     /// Takes in what a chunk brings and this replica does not have: neither what it has written nor what it has deleted
@@ -165,9 +165,8 @@ impl Participant {
         if let Some((key, _)) = records.last() {
             learning.after = Some(key.clone());
         }
-        let replaces = self.rules.omits(Omission::ChunkReplaces);
         let mut taken = records;
-        taken.retain(|(key, _)| (replaces || self.store.get(key).is_none()) && !learning.deleted.contains(key));
+        taken.retain(|(key, _)| self.rules.takes_copied(self.store.get(key).is_some()) && !learning.deleted.contains(key));
         for (key, stored) in &taken {
             self.store.apply(&Write { key: key.clone(), stored: Some(stored.clone()) });
         }
@@ -237,13 +236,8 @@ impl Participant {
         }
         match self.locks.claim(Owner::Txn(txn), prepare.age, spans(&prepare.operations)) {
             Claimed::Refused { older } => Judged::Refused(NoReason::Older { stamp: older.stamp }),
+            Claimed::Waits if !self.rules.checks_under_locks() => self.wrongly_check_first(from, prepare, granted),
             Claimed::Waits => {
-                if self.rules.omits(Omission::CheckBeforeLock)
-                    && let Err(reason) = self.check(&prepare.operations, prepare.age)
-                {
-                    self.locks.release(Owner::Txn(txn), granted);
-                    return Judged::Refused(reason);
-                }
                 self.waiting.insert(txn, (from, prepare));
                 Judged::Waits
             }
@@ -253,12 +247,21 @@ impl Participant {
 
     /// Takes up a prepare whose locks have been granted after a wait; `None` if it isn't there any more.
     pub fn granted(&mut self, txn: TxnId, granted: &mut Vec<Owner>) -> Option<(NodeId, ViewNumber, Judged)> {
-        let (from, mut prepare) = self.waiting.remove(&txn)?;
-        if self.rules.omits(Omission::CheckBeforeLock) {
-            prepare.operations.iter_mut().for_each(|operation| operation.expect = Expect::Any);
-        }
+        let (from, prepare) = self.waiting.remove(&txn)?;
         let view = prepare.view;
         Some((from, view, self.check_and_hold(prepare, granted)))
+    }
+
+    /// A test's mistake: what is expected is checked before the wait for the locks, and not after it.
+    fn wrongly_check_first(&mut self, from: NodeId, mut prepare: Prepare, granted: &mut Vec<Owner>) -> Judged {
+        let txn = prepare.txn;
+        if let Err(reason) = self.check(&prepare.operations, prepare.age) {
+            self.locks.release(Owner::Txn(txn), granted);
+            return Judged::Refused(reason);
+        }
+        prepare.operations.iter_mut().for_each(|operation| operation.expect = Expect::Any);
+        self.waiting.insert(txn, (from, prepare));
+        Judged::Waits
     }
 
     /// With the locks held: checks what is expected, and prepares; or lets go, which may grant others.
@@ -341,16 +344,16 @@ impl Participant {
             };
             let write = Write { key: operation.key, stored };
             let old = self.store.apply(&write);
-            if self.rules.omits(Omission::ReplacedKept)
+            if !self.rules.replacing_gives_back_bytes()
                 && let Some(replaced) = old.as_ref().filter(|_| write.stored.is_some())
             {
-                self.store.keep_bytes(&write.key, replaced);
+                self.store.wrongly_keep_bytes(&write.key, replaced);
             }
             if let Some(learning) = &mut self.learning
                 && !learning.complete
                 && write.stored.is_none()
                 && learning.after.as_ref().is_none_or(|after| write.key > *after)
-                && !self.rules.omits(Omission::DropTombstones)
+                && self.rules.remembers_deleted()
             {
                 learning.deleted.insert(write.key.clone());
             }
@@ -369,12 +372,12 @@ impl Participant {
             return None;
         }
         if let Some(Held { prepared, .. }) = self.prepared.remove(&txn)
-            && !self.rules.omits(Omission::ReserveKept)
+            && self.rules.abort_gives_back_memory()
         {
             self.reserved = self.reserved.minus(&Usage::of_puts(&prepared.operations));
         }
         self.waiting.remove(&txn);
-        if !self.rules.omits(Omission::LeakLocks) {
+        if self.rules.abort_releases_locks() {
             self.locks.release(Owner::Txn(txn), granted);
         }
         self.decided.insert(txn, Decided { view, outcome: Outcome::Aborted });
@@ -405,8 +408,8 @@ impl Participant {
         self.forgotten.clear();
     }
 
-    /// Forgets the oldest decisions when there are many, which no rule allows.
-    pub(crate) fn forget_by_count(&mut self) {
+    /// A test's mistake: the oldest decisions are forgotten when there are many.
+    pub(crate) fn wrongly_forget_oldest(&mut self) {
         const DECIDED_MAX: usize = 4;
         while self.decided.len() > DECIDED_MAX {
             self.decided.pop_first();

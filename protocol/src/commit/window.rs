@@ -13,7 +13,7 @@ use crate::commit::outcome::Settlement;
 use crate::id::{Incarnation, TxnId};
 use crate::limits;
 use crate::message::Outcome;
-use crate::rules::{Omission, Rules};
+use crate::rules::Rules;
 use crate::step::{EarlierRuns, Unrecorded};
 
 /// Decisions that workers may remember needlessly before they are told to forget, when housekeeping is not due yet.
@@ -76,7 +76,7 @@ impl Window {
     /// Whether one more transaction may be sent; `own` if it writes only rows of the cluster itself.
     #[must_use]
     pub fn admits(&self, own: bool) -> bool {
-        if own || self.rules.omits(Omission::WindowBlocks) {
+        if self.rules.may_fill_window(own) {
             return self.used() < self.size;
         }
         !self.is_full() && self.unrecorded.len() < 2 * usize::try_from(self.size).unwrap_or(usize::MAX)
@@ -115,7 +115,7 @@ impl Window {
     /// The first sequence that the workers must remember. `running`: the first that runs.
     #[must_use]
     pub fn low_water(&self, running: Option<u64>) -> u64 {
-        let held = self.held.first().copied().filter(|_| !self.rules.omits(Omission::ForgetDoubted));
+        let held = self.held.first().copied().filter(|_| self.rules.remembers_doubted());
         running.into_iter().chain(held).min().unwrap_or(self.next_sequence)
     }
 
@@ -157,7 +157,7 @@ impl Window {
             let txn = TxnId { incarnation: self.incarnation, sequence: *sequence };
             settlement.outcomes.binary_search_by_key(&txn, |(txn, _)| *txn).is_ok()
         };
-        self.held.retain(|sequence| !stands(sequence) || self.rules.omits(Omission::WindowBlocks));
+        self.held.retain(|sequence| self.rules.holds_up_window(stands(sequence)));
         self.first_of_view = self.next_sequence;
         self.full_sweeps = 0;
     }
@@ -169,15 +169,13 @@ impl Window {
             settlement.marks.clear();
             return;
         }
-        if self.rules.omits(Omission::ForgetUnrecorded) {
-            settlement.marks.insert(self.incarnation, low_water);
-            return;
-        }
-        settlement.carry(&self.unrecorded.iter().map(|(txn, outcome)| (*txn, *outcome)).collect());
-        let ended = |txn: &TxnId| txn.incarnation == self.incarnation && txn.sequence < low_water;
-        settlement.outcomes.retain(|(txn, _)| !ended(txn) || self.unrecorded.contains_key(txn));
-        if !self.first && self.runs.is_none() {
-            settlement.marks.clear();
+        if self.rules.hands_on_unrecorded() {
+            settlement.carry(&self.unrecorded.iter().map(|(txn, outcome)| (*txn, *outcome)).collect());
+            let ended = |txn: &TxnId| txn.incarnation == self.incarnation && txn.sequence < low_water;
+            settlement.outcomes.retain(|(txn, _)| !ended(txn) || self.unrecorded.contains_key(txn));
+            if !self.first && self.runs.is_none() {
+                settlement.marks.clear();
+            }
         }
         settlement.marks.insert(self.incarnation, low_water);
     }
@@ -227,8 +225,7 @@ impl Window {
         let moved = core::mem::replace(&mut self.ended_at, self.forgotten_below) != self.forgotten_below;
         self.full_sweeps = if moved || self.admits(false) { 0 } else { self.full_sweeps.saturating_add(1) };
         // What is unrecorded beyond its bound no view change makes less.
-        let omitted = self.rules.omits(Omission::StuckForever) || self.rules.omits(Omission::WindowBlocks);
-        let stuck = self.is_full() && self.full_sweeps >= doubt_sweeps && !omitted;
+        let stuck = self.rules.full_window_ends_view(self.is_full() && self.full_sweeps >= doubt_sweeps);
         if stuck {
             self.full_sweeps = STALLED_SWEEPS;
         }

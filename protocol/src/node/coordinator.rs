@@ -356,7 +356,7 @@ impl Machine for Coordinator {
             }
             Input::Disconnected { node } => {
                 if self.config.rules.omits(Omission::AbortLost) {
-                    self.transactions.acknowledged_by_loss(node, out);
+                    self.transactions.wrongly_acknowledge_lost(node, out);
                 }
                 self.leader.disconnected(node, out);
                 self.reads.disconnected(node, out);

@@ -311,7 +311,7 @@ impl Worker {
         let Some(vote) = judged.vote() else { return };
         let message = Message::Vote { txn, view, vote };
         if self.config.rules.omits(Omission::WaitForLater) && matches!(judged, Judged::Prepared(_)) {
-            self.reads.await_later(txn);
+            self.reads.wrongly_await_later(txn);
         }
         match judged {
             Judged::Prepared(_) if self.config.rules.omits(Omission::VoteUnsynced) => {
@@ -402,7 +402,7 @@ impl Worker {
         let Settled { record, changes } = settled;
         self.journal.persist(record, out);
         if self.config.rules.omits(Omission::ForgetByCount) {
-            self.participant.forget_by_count();
+            self.participant.wrongly_forget_oldest();
         }
         self.answer_reads(txn, &changes, out);
     }

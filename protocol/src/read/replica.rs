@@ -16,7 +16,6 @@ use crate::limits;
 use crate::message::{Read, ReadResult};
 use crate::operation::{Action, Answer, Consistency, Digest, Key, Operation, Query, Range, Row};
 use crate::record::Stored;
-use crate::rules::Omission;
 use crate::store::lock::{Claimed, Span};
 use crate::store::replace;
 
@@ -54,14 +53,14 @@ impl ReplicaReads {
     /// Takes a read. Gives its result, unless it waits.
     pub fn arrive(&mut self, from: NodeId, read: Read, participant: &mut Participant) -> Option<ReadResult> {
         if self.waiting() >= participant.limits.reads_waiting_max {
-            if read.consistency == Consistency::Strict && participant.rules.omits(Omission::RefusedHolds) {
+            if !participant.rules.refused_reads_claim_nothing() && read.consistency == Consistency::Strict {
                 participant.locks.claim(Owner::Read(from, read.read), read.age, spans(&read.query));
             }
             return Some(ReadResult::Overloaded);
         }
         let key = (from, read.read);
         match read.consistency {
-            Consistency::Strict if participant.rules.omits(Omission::StrictUnlocked) => {
+            Consistency::Strict if !participant.rules.strict_reads_claim() => {
                 Some(Gathered::take(&read.query, 0, participant).result(&read.query))
             }
             Consistency::Arrival => self.arrive_unlocked(key, read.query, participant),
@@ -84,13 +83,13 @@ impl ReplicaReads {
 
     fn arrive_unlocked(&mut self, key: ReadKey, query: Query, participant: &Participant) -> Option<ReadResult> {
         let awaits: BTreeSet<TxnId> = match &query {
-            _ if participant.rules.omits(Omission::IgnorePrepared) => BTreeSet::new(),
+            _ if !participant.rules.reads_wait_for_prepared() => BTreeSet::new(),
             Query::Keys(keys) => keys.iter().filter_map(|key| participant.writer(key)).collect(),
             Query::Range(range) => participant.locks.writers(range).filter_map(Owner::txn).collect(),
             // A prepare that waits came before the digest, at a member where nothing is in its way it is prepared already.
             Query::Digest => {
-                let passes = participant.rules.omits(Omission::DigestPassesWaiting);
-                let waiting = participant.waiting().filter(|_| !passes).map(|prepare| prepare.txn);
+                let waiting =
+                    participant.waiting().filter(|_| participant.rules.digests_await_waiting()).map(|prepare| prepare.txn);
                 participant.prepared().map(|prepared| prepared.txn).chain(waiting).collect()
             }
         };
@@ -114,8 +113,8 @@ impl ReplicaReads {
         None
     }
 
-    /// All that wait wait for this transaction as well, which came later: no rule allows that.
-    pub(crate) fn await_later(&mut self, txn: TxnId) {
+    /// A test's mistake: all that wait wait for this transaction as well, which came later.
+    pub(crate) fn wrongly_await_later(&mut self, txn: TxnId) {
         for (key, read) in &mut self.arrived {
             read.awaits.insert(txn);
             self.awaited.entry(txn).or_default().insert(*key);

@@ -13,7 +13,7 @@ use crate::id::{Age, NodeId, ReadId, RequestId, TraceContext, ViewNumber};
 use crate::limits::{self, Limits};
 use crate::message::{Message, Read, ReadResult};
 use crate::operation::{Answer, Consistency, Digest, Query};
-use crate::rules::{Omission, Rules};
+use crate::rules::Rules;
 use crate::step::{Output, Refusal, Reply};
 
 #[cfg(test)]
@@ -121,8 +121,7 @@ impl Reads {
             return true;
         };
         let (bytes, line) = (limits::answer_bytes_max(&pending.query), line_of(&pending.query));
-        let unbounded = self.rules.omits(Omission::AnswersUnbounded);
-        if self.under_way_at(node) + bytes > self.room(line) && !unbounded {
+        if !self.rules.answers_fit(self.under_way_at(node) + bytes, self.room(line)) {
             self.lines[line].push_back(id);
             return false;
         }
@@ -279,7 +278,7 @@ impl Reads {
         for id in lost {
             if self.digests.contains_key(&id) {
                 self.digest_heard(id, out);
-            } else if self.reads.contains_key(&id) && !self.rules.omits(Omission::LostReadsForgotten) {
+            } else if self.reads.contains_key(&id) && self.rules.asks_lost_reads_again() {
                 self.waiting.insert(id);
             }
         }
@@ -361,8 +360,7 @@ impl Reads {
         for sent in self.sent.values().filter(|sent| sent.bytes > 0) {
             *reserved.entry(sent.node).or_default() += sent.bytes;
         }
-        let unbounded = self.rules.omits(Omission::AnswersUnbounded);
-        let kept = unbounded || reserved.values().all(|bytes| *bytes <= self.limits.read_bytes_under_way_max);
+        let kept = reserved.values().all(|bytes| self.rules.answers_fit(*bytes, self.limits.read_bytes_under_way_max));
         let counted = self.under_way.iter().filter(|(_, bytes)| **bytes > 0);
         kept && counted.eq(reserved.iter())
     }

@@ -1,10 +1,26 @@
 //! The rules that the core keeps, each a function that says in one sentence what the protocol does. The state machines ask them where
-//! they act, so that a step reads as what happens; what harm follows where a rule is not kept stands in `docs/testing.md`.
+//! they act, so that a step reads as what happens. `docs/protocol.md` says why each rule is needed.
 //!
-//! A test can leave one of them out, to show that a checker finds the break: [`Rules::without`] an [`Omission`]. Only with the feature
-//! `omissions` is there anything to ask; without it a [`Rules`] takes no memory, and every rule is kept at compile time.
+//! | file | rules |
+//! |---|---|
+//! | `commit.rs` | R1, R2, R6, R7, R11, R13: two-phase commit |
+//! | `membership.rs` | R3, R4, R5, R12, R14, R15: views |
+//! | `copies.rs` | R9: copies, and replicas that differ |
+//! | `store.rs` | R10: locks and memory |
+//! | `reads.rs` | reads |
+//!
+//! A test can leave one rule out, to show that a checker finds the break: [`Rules::without`] an [`Omission`]. Each function asks for its
+//! omission in its last term, and only functions of this folder can ask. Where a rule is a condition, the function takes what it
+//! depends on. Where it is a mistake not to make, the machine says `if !rules.keeps_it() { wrongly_do_it() }`: a branch that is never
+//! taken when every rule is kept. Without the feature `omissions`, which no release has, a [`Rules`] takes no memory, and every rule is
+//! kept at compile time.
 
+mod commit;
+mod copies;
+mod membership;
 mod omission;
+mod reads;
+mod store;
 
 pub use omission::Omission;
 
@@ -26,8 +42,7 @@ impl Rules {
         Rules(Some(omission))
     }
 
-    /// Whether the rule is left out.
-    #[must_use]
+    /// Whether a test leaves the rule out. The folder's own question: the machines ask the rules.
     pub(crate) const fn omits(self, omission: Omission) -> bool {
         #[cfg(feature = "omissions")]
         {

@@ -12,7 +12,7 @@ use core::ops::Bound;
 
 use crate::id::Age;
 use crate::operation::{Key, Range, Shared, TableId};
-use crate::rules::{Omission, Rules};
+use crate::rules::Rules;
 
 /// A part of a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -117,9 +117,8 @@ impl<O: Ord + Copy> LockTable<O> {
         let mut blocked = false;
         self.visit_conflicts(&spans, None, &mut |table, other, waits| {
             blocked = true;
-            let left_out = table.rules.omits(Omission::WaitForOlder) || waits && table.rules.omits(Omission::IgnoreWaiting);
             let other_age = table.claims[&other].age;
-            if table.policy == Policy::WaitDie && !left_out && other_age < age {
+            if table.policy == Policy::WaitDie && !table.rules.may_wait_for(other_age, waits, age) {
                 older = Some(other_age);
             }
             // In a queue one conflict is enough to wait; wait-die has to see them all until one is older.

@@ -4,7 +4,6 @@
 
 use crate::id::{NodeId, TxnId};
 use crate::message::{Outcome, Report};
-use crate::rules::Omission;
 
 use super::{Phase, Transaction, Transactions, bit};
 
@@ -28,12 +27,9 @@ impl Transactions {
                 }
             }
         };
-        let is_seen = |transaction: &Transaction| {
-            transaction.phase == Phase::Committing && !self.rules.omits(Omission::SettleByReports)
-                || transaction.phase != Phase::Committing && !self.rules.omits(Omission::RollBackUnseen)
-        };
-        self.running.iter().any(|(txn, transaction)| is_seen(transaction) && broken(txn, transaction))
-            || !self.rules.omits(Omission::RollBackUnseen) && self.has_lost_ended(report)
+        let must_report = |transaction: &Transaction| self.rules.must_report(transaction.phase == Phase::Committing);
+        self.running.iter().any(|(txn, transaction)| must_report(transaction) && broken(txn, transaction))
+            || self.rules.leaves_out_rolled_back() && self.has_lost_ended(report)
     }
 
     /// Whether a transaction of the active view is missing that does not run any more: it has ended at all members, and each has said so.
