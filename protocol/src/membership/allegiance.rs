@@ -10,7 +10,7 @@ use core::cmp::Ordering;
 
 use crate::id::{ClusterId, NodeId, ViewId, ViewNumber, Writer};
 use crate::message::{Follows, Seal};
-use crate::rules::{Omission, Rules};
+use crate::rules::Rules;
 
 /// Other leaders that a worker keeps in mind.
 const RIVALS_MAX: usize = 2;
@@ -47,7 +47,7 @@ impl Allegiance {
     /// knows. A later run that knows less than this worker does no harm: it will end, and its number alone is no reason for the
     /// leader to end too. A second coordinator with the leader's own run always is a reason.
     pub fn hear(&mut self, from: NodeId, writer: Writer, active: Option<ViewId>) {
-        if self.rules.omits(Omission::WriterIgnored) || Some(writer) == self.writer {
+        if !self.rules.is_other_leader(self.writer, writer) {
             return;
         }
         self.unfollowed.insert(from);
@@ -82,7 +82,7 @@ impl Allegiance {
     /// of that store.
     fn has_led(&self, active: Option<ViewId>) -> bool {
         let is_apart = |active: ViewId| self.last_active != Some(active) && self.writer.is_some_and(|it| active.writer != it);
-        active.is_some_and(is_apart) || self.rules.omits(Omission::VisitorRemembered)
+        self.rules.has_led(active.is_some_and(is_apart))
     }
 
     /// Forgets those that do not matter any more.
@@ -95,12 +95,8 @@ impl Allegiance {
     /// Whether this seal may be taken by a worker that was sealed for `view` last.
     #[must_use]
     pub fn takes(&self, view: ViewNumber, seal: &Seal) -> bool {
-        let writer = seal.view.writer;
-        let succeeds = |followed: Writer| writer == followed || writer.run > followed.run;
-        let is_writer = self.rules.omits(Omission::WriterIgnored) || self.writer.is_none_or(succeeds);
-        let follows = |known: ViewId| seal.last_active.is_some_and(|last| last.number > known.number || last == known);
-        let is_next = self.rules.omits(Omission::OlderViewSeals) || self.last_active.is_none_or(follows);
-        seal.view.number > view && is_writer && is_next
+        let is_next = self.rules.seal_follows(self.last_active, seal.last_active);
+        seal.view.number > view && self.rules.may_succeed(self.writer, seal.view.writer) && is_next
     }
 
     /// The worker is sealed by the coordinator at `from`.
@@ -129,7 +125,7 @@ impl Allegiance {
     /// Whether it is the leader that is followed.
     #[must_use]
     pub fn is_led_by(&self, from: NodeId) -> bool {
-        self.rules.omits(Omission::WriterIgnored) || self.writer.is_none_or(|writer| writer.node == from)
+        self.rules.is_led_by(self.writer, from)
     }
 
     /// This connection is gone. A coordinator that has changed nothing leaves nothing behind.
@@ -144,7 +140,7 @@ impl Allegiance {
     /// in any case.
     #[must_use]
     pub fn told(&self, asker: Writer, cluster: Option<ClusterId>, view: ViewNumber) -> Follows {
-        let writer = self.writer.filter(|_| !self.rules.omits(Omission::WriterIgnored));
+        let writer = self.writer.filter(|_| self.rules.looks_at_writer());
         let concerns =
             |(rival, active): &(&Writer, &Option<ViewId>)| **rival != asker && (rival.run == asker.run || self.has_led(**active));
         Follows { cluster, view, writer, rival: self.rivals.iter().rev().find(concerns).map(|(rival, _)| *rival) }

@@ -16,14 +16,14 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::id::NodeId;
+use crate::id::{ClusterId, NodeId};
 use crate::limits;
 use crate::membership::comparison::Comparison;
 use crate::membership::copy::Copies;
 use crate::membership::joiners::Joiners;
 use crate::membership::roster::{Changes, roster};
 use crate::membership::view::{Member, Shard, View, ViewRecord};
-use crate::rules::{Omission, Rules};
+use crate::rules::Rules;
 use crate::step::{Halt, Peer};
 
 #[cfg(test)]
@@ -84,8 +84,8 @@ impl Situation<'_> {
         }
         // Whoever holds more is asked again before one counts that holds less: a member that holds all, and any before an outsider.
         let is_member = |node: NodeId| members().any(|member| member.node == node);
-        let counts = active.shards.iter().any(|shard| self.salvaged(shard).is_some_and(is_member));
-        let patient = self.asked_again < ASKED_AGAIN_MAX && !self.rules.omits(Omission::TrustDistrusted);
+        let counts = active.shards.iter().any(|shard| self.salvaged(shard).next().is_some_and(is_member));
+        let patient = self.rules.awaits_trusted(self.asked_again < ASKED_AGAIN_MAX);
         let bad = |node: NodeId| {
             counts && self.is_salvaged(node) || patient && self.comparison.distrusts(node) || self.rolled_back.contains(&node)
         };
@@ -101,7 +101,7 @@ impl Situation<'_> {
             return Choice::AskAgain;
         }
         // A bad copy that is all there is must be asked again as well, or it would be waited for though it is there.
-        if !members().any(|member| there(&member)) && members().any(is_silent) && !self.rules.omits(Omission::BadNotAsked) {
+        if self.rules.asks_all_again(!members().any(|member| there(&member)) && members().any(is_silent)) {
             return Choice::AskAgain;
         }
         if active.shards.iter().any(|shard| self.awaits_better(shard)) {
@@ -134,26 +134,22 @@ impl Situation<'_> {
             members = shard.members.iter().filter(whole).filter_map(|member| self.here(member.node)).collect();
         }
         if members.is_empty() {
-            members = self.salvaged(shard).and_then(|node| self.here(node)).into_iter().collect();
+            let salvaged = self.salvaged(shard).take(self.rules.salvaged_together_max());
+            members = salvaged.filter_map(|node| self.here(node)).collect();
         }
-        if self.rules.omits(Omission::SalvagedTogether) && members.iter().all(|member| self.is_salvaged(member.node)) {
-            let salvaged = self.connected.values().filter(|peer| peer.salvaged && !self.silent.contains(&peer.node));
-            members = salvaged.filter_map(|peer| self.here(peer.node)).collect();
-        }
-        if self.rules.omits(Omission::AnyWorker) {
+        if !self.rules.takes_members_only() {
             members = self.connected.keys().filter_map(|node| self.here(*node)).collect();
         }
         if members.is_empty() {
             return None;
         }
-        let early = self.rules.omits(Omission::LearnerTooEarly);
         let rest = self.connected.values().filter(|peer| {
             let taken = members.iter().any(|member| member.node == peer.node);
             !taken && self.is_wanted(peer) && !self.silent.contains(&peer.node)
         });
         let (complete, others): (Vec<&Peer>, Vec<&Peer>) = rest.partition(|peer| {
             let learns = shard.learners.iter().any(|learner| learner.node == peer.node);
-            learns && (early || self.copies.is_complete(peer.node)) && !self.comparison.distrusts(peer.node)
+            learns && self.rules.may_become_member(self.copies.is_complete(peer.node)) && !self.comparison.distrusts(peer.node)
         });
         // A member that is not trusted is left out first: what it holds may be all that is left until this view is active. Then it
         // is known already, and so is a learner; only newcomers have to wait.
@@ -177,10 +173,9 @@ impl Situation<'_> {
         let wanted = roster(self.named, self.changes);
         let there = |address: &String| self.connected.values().find(|peer| peer.address == *address);
         // One that belongs to another cluster is said before anybody is waited for, who may never come.
-        let bound = |peer: &Peer| peer.cluster.filter(|bound| Some(*bound) != cluster).map(|bound| (peer.address.clone(), bound));
-        if let Some((address, cluster)) = wanted.iter().filter_map(there).find_map(bound)
-            && !self.rules.omits(Omission::TakeBound)
-        {
+        let is_foreign = |bound: &ClusterId| !self.rules.may_found_with(*bound, cluster);
+        let bound = |peer: &Peer| peer.cluster.filter(is_foreign).map(|bound| (peer.address.clone(), bound));
+        if let Some((address, cluster)) = wanted.iter().filter_map(there).find_map(bound) {
             return Choice::Halt(Halt::WorkerHoldsView { address, cluster });
         }
         let mut members = Vec::with_capacity(wanted.len());
@@ -197,25 +192,21 @@ impl Situation<'_> {
         let there = |member: &Member| self.connected.contains_key(&member.node) && !self.silent.contains(&member.node);
         let is_whole = |member: &Member| there(member) && !self.is_salvaged(member.node);
         let is_gone = |member: &Member| self.is_salvaged(member.node) || self.is_replaced(member);
-        self.salvaged(shard).is_some()
-            && !shard.members.iter().any(is_whole)
-            && !shard.members.iter().all(is_gone)
-            && !self.rules.omits(Omission::AnyWorker)
+        self.salvaged(shard).next().is_some() && !shard.members.iter().any(is_whole) && !shard.members.iter().all(is_gone)
     }
 
-    /// Who counts if no member does that holds all: a member of whose records a part was given up, or else any such worker, whatever
-    /// view it is of.
-    fn salvaged(&self, shard: &Shard) -> Option<NodeId> {
+    /// Who counts if no member does that holds all, the first of them alone: members of whose records a part was given up, then any such
+    /// worker, whatever view it is of.
+    fn salvaged<'a>(&'a self, shard: &'a Shard) -> impl Iterator<Item = NodeId> + 'a {
         let counts = |peer: &&Peer| peer.salvaged && self.is_wanted(peer) && !self.silent.contains(&peer.node);
-        let is_member = |peer: &&Peer| shard.members.iter().any(|member| member.node == peer.node);
-        let salvaged = || self.connected.values().filter(counts);
-        salvaged().find(is_member).or_else(|| salvaged().next()).map(|peer| peer.node)
+        let is_member = |node: &NodeId| shard.members.iter().any(|member| member.node == *node);
+        let salvaged = move || self.connected.values().filter(counts).map(|peer| peer.node);
+        salvaged().filter(is_member).chain(salvaged().filter(move |node| !is_member(node)))
     }
 
     /// Whether others may copy what this one holds: it is trusted, or a person has decided to go on with it.
     pub(super) fn is_donor(&self, node: NodeId) -> bool {
-        let trusted = !self.comparison.distrusts(node) || self.rules.omits(Omission::LearnFromDistrusted);
-        trusted || self.is_salvaged(node)
+        self.rules.may_learn_from(!self.comparison.distrusts(node)) || self.is_salvaged(node)
     }
 
     /// Whether a person has given up a part of what this worker held.
@@ -235,7 +226,7 @@ impl Situation<'_> {
     /// The cluster begins anew, with all that are there and belong nowhere.
     fn anew(&self) -> Choice {
         // An attempt to begin anew that was not completed has bound those that it sealed, who have nothing all the same.
-        let begun = self.record.filter(|_| !self.rules.omits(Omission::BegunForgotten));
+        let begun = self.record.filter(|_| self.rules.remembers_begun());
         let begun = begun.filter(|record| record.pending.as_ref().is_some_and(|it| record.emptied == Some(it.number)));
         let begun = begun.and_then(|record| record.pending.as_ref()).map(View::members).unwrap_or_default();
         let empty = |peer: &&Peer| peer.cluster.is_none() || begun.contains(&peer.node);

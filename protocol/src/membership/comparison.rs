@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 use crate::id::NodeId;
 use crate::membership::view::View;
 use crate::operation::Digest;
+use crate::rules::Rules;
 use crate::step::ComparisonStatus;
 
 /// Beats that a worker which had reported damage must answer without repeating the report before it is trusted again. A worker
@@ -75,8 +76,8 @@ impl Comparison {
         }
     }
 
-    /// All members have given their sums. With `wrong`, those lose who should win: a mistake for tests.
-    pub fn compare(&mut self, digests: &[(NodeId, Digest)], wrong: bool) -> Verdict {
+    /// All members have given their sums: those that hold something else than most lose.
+    pub fn compare(&mut self, digests: &[(NodeId, Digest)], rules: Rules) -> Verdict {
         self.compared += 1;
         let mut groups: BTreeMap<(u64, u64, u128), Vec<NodeId>> = BTreeMap::new();
         for (node, digest) in digests.iter().filter(|(node, _)| !self.distrusted.contains(node)) {
@@ -98,7 +99,8 @@ impl Comparison {
             self.answers = compared().find(|node| before == Some(*node)).or_else(|| compared().min());
             return Verdict::Undecided;
         };
-        let outvoted: Vec<NodeId> = groups.values().flatten().copied().filter(|node| most.contains(node) == wrong).collect();
+        let compared = groups.values().flatten().copied();
+        let outvoted: Vec<NodeId> = compared.filter(|node| rules.loses(most.contains(node))).collect();
         self.differences += outvoted.len() as u64;
         self.distrusted.extend(outvoted.iter().copied());
         Verdict::Outvoted(outvoted)
@@ -198,7 +200,7 @@ mod tests {
         let verdict = |sums: &[u128], bad: &[u128]| {
             let mut comparison = Comparison::default();
             bad.iter().for_each(|node| assert!(comparison.damaged(NodeId(*node))));
-            comparison.compare(&digests(sums), false)
+            comparison.compare(&digests(sums), Rules::ALL)
         };
         assert_eq!(verdict(&[7, 7, 7], &[]), Verdict::Same);
         assert_eq!(verdict(&[7, 8, 7], &[]), Verdict::Outvoted(vec![NodeId(1)]));
@@ -206,7 +208,7 @@ mod tests {
         assert_eq!(verdict(&[7, 8, 9], &[]), Verdict::Undecided);
         assert_eq!(verdict(&[7, 8, 7, 8], &[]), Verdict::Undecided);
         let mut comparison = Comparison::default();
-        (0..3).for_each(|_| assert_eq!(comparison.compare(&digests(&[7, 8]), false), Verdict::Undecided));
+        (0..3).for_each(|_| assert_eq!(comparison.compare(&digests(&[7, 8]), Rules::ALL), Verdict::Undecided));
         assert_eq!((comparison.status().differences, comparison.status().undecided), (1, true));
         assert_eq!(verdict(&[7, 8], &[0]), Verdict::Same);
         assert_eq!(verdict(&[7, 8, 7, 8], &[1]), Verdict::Outvoted(vec![NodeId(3)]));
@@ -215,7 +217,7 @@ mod tests {
     #[test]
     fn a_copy_is_repaired_when_it_is_a_member_again() {
         let mut comparison = Comparison::default();
-        comparison.compare(&digests(&[7, 7, 8]), false);
+        comparison.compare(&digests(&[7, 7, 8]), Rules::ALL);
         assert!(comparison.distrusts(NodeId(2)) && !comparison.damaged(NodeId(2)));
         comparison.activated(&view(&[0, 1, 2], &[]), |_| true);
         assert!(comparison.distrusts(NodeId(2)), "it has not begun anew");

@@ -28,7 +28,7 @@ use crate::membership::joiners::Joiners;
 use crate::membership::roster::Changes;
 use crate::membership::view::{ActiveView, Outcomes, Standing, View, ViewRecord};
 use crate::message::{Message, Outcome, Report, Seal};
-use crate::rules::{Omission, Rules};
+use crate::rules::Rules;
 use crate::step::{Event, Halt, Output, Peer, Reply, RosterRefusal, Swapped, Timer};
 
 mod joining;
@@ -289,8 +289,7 @@ impl ViewChange {
 
     /// Members of the last active view that are connected and answer.
     fn candidates(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let any = self.config.rules.omits(Omission::AnyWorker);
-        let usable = move |node: &NodeId| (any || self.is_member(*node)) && !self.silent.contains(node);
+        let usable = |node: &NodeId| self.config.rules.may_be_member(self.is_member(*node)) && !self.silent.contains(node);
         self.connected.keys().copied().filter(usable)
     }
 
@@ -389,7 +388,7 @@ impl ViewChange {
         transactions.hand_over(&mut settlement);
         let Some(announced) = self.record.clone() else { return };
         let view = view.clone();
-        if self.config.rules.omits(Omission::ApplyBeforeSwap) {
+        if !self.config.rules.swaps_before_telling() {
             self.tell(&view, &settlement.outcomes, out);
         }
         let ended = settlement.marks.iter().map(|(run, below)| (*run, *below)).collect();
@@ -420,7 +419,7 @@ impl ViewChange {
         }
         self.curtailing = members.iter().copied().filter(|node| self.situation().is_salvaged(*node)).collect();
         if let Some(Wanted { id, .. }) = self.wanted.take()
-            && !self.config.rules.omits(Omission::RosterToldEarly)
+            && self.config.rules.swaps_before_roster_reply()
         {
             out.push(Output::Reply { id, reply: Reply::Roster(self.roster()) });
         }
@@ -431,8 +430,8 @@ impl ViewChange {
         self.rolled_back.clear();
         self.lacked.clear();
         self.suspected.clear();
-        let own_vote = self.config.rules.omits(Omission::CopyVotes);
-        for (learner, donor) in self.copies.complete().filter(|_| !own_vote) {
+        let rules = self.config.rules;
+        for (learner, donor) in self.copies.complete().filter(|_| rules.copies_share_a_vote()) {
             self.comparison.copied(learner, donor);
         }
         self.comparison.activated(&view, |node| self.connected.contains_key(&node));

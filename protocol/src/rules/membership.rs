@@ -39,8 +39,8 @@ impl Rules {
         last_active <= sealed_for || self.omits(Omission::PutBackCounts)
     }
 
-    /// R5: when nothing else is left, how many workers of which a part was given up are members together. What is missing in one is not
-    /// what is missing in another.
+    /// R5: when no whole copy is left, how many workers whose records were given up in part may be members together. One: what is missing
+    /// in one is not what is missing in another.
     pub(crate) fn salvaged_together_max(self) -> usize {
         match self.omits(Omission::SalvagedTogether) {
             false => 1,

@@ -7,7 +7,6 @@ use alloc::string::String;
 use super::Situation;
 use crate::membership::roster::roster;
 use crate::membership::view::Member;
-use crate::rules::Omission;
 use crate::step::Peer;
 
 impl Situation<'_> {
@@ -27,7 +26,7 @@ impl Situation<'_> {
             return false;
         }
         let is_answered = |address: &String| self.connected.values().any(|peer| peer.address == *address);
-        wanted.iter().all(is_answered) || self.rules.omits(Omission::AwaitByAddress)
+        self.rules.is_unwanted(wanted.iter().all(is_answered))
     }
 
     /// Whether people have removed it, or are about to.

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use super::{Stage, ViewChange};
 use crate::id::{NodeId, ViewNumber, Writer};
 use crate::message::{Follows, SealReason};
-use crate::rules::Omission;
 use crate::step::{Event, Halt, Output};
 
 impl ViewChange {
@@ -52,11 +51,11 @@ impl ViewChange {
     /// one, or it sealed the worker for a view that this control store does not have or has from another writer.
     pub(super) fn conflict(&self, from: NodeId, follows: Follows) -> Option<Halt> {
         let record = self.record().filter(|record| follows.cluster == Some(record.cluster))?;
-        if self.config.rules.omits(Omission::GoesOnBehind) {
+        if !self.config.rules.ends_when_overtaken() {
             return None;
         }
         let own = self.config.writer;
-        let looked_at = |_: &Writer| !self.config.rules.omits(Omission::WriterIgnored);
+        let looked_at = |_: &Writer| self.config.rules.looks_at_writer();
         let others = || follows.writer.into_iter().chain(follows.rival).filter(looked_at);
         if others().any(|other| other.run == own.run && other.node != own.node) {
             return Some(Halt::SharedRun { run: own.run });

@@ -9,7 +9,6 @@ use crate::membership::comparison::Verdict;
 use crate::membership::view::Member;
 use crate::message::Message;
 use crate::operation::Digest;
-use crate::rules::Omission;
 use crate::step::{ComparisonStatus, Event, Output, Peer};
 
 impl ViewChange {
@@ -28,7 +27,7 @@ impl ViewChange {
         if active.view.members().len() != digests.len() {
             return;
         }
-        match self.comparison.compare(digests, self.config.rules.omits(Omission::RepairFromWrongCopy)) {
+        match self.comparison.compare(digests, self.config.rules) {
             Verdict::Same => {}
             Verdict::Outvoted(nodes) => {
                 nodes.into_iter().for_each(|node| self.distrust(node, false, out));
@@ -73,7 +72,7 @@ impl ViewChange {
     /// The only member that may answer reads, while replicas differ and it is not known which is right.
     #[must_use]
     pub fn answers(&self) -> Option<NodeId> {
-        self.comparison.answers().filter(|_| !self.config.rules.omits(Omission::ReadUndecidedInTurn))
+        self.comparison.answers().filter(|_| self.config.rules.one_answers_while_undecided())
     }
 
     /// What comparing the replicas has found.

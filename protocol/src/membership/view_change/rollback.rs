@@ -9,7 +9,6 @@ use crate::commit::coordinator::Transactions;
 use crate::commit::outcome;
 use crate::id::{NodeId, TxnId};
 use crate::message::Report;
-use crate::rules::Omission;
 use crate::step::{Event, Output};
 
 impl ViewChange {
@@ -20,11 +19,12 @@ impl ViewChange {
         reports: &BTreeMap<NodeId, Report>,
         transactions: &Transactions,
     ) -> BTreeMap<NodeId, BTreeSet<TxnId>> {
-        let seen = !self.config.rules.omits(Omission::RollBackUnseen);
+        let rules = self.config.rules;
+        let seen = rules.leaves_out_rolled_back();
         let active = self.active().filter(|_| seen && self.follows_active());
         let lacking = active.map(|active| outcome::lacking(active, reports)).unwrap_or_default();
         let lacks_still = |node: &NodeId, report: &Report| {
-            let lacked = self.lacked.get(node).filter(|_| seen && !self.config.rules.omits(Omission::LackForgotten));
+            let lacked = self.lacked.get(node).filter(|_| seen && rules.remembers_what_was_lacked());
             lacked.is_some_and(|lacked| lacked.iter().any(|txn| !outcome::knows(report, *txn)))
         };
         let is_so = |node: &NodeId, report: &Report| {

@@ -8,7 +8,6 @@ use crate::id::RequestId;
 use crate::membership::choice::Choice;
 use crate::membership::roster::{self, Changes};
 use crate::membership::view::{Member, Shard};
-use crate::rules::Omission;
 use crate::step::{Output, Reply, RosterChange, RosterRefusal};
 
 impl ViewChange {
@@ -26,8 +25,7 @@ impl ViewChange {
 
     /// What people have changed so far.
     pub(super) fn kept_changes(&self) -> Changes {
-        let forgotten = self.config.rules.omits(Omission::RosterForgotten);
-        self.record.as_ref().filter(|_| !forgotten).map(|record| record.roster.clone()).unwrap_or_default()
+        self.record.as_ref().filter(|_| self.config.rules.keeps_roster()).map(|record| record.roster.clone()).unwrap_or_default()
     }
 
     /// Where the members of the active view were reached last.
@@ -65,7 +63,7 @@ impl ViewChange {
         let reply = match self.changed_roster(change) {
             Ok(changes) if changes != *self.changes() => {
                 self.wanted = Some(Wanted { id, changes });
-                if self.config.rules.omits(Omission::RosterToldEarly) {
+                if !self.config.rules.swaps_before_roster_reply() {
                     out.push(Output::Reply { id, reply: Reply::Roster(self.roster()) });
                 }
                 self.dial(out);

@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use super::{Stage, ViewChange};
 use crate::id::{NodeId, ViewNumber};
 use crate::message::{Follows, Message};
-use crate::rules::Omission;
 use crate::step::{Event, Output, Peer, Timer};
 
 impl ViewChange {
@@ -42,7 +41,7 @@ impl ViewChange {
             out.push(Output::Halt(halt));
             return;
         }
-        if follows.view >= active || !self.takes_part(from) || self.config.rules.omits(Omission::BeatOfDeadView) {
+        if self.config.rules.beat_counts(follows.view >= active || !self.takes_part(from)) {
             let news = !self.detector.knows(from);
             self.detector.answered(from);
             if self.stage == Stage::Steady && follows.view == active {
@@ -91,7 +90,7 @@ impl ViewChange {
         let learns = self.pending().is_some_and(|view| view.learners().contains(&node));
         if learns && matches!(self.stage, Stage::Sealing { .. } | Stage::Deciding { .. }) {
             // What it was sealed with may have been lost with the connection before.
-            self.unsealed |= !self.config.rules.omits(Omission::SealNotRepeated);
+            self.unsealed |= self.config.rules.repeats_lost_seal();
         }
         match &self.stage {
             // It was lost in between, and what was sent to it last may be lost too.
@@ -115,7 +114,7 @@ impl ViewChange {
         self.detector.disconnected(node);
         self.full.remove(&node);
         self.joiners.gone(node);
-        if !self.config.rules.omits(Omission::GapInCopy) {
+        if self.config.rules.copy_ends_with_connection() {
             self.copies.lost(node);
         }
         if let Some(peer) = self.connected.remove(&node)

@@ -85,7 +85,7 @@ fn a_copy_that_is_trusted_counts_alone_at_once() {
 fn replicas_that_outvote_one_leave_it_out() {
     let mut scene = Scene::of(&[1, 2, 3], &[]);
     let digest = |node: u128, sum: u128| (NodeId(node), Digest { records: 1, bytes: 1, sum });
-    scene.comparison.compare(&[digest(1, 7), digest(2, 7), digest(3, 8)], false);
+    scene.comparison.compare(&[digest(1, 7), digest(2, 7), digest(3, 8)], Rules::ALL);
     assert_eq!(scene.at_once(), goes_on(&[1, 2], &[]));
 }
 
