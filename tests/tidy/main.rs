@@ -1,10 +1,11 @@
 //! Habits that no compiler checks: every Rust file says what it is, files are named after things of the domain, nothing is
-//! left unfinished or switched off, no file has grown beyond reading, the documents name files and types that exist, and files don't
-//! import each other in circles.
+//! left unfinished or switched off, no file has grown beyond reading, the documents name files and types that exist, files don't
+//! import each other in circles, and the core's rules are where they are looked for.
 
 #![allow(clippy::unwrap_used)]
 
 mod imports;
+mod omissions;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

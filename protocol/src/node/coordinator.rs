@@ -13,7 +13,7 @@ use crate::membership::view::ViewRecord;
 use crate::membership::view_change::{Activated, LeaderConfig, ViewChange};
 use crate::message::Message;
 use crate::read::router::Reads;
-use crate::rules::{Omission, Rules};
+use crate::rules::Rules;
 use crate::step::{CoordinatorStatus, Input, Machine, Output, Reply, Request, Role, Swapped, Timer};
 
 /// A coordinator's settings.
@@ -241,9 +241,8 @@ impl Coordinator {
             Message::Beating { follows, full, .. } => self.leader.beating(from, follows, full, out),
             Message::Stored { copy, last } => self.leader.stored(from, copy, last, self.transactions.in_flight() > 0, out),
             Message::InDoubt { view } => {
-                // A view change that is under way ends the doubt; begun anew each time somebody doubts, it might never end.
-                let steady = self.leader.is_steady() || self.config.rules.omits(Omission::DoubtRestarts);
-                if steady && self.leader.active().is_some_and(|active| active.view.number == view) {
+                let begins = self.config.rules.doubt_begins_change(self.leader.is_steady());
+                if begins && self.leader.active().is_some_and(|active| active.view.number == view) {
                     self.leader.change(out);
                 }
             }
@@ -263,7 +262,7 @@ impl Coordinator {
 
     /// The next view need not carry the outcomes of this one when those that somebody may still ask for are recorded.
     fn clear_views(&mut self) {
-        if self.transactions.is_cleared() || self.config.rules.omits(Omission::ForgetUnrecorded) {
+        if self.config.rules.may_clear(self.transactions.is_cleared()) {
             self.leader.clear();
         }
     }
@@ -293,9 +292,9 @@ impl Coordinator {
     fn compare(&mut self, out: &mut Vec<Output>) {
         out.push(Output::SetTimer { timer: Timer::Compare, after_ms: self.config.compare_ms });
         if self.leader.is_steady() && self.comparing.is_none() {
-            // Those of clients count up from 1. Each comparison has a name of its own, so that a late answer counts in no other.
+            // Those of clients count up from 1.
             let id = RequestId(u64::MAX - self.comparisons);
-            self.comparisons += u64::from(!self.config.rules.omits(Omission::LateDigest));
+            self.comparisons += u64::from(self.config.rules.names_each_comparison());
             self.comparing = Some(id);
             let age = self.transactions.next_age(0);
             self.reads.submit_digests(id, age, out);
@@ -355,7 +354,7 @@ impl Machine for Coordinator {
                 }
             }
             Input::Disconnected { node } => {
-                if self.config.rules.omits(Omission::AbortLost) {
+                if !self.config.rules.awaits_lost_participants() {
                     self.transactions.wrongly_acknowledge_lost(node, out);
                 }
                 self.leader.disconnected(node, out);

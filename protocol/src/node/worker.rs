@@ -24,7 +24,7 @@ use crate::message::{Chunk, Message, NoReason, Outcome, Prepare, Read, ReadResul
 use crate::operation::Key;
 use crate::read::replica::ReplicaReads;
 use crate::record::{Decided, Prepared, Record, Snapshot, Stored};
-use crate::rules::{Omission, Rules};
+use crate::rules::Rules;
 use crate::step::{Input, Machine, Output, Refusal, Reply, Request, Role, Timer, WorkerStatus};
 use crate::store::room::Room;
 
@@ -100,7 +100,7 @@ impl Worker {
             cluster: snapshot.cluster,
             view: snapshot.view,
             standing: snapshot.standing,
-            active: config.rules.omits(Omission::ActiveAfterRestart),
+            active: !config.rules.awaits_activation(),
             allegiance: Allegiance::new(snapshot.writer, snapshot.last_active, config.rules),
             stamp: snapshot.stamp,
             participant: Participant::recover(snapshot, room, config.limits, config.rules),
@@ -234,11 +234,7 @@ impl Worker {
                 }
                 let follows = self.allegiance.told(writer, self.cluster, self.view);
                 let message = Message::Beating { beat, follows, full: self.participant.is_full() };
-                if self.config.rules.omits(Omission::BeatUnsynced) {
-                    out.push(Output::Send { to: from, message });
-                } else {
-                    self.journal.send_when_synced(from, message, out);
-                }
+                self.say(from, message, self.config.rules.syncs_before_beating(), out);
             }
             // It leads, and this worker follows another: whatever view it names is not this one's (R14).
             message if !self.allegiance.listens_to(from) => turn_away(from, &message, out),
@@ -295,7 +291,7 @@ impl Worker {
             return;
         }
         self.stamp = self.stamp.max(prepare.age.stamp);
-        if view != self.view && !self.config.rules.omits(Omission::StaleVote) {
+        if !self.config.rules.votes_in(view, self.view) {
             let vote = Vote::No(NoReason::Stale);
             out.push(Output::Send { to: from, message: Message::Vote { txn, view, vote } });
             return;
@@ -310,19 +306,13 @@ impl Worker {
     fn judged(&mut self, to: NodeId, txn: TxnId, view: ViewNumber, judged: Judged, out: &mut Vec<Output>) {
         let Some(vote) = judged.vote() else { return };
         let message = Message::Vote { txn, view, vote };
-        if self.config.rules.omits(Omission::WaitForLater) && matches!(judged, Judged::Prepared(_)) {
+        if !self.config.rules.reads_ignore_later() && matches!(judged, Judged::Prepared(_)) {
             self.reads.wrongly_await_later(txn);
         }
         match judged {
-            Judged::Prepared(_) if self.config.rules.omits(Omission::VoteUnsynced) => {
-                out.push(Output::Send { to, message });
-                if let Judged::Prepared(prepared) = judged {
-                    self.journal.persist(Record::Prepared(prepared), out);
-                }
-            }
             Judged::Prepared(prepared) => {
                 self.journal.persist(Record::Prepared(prepared), out);
-                self.promise(to, message, out);
+                self.promise(to, message, self.config.rules.syncs_before_vote(), out);
             }
             // A no promises nothing.
             Judged::Refused(reason) => {
@@ -365,7 +355,7 @@ impl Worker {
         versions: Vec<Version>,
         out: &mut Vec<Output>,
     ) {
-        if view != self.view && !self.config.rules.omits(Omission::StaleDecision) {
+        if !self.config.rules.takes_decision_of(view, self.view) {
             return;
         }
         let mut granted = Vec::new();
@@ -376,24 +366,22 @@ impl Worker {
         let Some(settled) = settled else { return };
         self.settled(txn, settled, out);
         let message = Message::Acknowledged { txn, view };
-        let early = match outcome {
-            Outcome::Committed => Omission::ForgetApplied,
-            Outcome::Aborted => Omission::AcknowledgeUnsynced,
-        };
-        if self.config.rules.omits(early) {
-            out.push(Output::Send { to: from, message });
-        } else {
-            self.promise(from, message, out);
-        }
+        self.promise(from, message, self.config.rules.syncs_before_acknowledgement(outcome), out);
         self.take_up(granted, out);
     }
 
     /// A member sends it once all that it speaks of is synced (R6). A learner's word counts for nothing until it is a member: whatever it
     /// loses with its memory, it begins anew, and it is sealed as a member only when all of it is synced. So its log holds up nobody.
-    fn promise(&mut self, to: NodeId, message: Message, out: &mut Vec<Output>) {
-        match self.standing {
-            Some(Standing::Learner) => out.push(Output::Send { to, message }),
-            _ => self.journal.send_when_synced(to, message, out),
+    fn promise(&mut self, to: NodeId, message: Message, syncs_before: bool, out: &mut Vec<Output>) {
+        self.say(to, message, syncs_before && self.standing != Some(Standing::Learner), out);
+    }
+
+    /// Sends a message, once all that was logged before it is synced if `syncs_before`.
+    fn say(&mut self, to: NodeId, message: Message, syncs_before: bool, out: &mut Vec<Output>) {
+        if syncs_before {
+            self.journal.send_when_synced(to, message, out);
+        } else {
+            out.push(Output::Send { to, message });
         }
     }
 
@@ -401,7 +389,7 @@ impl Worker {
     fn settled(&mut self, txn: TxnId, settled: Settled, out: &mut Vec<Output>) {
         let Settled { record, changes } = settled;
         self.journal.persist(record, out);
-        if self.config.rules.omits(Omission::ForgetByCount) {
+        if !self.config.rules.remembers_all_decided() {
             self.participant.wrongly_forget_oldest();
         }
         self.answer_reads(txn, &changes, out);
@@ -440,14 +428,14 @@ impl Worker {
         self.tell_damage(out);
     }
 
-    /// Whether there is damage to be told again: a coordinator may have missed it, or be another one by now.
+    /// Whether there is damage to be told again.
     fn repeats_damage(&self) -> bool {
-        (self.damaged > 0 || self.outvoted) && !self.config.rules.omits(Omission::DamageToldOnce)
+        self.config.rules.repeats_damage(self.damaged > 0 || self.outvoted)
     }
 
     /// Most replicas hold something else: later leaders hear of it from this worker, also when it was started again.
     fn lose_vote(&mut self, out: &mut Vec<Output>) {
-        if !self.outvoted && !self.config.rules.omits(Omission::OutvotedForgotten) {
+        if !self.outvoted && self.config.rules.logs_that_it_was_outvoted() {
             self.outvoted = true;
             self.journal.persist(Record::Outvoted, out);
             self.tell_damage(out);
@@ -480,8 +468,7 @@ impl Worker {
             if reason == SealReason::Led {
                 self.allegiance.hear(from, seal.view.writer, seal.last_active);
             }
-            let unanswered = self.config.rules.omits(Omission::SealUnanswered) && seal.view.number <= self.view;
-            if !unanswered {
+            if self.config.rules.answers_seal(seal.view.number, self.view) {
                 let follows = self.allegiance.told(seal.view.writer, self.cluster, self.view);
                 let message = Message::SealRefused { view: seal.view.number, reason, follows };
                 out.push(Output::Send { to: from, message });
@@ -503,7 +490,7 @@ impl Worker {
         match standing {
             Standing::Member => {
                 self.participant.become_member();
-                if let Some(active) = last_active.filter(|_| !self.config.rules.omits(Omission::ForgetOutcomes)) {
+                if let Some(active) = last_active.filter(|_| self.config.rules.seal_carries_outcomes()) {
                     self.settle_before(active.number, &outcomes, out);
                 }
             }
@@ -514,7 +501,7 @@ impl Worker {
                 self.outvoted = false;
             }
         }
-        if self.config.rules.omits(Omission::SealAborts) {
+        if !self.config.rules.stays_prepared_when_sealed() {
             self.settle_before(view, &Outcomes::new(), out);
         }
         self.view = view;
@@ -524,17 +511,12 @@ impl Worker {
         let (prepared, decided) = self.participant.report();
         let marks = self.participant.marks().iter().map(|(run, below)| (*run, *below)).collect();
         let message = Message::Sealed(Report { view, prepared, decided, marks, stamp: self.stamp });
-        if self.config.rules.omits(Omission::SealUnsynced) {
-            out.push(Output::Send { to: from, message });
-        } else {
-            self.journal.send_when_synced(from, message, out);
-        }
+        self.say(from, message, self.config.rules.syncs_before_report(), out);
     }
 
     /// Why it can't be sealed so, if it can't.
     fn reason_against(&self, seal: &Seal) -> Option<SealReason> {
-        let foreign = self.cluster.is_some_and(|bound| bound != seal.cluster);
-        if foreign && !self.config.rules.omits(Omission::SealForeign) {
+        if !self.config.rules.may_be_sealed_by(seal.cluster, self.cluster) {
             Some(SealReason::Foreign)
         } else if !self.allegiance.takes(self.view, seal) {
             Some(SealReason::Led)
@@ -548,25 +530,23 @@ impl Worker {
     /// Whether it can be this in a view that follows `last_active`. A member holds all records: it was one when it was last
     /// sealed, or has completed its copy in the last active view, or begins with the cluster (R9).
     fn can_be(&self, standing: Standing, last_active: Option<ViewNumber>) -> bool {
-        if self.config.rules.omits(Omission::AnyWorker) {
-            return true;
-        }
-        match (standing, self.standing) {
+        let rules = self.config.rules;
+        rules.may_be_member(match (standing, self.standing) {
             (Standing::Learner, _) => true,
             // Every member of the last active view has synced that it was sealed for it (R6). Who has not, belongs to an older
             // view, or its log was put back to an older state: it lacks writes that were acknowledged.
             // A cluster that begins, or begins anew, takes only who has nothing.
             (Standing::Member, Some(Standing::Member)) => match last_active {
                 // Unless a person has decided to go on with what it has.
-                Some(active) => active <= self.view || self.salvaged || self.config.rules.omits(Omission::PutBackCounts),
-                None => self.participant.is_untouched() || self.config.rules.omits(Omission::ForgetOutcomes),
+                Some(active) => rules.holds_view(active, self.view) || self.salvaged,
+                None => self.participant.is_untouched(),
             },
             (Standing::Member, None) => last_active.is_none(),
             (Standing::Member, Some(Standing::Learner)) => {
-                let early = self.config.rules.omits(Omission::LearnerTooEarly);
-                early || (!self.participant.is_incomplete() && self.damaged == 0 && last_active == Some(self.view))
+                let is_complete = !self.participant.is_incomplete() && self.damaged == 0;
+                rules.may_become_member(is_complete && last_active == Some(self.view))
             }
-        }
+        })
     }
 
     /// Gives the next records to a learner of the active view, once nothing prepared in an earlier one is left here.
@@ -578,8 +558,7 @@ impl Worker {
         records_max: usize,
         out: &mut Vec<Output>,
     ) {
-        let settled = self.active || self.config.rules.omits(Omission::CopyUnsettled);
-        if copy != self.view || !settled || self.standing != Some(Standing::Member) {
+        if copy != self.view || !self.config.rules.may_give_records(self.active) || self.standing != Some(Standing::Member) {
             return;
         }
         let Some((records, last)) = self.participant.chunk(after, records_max) else {
@@ -587,7 +566,7 @@ impl Worker {
             return;
         };
         let total = self.participant.store.records().len() as u64;
-        let stamp = if self.config.rules.omits(Omission::StampNotGiven) { 0 } else { self.stamp };
+        let stamp = self.config.rules.stamp_to_give(self.stamp);
         let chunk = Chunk { copy, learner, after: after.cloned(), records, last, total, stamp };
         out.push(Output::Send { to: from, message: Message::Chunk(chunk) });
     }
@@ -662,7 +641,7 @@ impl Machine for Worker {
             }
             Input::Timeout(Timer::Sweep) => {
                 let doubt = self.participant.sweep(self.config.doubt_sweeps);
-                if doubt && !self.config.rules.omits(Omission::DoubtForever) {
+                if self.config.rules.doubt_ends_view(doubt) {
                     for to in &self.coordinators {
                         out.push(Output::Send { to: *to, message: Message::InDoubt { view: self.view } });
                     }

@@ -43,7 +43,7 @@ impl Rules {
     }
 
     /// Whether a test leaves the rule out. The folder's own question: the machines ask the rules.
-    pub(crate) const fn omits(self, omission: Omission) -> bool {
+    const fn omits(self, omission: Omission) -> bool {
         #[cfg(feature = "omissions")]
         {
             matches!(self.0, Some(left_out) if left_out as u8 == omission as u8)
