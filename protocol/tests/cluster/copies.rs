@@ -150,6 +150,21 @@ fn a_learner_takes_nothing_behind_a_gap() {
 }
 
 #[test]
+fn what_belongs_to_another_copy_counts_for_nothing_in_this_one() {
+    let mut world = with_one_back();
+    world.hold(chunks());
+    world.admit();
+    let earlier = ViewNumber(world.last_view().0 - 1);
+    let chunk = Chunk { copy: earlier, learner: W2, after: None, records: vec![], last: true, total: 2_400, stamp: 0 };
+    world.hear(COORDINATOR, W1, Message::Chunk(chunk));
+    world.hear(COORDINATOR, W2, Message::Stored { copy: earlier, last: true });
+    assert_eq!((world.members(), world.learners()), (vec![W1], vec![W2]));
+    assert!(world.coordinator.leader().is_steady(), "it is no reason to change the view");
+    world.let_go();
+    assert_eq!((world.members(), world.records_at(W2)), (vec![W1, W2], RECORDS));
+}
+
+#[test]
 fn what_a_learner_holds_prepared_has_the_version_that_was_copied_to_it() {
     let mut world = World::new(2);
     world.write("a", "1");

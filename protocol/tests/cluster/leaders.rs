@@ -215,6 +215,22 @@ fn two_that_reach_nobody_in_common_are_found_by_the_first_worker_that_hears_both
 }
 
 #[test]
+fn a_second_one_of_the_same_run_gets_no_view_though_it_hears_no_answer_to_a_beat() {
+    let mut world = World::new(3);
+    world.write("a", "1");
+    let copy = world.control.clone();
+    world.cut(W3, COORDINATOR);
+    world.view_change_times_out();
+    world.hold(answers_to_beats());
+    world.start_rival(1, copy);
+    world.connect(W3, RIVAL);
+    world.view_change_of_rival_times_out();
+    assert_eq!(world.halts(), (None, shared(1)), "the refusal says so");
+    assert_eq!(world.worker(W3).view(), ViewNumber(1));
+    assert!(!world.rival_writes("b"));
+}
+
+#[test]
 fn what_is_said_by_a_coordinator_that_is_not_followed_counts_for_nothing() {
     let mut world = World::new(1);
     world.write("a", "1");
