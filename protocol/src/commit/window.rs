@@ -16,6 +16,9 @@ use crate::message::Outcome;
 use crate::rules::Rules;
 use crate::step::{EarlierRuns, Unrecorded};
 
+#[cfg(test)]
+mod tests;
+
 /// Decisions that workers may remember needlessly before they are told to forget, when housekeeping is not due yet.
 const FORGET_BATCH: u64 = 4_096;
 
