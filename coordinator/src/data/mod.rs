@@ -16,6 +16,9 @@ mod refusal;
 mod transaction;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 use skein_protocol::id::{TxnId, Version};
 use skein_protocol::operation::{Consistency, Expect, Key, Operation, Row, Shared};
