@@ -30,6 +30,9 @@ use crate::store::placement;
 
 mod rollback;
 
+#[cfg(test)]
+mod tests;
+
 /// The bounds that one coordinator keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Bounds {

@@ -162,4 +162,57 @@ mod tests {
         assert_eq!(settlement.versions.keys().copied().collect::<Vec<_>>(), [txn(1), txn(4)]);
         assert_eq!(settlement.aborted, 2);
     }
+
+    #[test]
+    fn what_is_prepared_at_some_alone_was_not_committed() {
+        let reports = BTreeMap::from([(NodeId(1), report(&[1], &[])), (NodeId(2), report(&[], &[]))]);
+        assert_eq!(settle(&view(2), &reports).outcome(txn(1)), Some(Outcome::Aborted));
+    }
+
+    #[test]
+    fn of_two_marks_of_a_run_the_greater_counts() {
+        let marked = |below| Report { marks: vec![(Incarnation(1), below)], ..report(&[], &[]) };
+        for marks in [[3, 5], [5, 3]] {
+            let reports = BTreeMap::from([(NodeId(1), marked(marks[0])), (NodeId(2), marked(marks[1]))]);
+            assert_eq!(settle(&view(2), &reports).marks, BTreeMap::from([(Incarnation(1), 5)]));
+        }
+    }
+
+    #[test]
+    fn what_was_settled_before_is_carried_where_nothing_is_said_of_it_now() {
+        use Outcome::{Aborted, Committed};
+        let mut settlement = Settlement { outcomes: vec![(txn(2), Committed), (txn(4), Aborted)], ..Settlement::default() };
+        settlement.carry(&vec![(txn(1), Committed), (txn(2), Aborted), (txn(3), Aborted), (txn(5), Committed)]);
+        let expected = vec![(txn(1), Committed), (txn(2), Committed), (txn(3), Aborted), (txn(4), Aborted), (txn(5), Committed)];
+        assert_eq!(settlement.outcomes, expected);
+        assert_eq!([0, 2, 3].map(|it| settlement.outcome(txn(it))), [None, Some(Committed), Some(Aborted)]);
+    }
+
+    #[test]
+    fn what_must_be_committed_is_so_whatever_was_reported() {
+        use Outcome::{Aborted, Committed};
+        let mut settlement = Settlement { outcomes: vec![(txn(2), Aborted)], ..Settlement::default() };
+        settlement.versions.insert(txn(2), vec![Version(9)]);
+        settlement.insist(txn(2), &[Version(1)]);
+        settlement.insist(txn(1), &[Version(1)]);
+        assert_eq!(settlement.outcomes, vec![(txn(1), Committed), (txn(2), Committed)]);
+        assert_eq!(settlement.versions, BTreeMap::from([(txn(1), vec![Version(1)]), (txn(2), vec![Version(9)])]));
+    }
+
+    #[test]
+    fn a_member_lacks_what_another_one_reports_as_committed_in_the_view() {
+        use Outcome::{Aborted, Committed};
+        let active = ActiveView { view: view(3), outcomes: vec![(txn(6), Committed)], ended: vec![(Incarnation(1), 5)] };
+        let lacks = |second: Report| {
+            let first = report(&[9], &[(4, Committed), (5, Committed), (6, Committed), (7, Aborted), (8, Committed)]);
+            // Worker 4 is no member, so it need not know anything.
+            lacking(&active, &BTreeMap::from([(NodeId(1), first), (NodeId(2), second), (NodeId(4), report(&[], &[]))]))
+        };
+        let both = BTreeMap::from([(NodeId(2), BTreeSet::from([txn(5), txn(8)]))]);
+        assert_eq!(lacks(report(&[], &[])), both, "4 and 6 ended before the view, 7 was aborted, 9 is prepared");
+        assert_eq!(lacks(report(&[8], &[(5, Committed)])), BTreeMap::new());
+        assert_eq!(lacks(Report { marks: vec![(Incarnation(1), 6)], ..report(&[8], &[]) }), BTreeMap::new());
+        let eight = BTreeMap::from([(NodeId(2), BTreeSet::from([txn(8)]))]);
+        assert_eq!(lacks(Report { marks: vec![(Incarnation(1), 8)], ..report(&[], &[]) }), eight, "8 is not below the mark");
+    }
 }

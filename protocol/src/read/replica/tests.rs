@@ -276,3 +276,20 @@ fn a_lost_coordinator_leaves_no_trace_of_what_it_waited_for() {
     scene.reads.discard_of(COORDINATOR, &mut scene.participant, &mut Vec::new());
     assert_eq!(scene.reads, ReplicaReads::default());
 }
+
+#[test]
+fn one_read_more_than_may_wait_is_refused_and_claims_nothing() {
+    let mut scene = Scene::with(&[("a", "1")]);
+    scene.participant.limits.reads_waiting_max = 2;
+    scene.sequence = 9;
+    let txn = scene.prepare(vec![put("a", "2")]);
+    assert_eq!(scene.read(keys(&["a"])), None);
+    // Older than the transaction, so it may wait for it.
+    scene.sequence = 1;
+    assert_eq!(scene.read_as(COORDINATOR, Consistency::Strict, keys(&["a"])), None);
+    assert_eq!(scene.reads.waiting(), 2);
+    assert_eq!(scene.read(keys(&["a"])), Some(ReadResult::Overloaded));
+    assert_eq!(scene.read_as(COORDINATOR, Consistency::Strict, keys(&["b"])), Some(ReadResult::Overloaded));
+    assert_eq!(scene.reads.waiting(), 2);
+    assert!(scene.participant.locks.holders().all(|owner| owner == Owner::Txn(txn)), "the last one is not even in line");
+}
