@@ -525,7 +525,8 @@ pub enum Event {
         /// The view that they were compared in.
         view: ViewNumber,
     },
-    /// Workers want to be taken in, and no member has a copy that is trusted: they keep what they hold, and a person has to decide.
+    /// No member has a copy that is trusted, so no worker can copy from it. Workers that wait to be taken in keep what they hold; the
+    /// copies of learners stop. A person has to decide.
     NoDonor {
         /// The active view.
         view: ViewNumber,

@@ -153,4 +153,6 @@ pub enum Omission {
     RosterForgotten,
     /// A person is told of a change of the workers before it stands in the control store.
     RosterToldEarly,
+    /// R9: nobody is told that no copy is trusted when workers already copy from the one that has turned bad.
+    StuckCopyUnsaid,
 }

@@ -7,6 +7,7 @@ mod addresses;
 mod comparison;
 mod copies;
 mod damage;
+mod last_copy;
 mod leaders;
 mod limits;
 mod losses;

@@ -131,8 +131,9 @@ impl Membership {
             Event::NoDonor { view } => error!(
                 node.name = name,
                 view.number = view.0,
-                "membership: no member of view {view} has a copy that is trusted, so no other worker is taken in: each keeps what it \
-                 holds; find out which copy is right before you stop or remove anything (see the runbooks)"
+                "membership: no member of view {view} has a copy that is trusted, so no other worker is taken in, and copies that have \
+                 begun do not end: the log of each worker keeps what it held; find out which copy is right before you stop or remove \
+                 anything (see the runbooks)"
             ),
             Event::LeftOut { node, address } => warn!(
                 node.name = name,

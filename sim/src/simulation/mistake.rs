@@ -129,6 +129,7 @@ pub const ALL: &[Seeded] = &[
     omission("-", "RefusedHolds", Omission::RefusedHolds),
     omission("R4", "SettledFromMemory", Omission::SettledFromMemory),
     omission("-", "ReplacedKept", Omission::ReplacedKept),
+    omission("R9", "StuckCopyUnsaid", Omission::StuckCopyUnsaid),
     omission("R5", "RosterForgotten", Omission::RosterForgotten),
     omission("R5", "RosterToldEarly", Omission::RosterToldEarly),
     omission("-", "ReadUndecidedInTurn", Omission::ReadUndecidedInTurn),

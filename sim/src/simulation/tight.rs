@@ -9,7 +9,7 @@ use skein_protocol::limits::Limits;
 use skein_protocol::message::{Chunk, Message, NoReason, ReadResult, Vote};
 use skein_protocol::step::{AbortReason, Event as Published, Output, Refusal, Reply, TransactionStep};
 
-use super::faults::{FaultKind, Sight};
+use super::faults::Sight;
 use super::node::Slot;
 use super::oracle::Ask;
 use super::plan::Plan;
@@ -30,9 +30,7 @@ impl Plan {
     pub(super) fn draw_limits(&mut self, random: &mut Random) {
         // What is held back in these waits for room that small bounds do not give.
         let held_back = matches!(self.trial, Some(Trial::DigestLate | Trial::NotRecorded | Trial::VoteLost));
-        // A copy that is bad is repaired within bounds of its own.
-        let rots = self.faults[FaultKind::Rot as usize] > 0;
-        if !random.chance(RUNS_PER_MILLE) || held_back || rots || self.clients > 24 {
+        if !random.chance(RUNS_PER_MILLE) || held_back || self.clients > 24 {
             return;
         }
         self.tight = true;

@@ -19,18 +19,14 @@ impl ViewChange {
         }
         // A new view would make those that copy begin again.
         let ready = self.joiners.next() == Some(0) && !self.copies.is_busy();
-        let members = self.active().map(|active| active.view.members()).unwrap_or_default();
-        let gives = members.into_iter().any(|node| self.situation().is_donor(node));
-        if ready && !gives && !core::mem::replace(&mut self.said_untrusted, true) {
-            out.push(Output::Publish(Event::NoDonor {
-                view: self.active().map(|active| active.view.number).unwrap_or_default(),
-            }));
-        }
-        if ready && gives {
+        if ready && self.has_donor() {
             self.change(out);
-        } else {
-            self.await_joiners(out);
+            return;
         }
+        if ready {
+            self.say_untrusted(out);
+        }
+        self.await_joiners(out);
     }
 
     /// Connected workers that could belong to the active view and don't wait for their turn.

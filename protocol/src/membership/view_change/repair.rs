@@ -66,6 +66,23 @@ impl ViewChange {
         let wanted = learner_is_bad || members().any(bad) || self.connected.values().any(waits);
         if wanted && members().any(good) {
             self.change(out);
+        } else if self.copies.is_busy() && !self.has_donor() && !self.config.rules.omits(Omission::StuckCopyUnsaid) {
+            // What is copied now will not be complete: a damaged record is given to nobody.
+            self.say_untrusted(out);
+        }
+    }
+
+    /// Whether a member of the active view has a copy that others may begin from.
+    pub(super) fn has_donor(&self) -> bool {
+        let members = self.active().map(|active| active.view.members()).unwrap_or_default();
+        members.into_iter().any(|node| self.situation().is_donor(node))
+    }
+
+    /// No worker can be copied to, since no member's copy is trusted: a person has to decide, and is told once in each view.
+    pub(super) fn say_untrusted(&mut self, out: &mut Vec<Output>) {
+        if !core::mem::replace(&mut self.said_untrusted, true) {
+            let view = self.active().map(|active| active.view.number).unwrap_or_default();
+            out.push(Output::Publish(Event::NoDonor { view }));
         }
     }
 
