@@ -284,7 +284,7 @@ pub enum RosterRefusal {
     Full,
     /// There is none at this address.
     NotThere,
-    /// No other member holds all records.
+    /// No other member that is connected has a trusted copy of all records; or none has at all, and the worker may hold the last one.
     LastCopy,
     /// Another change, or a view change, is under way.
     Busy,

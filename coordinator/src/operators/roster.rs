@@ -55,8 +55,11 @@ pub enum Error {
     /// There is none at this address.
     #[error("the cluster is not meant to have a worker at {0}")]
     NotThere(String),
-    /// No other member holds all records.
-    #[error("no other member that is connected holds all records; add another worker and wait until it is a member")]
+    /// No other member has a trusted copy of all records.
+    #[error(
+        "no other member that is connected holds all records in a copy that is trusted; add another worker and wait until it is a \
+         member, or mend a copy that is not trusted (see the runbooks)"
+    )]
     LastCopy,
     /// Another change, or a view change, is under way.
     #[error("another change has been under way for {} s; try again in a moment", CHANGED_WITHIN.as_secs())]

@@ -29,7 +29,7 @@ use crate::membership::roster::Changes;
 use crate::membership::view::{ActiveView, Outcomes, Standing, View, ViewRecord};
 use crate::message::{Message, Outcome, Report, Seal};
 use crate::rules::Rules;
-use crate::step::{Event, Halt, Output, Peer, Reply, RosterRefusal, Swapped, Timer};
+use crate::step::{Event, Halt, Output, Peer, Reply, Swapped, Timer};
 
 mod joining;
 mod refusal;
@@ -248,10 +248,8 @@ impl ViewChange {
         let Stage::Gathering { over } = self.stage else { return };
         let mut choice = self.situation().choose(over);
         if self.keeps_unwanted(&choice) {
-            // Who should go is the last that is there: the change is not made.
-            if let Some(Wanted { id, .. }) = self.wanted.take() {
-                out.push(Output::Reply { id, reply: Reply::RosterRefused(RosterRefusal::LastCopy) });
-            }
+            // Who should go is the last that is there.
+            self.refuse_removal(out);
             choice = self.situation().choose(over);
         }
         let (shards, empty) = match choice {
@@ -373,6 +371,14 @@ impl ViewChange {
         let rolled_back = self.rolled_back_in(reports, transactions);
         if !rolled_back.is_empty() {
             self.leave_rolled_back(rolled_back, out);
+            return;
+        }
+        if self.leaves_only_distrusted() {
+            // A copy that was to stay alone has turned out to be bad: who should go is in the next attempt again.
+            self.refuse_removal(out);
+            self.stage = Stage::Gathering { over: false };
+            out.push(Output::SetTimer { timer: Timer::ViewChange, after_ms: self.config.grace_ms });
+            self.advance(out);
             return;
         }
         let mut settlement = outcome::settle(view, reports);

@@ -444,8 +444,12 @@ impl Worker {
 
     fn tell_damage(&self, out: &mut Vec<Output>) {
         for to in &self.coordinators {
-            out.push(Output::Send { to: *to, message: Message::Damaged { view: self.view, records: self.damaged } });
+            self.tell_damage_to(*to, out);
         }
+    }
+
+    fn tell_damage_to(&self, to: NodeId, out: &mut Vec<Output>) {
+        out.push(Output::Send { to, message: Message::Damaged { view: self.view, records: self.damaged } });
     }
 
     /// Looks at the next slice of the records, so many that all are looked at in time.
@@ -630,6 +634,10 @@ impl Machine for Worker {
             Input::Connected(peer) => {
                 if peer.role == Role::Coordinator {
                     self.coordinators.insert(peer.node);
+                    if self.repeats_damage() {
+                        // Before it reports for a view that this coordinator begins now.
+                        self.tell_damage_to(peer.node, out);
+                    }
                 }
             }
             Input::Disconnected { node } => {

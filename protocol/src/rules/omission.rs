@@ -155,4 +155,6 @@ pub enum Omission {
     RosterToldEarly,
     /// R9: nobody is told that no copy is trusted when workers already copy from the one that has turned bad.
     StuckCopyUnsaid,
+    /// R5: when a worker is removed, a member whose copy is not trusted counts as a copy that stays.
+    DistrustedStays,
 }

@@ -4,11 +4,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Stage, ViewChange, Wanted};
-use crate::id::RequestId;
+use crate::id::{NodeId, RequestId};
 use crate::membership::choice::Choice;
 use crate::membership::roster::{self, Changes};
 use crate::membership::view::{Member, Shard};
-use crate::step::{Output, Reply, RosterChange, RosterRefusal};
+use crate::step::{Output, Peer, Reply, RosterChange, RosterRefusal};
 
 impl ViewChange {
     /// The workers that the cluster is meant to have.
@@ -87,6 +87,13 @@ impl ViewChange {
         self.wanted.is_some() && shards.iter().flat_map(|shard| &shard.members).any(|member| situation.is_removed(member))
     }
 
+    /// The change under way is not made, since nothing that can be trusted would be left.
+    pub(super) fn refuse_removal(&mut self, out: &mut Vec<Output>) {
+        if let Some(Wanted { id, .. }) = self.wanted.take() {
+            out.push(Output::Reply { id, reply: Reply::RosterRefused(RosterRefusal::LastCopy) });
+        }
+    }
+
     fn changed_roster(&self, change: &RosterChange) -> Result<Changes, RosterRefusal> {
         if self.wanted.is_some() || !matches!(self.stage, Stage::Steady | Stage::Gathering { .. }) {
             return Err(RosterRefusal::Busy);
@@ -95,16 +102,40 @@ impl ViewChange {
             RosterChange::Add(address) => roster::add(&self.config.workers, self.changes(), address),
             RosterChange::Remove(address) => {
                 let changes = roster::remove(&self.config.workers, self.changes(), address)?;
-                // Whoever can't be reached may never come back: only a member that is there is a copy that stays.
-                let is_it = |member: &Member| member.address == *address;
-                let stays = |member: &Member| !is_it(member) && self.connected.contains_key(&member.node);
-                let is_kept = |shard: &Shard| !shard.members.iter().any(is_it) || shard.members.iter().any(stays);
-                let kept = match self.active() {
-                    Some(active) => active.view.shards.iter().all(is_kept),
+                let keeps = match self.active() {
+                    Some(active) => active.view.shards.iter().all(|shard| self.keeps_copy_without(shard, address)),
                     None => !roster::roster(&self.config.workers, &changes).is_empty(),
                 };
-                if kept { Ok(changes) } else { Err(RosterRefusal::LastCopy) }
+                if keeps { Ok(changes) } else { Err(RosterRefusal::LastCopy) }
             }
         }
+    }
+
+    /// Whether a trusted copy of this shard is left when the worker at this address is removed.
+    fn keeps_copy_without(&self, shard: &Shard, address: &String) -> bool {
+        let is_it = |member: &Member| member.address == *address;
+        let is_sound = |member: &Member| self.is_sound(member.node);
+        if shard.members.iter().any(is_it) {
+            // Whoever can't be reached may never come back: only a member that is there is a copy that stays.
+            let stays = |member: &Member| !is_it(member) && self.connected.contains_key(&member.node) && is_sound(member);
+            return shard.members.iter().any(stays);
+        }
+        // What a worker outside the view holds is not needed while a member can be trusted; else it may be the last intact copy.
+        let belongs = |peer: &Peer| peer.address == *address && peer.cluster.is_some();
+        shard.members.iter().any(is_sound) || !self.connected.values().any(belongs)
+    }
+
+    /// Whether a member's copy may be the only one that is left, as far as is known.
+    fn is_sound(&self, node: NodeId) -> bool {
+        let seen = !self.config.rules.omits(Omission::DistrustedStays);
+        !seen || self.situation().is_donor(node) && !self.rolled_back.contains(&node)
+    }
+
+    /// Whether a change under way removes a member that can be trusted, and the pending view has none: it was found out since.
+    pub(super) fn leaves_only_distrusted(&self) -> bool {
+        let (Some(active), Some(pending)) = (self.active(), self.pending()) else { return false };
+        let (before, next) = (active.view.members(), pending.members());
+        let is_sound = |node: &NodeId| self.is_sound(*node);
+        self.wanted.is_some() && !next.iter().any(is_sound) && before.iter().any(|node| !next.contains(node) && is_sound(node))
     }
 }
