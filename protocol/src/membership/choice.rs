@@ -112,7 +112,7 @@ impl Situation<'_> {
             match self.next_of(shard) {
                 Some(next) => shards.push(next),
                 None if self.is_lost() => return self.anew(),
-                None if self.connected.values().any(|peer| peer.salvaged && self.silent.contains(&peer.node)) => {
+                None if self.connected.values().any(|peer| self.silent.contains(&peer.node) && self.could_count(shard, peer)) => {
                     return Choice::AskAgain;
                 }
                 None => return Choice::Wait,
@@ -193,6 +193,12 @@ impl Situation<'_> {
         let is_whole = |member: &Member| there(member) && !self.is_salvaged(member.node);
         let is_gone = |member: &Member| self.is_salvaged(member.node) || self.is_replaced(member);
         self.salvaged(shard).next().is_some() && !shard.members.iter().any(is_whole) && !shard.members.iter().all(is_gone)
+    }
+
+    /// Whether this worker may be needed when nobody that is there can be a member: it must not be waited for though it is there.
+    fn could_count(&self, shard: &Shard, peer: &Peer) -> bool {
+        let is_member = shard.members.iter().any(|member| member.node == peer.node);
+        peer.salvaged || self.rules.asks_all_again(is_member)
     }
 
     /// Who counts if no member does that holds all, the first of them alone: members of whose records a part was given up, then any such

@@ -52,6 +52,11 @@ impl Rules {
         !self.omits(Omission::CopyVotes)
     }
 
+    /// R9: a person is told when workers copy from a member that can't be trusted any more, since their copies do not end.
+    pub(crate) fn says_copies_are_stuck(self, are_stuck: bool) -> bool {
+        are_stuck && !self.omits(Omission::StuckCopyUnsaid)
+    }
+
     /// R9: members that have missed an answer are asked again before a copy that is not trusted counts.
     pub(crate) fn awaits_trusted(self, may_be_asked_again: bool) -> bool {
         may_be_asked_again && !self.omits(Omission::TrustDistrusted)

@@ -158,7 +158,12 @@ impl Rules {
         !self.omits(Omission::GoesOnBehind)
     }
 
-    /// When all members that are there have missed an answer, they are asked again, however bad their copies are.
+    /// R5: when a worker is removed, only a member whose copy can be trusted is a copy that stays.
+    pub(crate) fn is_copy_that_stays(self, is_trusted: bool) -> bool {
+        is_trusted || self.omits(Omission::DistrustedStays)
+    }
+
+    /// When nobody that is there can be a member but who has missed an answer, these are asked again, however bad their copies are.
     pub(crate) fn asks_all_again(self, all_silent: bool) -> bool {
         all_silent && !self.omits(Omission::BadNotAsked)
     }

@@ -135,7 +135,7 @@ pub enum Omission {
     GoesOnBehind,
     /// A worker that has found damage says so once, and does not repeat it.
     DamageToldOnce,
-    /// A member whose copy is not trusted is not asked again when it is all that is left and has missed an answer.
+    /// A member that is there and has missed an answer is not asked again when nobody else can be a member.
     BadNotAsked,
     /// R15: a member that does not report what it has said may stay, unless that was told to be committed.
     RollBackUnseen,

@@ -117,3 +117,27 @@ fn a_worker_outside_that_may_hold_the_last_intact_copy_is_not_removed_while_it_i
     let removal = world.remove_worker("w1");
     assert_eq!(world.take_reply(removal), removed());
 }
+
+/// A member of whose records a part was given up is removed, while the only one that holds all of them does not answer. Whether the
+/// cluster serves once that one answers again.
+fn serves_after_it_was_held_up(rules: Rules) -> bool {
+    let mut world = World::keeping(rules, 2);
+    world.write("a", "1");
+    world.stop(W2);
+    world.accept_incomplete_log_of(W2);
+    world.hang(W1);
+    world.restart(W2);
+    world.view_change_times_out();
+    let removal = world.remove_worker("w2");
+    assert!(!world.is_answered(removal), "the other one is asked once more");
+    world.view_change_times_out();
+    world.resume();
+    (0..8).for_each(|_| world.view_change_times_out());
+    world.serves()
+}
+
+#[test]
+fn the_last_that_can_be_a_member_is_asked_again_when_it_was_held_up() {
+    assert!(serves_after_it_was_held_up(Rules::ALL));
+    assert!(!serves_after_it_was_held_up(Rules::without(Omission::BadNotAsked)), "it is waited for though it is there");
+}

@@ -66,7 +66,7 @@ impl ViewChange {
         let wanted = learner_is_bad || members().any(bad) || self.connected.values().any(waits);
         if wanted && members().any(good) {
             self.change(out);
-        } else if self.copies.is_busy() && !self.has_donor() && !self.config.rules.omits(Omission::StuckCopyUnsaid) {
+        } else if self.config.rules.says_copies_are_stuck(self.copies.is_busy() && !self.has_donor()) {
             // What is copied now will not be complete: a damaged record is given to nobody.
             self.say_untrusted(out);
         }

@@ -127,8 +127,7 @@ impl ViewChange {
 
     /// Whether a member's copy may be the only one that is left, as far as is known.
     fn is_sound(&self, node: NodeId) -> bool {
-        let seen = !self.config.rules.omits(Omission::DistrustedStays);
-        !seen || self.situation().is_donor(node) && !self.rolled_back.contains(&node)
+        self.config.rules.is_copy_that_stays(self.situation().is_donor(node) && !self.rolled_back.contains(&node))
     }
 
     /// Whether a change under way removes a member that can be trusted, and the pending view has none: it was found out since.
