@@ -139,9 +139,8 @@ impl World {
             Output::Reply { reply: Reply::Committed { txn, .. }, .. } => Some(*txn),
             _ => None,
         });
-        let knows = |disk: &Disk, txn| disk.snapshot().prepared.contains_key(&txn) || disk.snapshot().decided.contains_key(&txn);
         let now = self.nodes[*worker].disk.as_ref();
-        let voted = |txn: &TxnId| now.is_some_and(|now| knows(now, *txn)) && !knows(before, *txn);
+        let voted = |txn: &TxnId| now.is_some_and(|now| now.knows(*txn)) && !before.knows(*txn);
         if told.filter(voted).is_none() || leader != self.leader() {
             return false;
         }

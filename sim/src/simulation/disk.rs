@@ -160,6 +160,11 @@ impl Disk {
         &self.synced
     }
 
+    /// Whether something of this transaction is on it.
+    pub(crate) fn knows(&self, txn: TxnId) -> bool {
+        self.synced.prepared.contains_key(&txn) || self.synced.decided.contains_key(&txn)
+    }
+
     /// What a start reads from it.
     pub(crate) fn recovered(&self) -> (Snapshot, Progress) {
         (self.synced.clone(), self.progress.clone())

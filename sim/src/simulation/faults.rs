@@ -202,6 +202,8 @@ pub enum Sight {
     ChunkLost,
     /// A worker that was put back within its view was said to be.
     RollBackSeen,
+    /// The member that had shown that another one was put back died, under a coordinator that had not seen more.
+    WitnessDied,
     /// A record was made again under a clock that had been set back.
     MadeAgain,
     /// Only a bad copy was left while other faults happened, and a person started it again from its log.
@@ -292,7 +294,7 @@ names!(Sight,
     Overtaken => "overtaken", CrowdServed => "crowd served", CrowdRefused => "crowd refused", AskedAgain => "asked again",
     LearnerSealLost => "learner's seal lost", OldControlEnded => "old control store ended", BegunEmpty => "begun empty", WentOnWithLess => "went on with less",
     BeginningInterrupted => "beginning interrupted",
-    ChunkLost => "chunk lost", RollBackSeen => "roll-back seen", MadeAgain => "made again",
+    ChunkLost => "chunk lost", RollBackSeen => "roll-back seen", WitnessDied => "witness died", MadeAgain => "made again",
     RottenBegan => "rotten began", RottenRestarted => "rotten restarted",
     WorkerRemoved => "worker removed", WorkerAdded => "worker added", WorkerAddedElsewhere => "worker added elsewhere",
     LastCopyKept => "last copy kept",

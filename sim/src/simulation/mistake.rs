@@ -130,6 +130,7 @@ pub const ALL: &[Seeded] = &[
     omission("R4", "SettledFromMemory", Omission::SettledFromMemory),
     omission("-", "ReplacedKept", Omission::ReplacedKept),
     omission("R9", "StuckCopyUnsaid", Omission::StuckCopyUnsaid),
+    omission("R15", "LackForgotten", Omission::LackForgotten),
     omission("R5", "DistrustedStays", Omission::DistrustedStays),
     omission("R5", "RosterForgotten", Omission::RosterForgotten),
     omission("R5", "RosterToldEarly", Omission::RosterToldEarly),

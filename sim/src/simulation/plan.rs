@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) point_interval: Option<u64>,
     /// How often in a thousand a message on which much depends is lost, or the last that its sender sends.
     pub(crate) aim: u64,
+    /// Whether the member that shows that another one was put back dies as soon as it has, under a new coordinator.
+    pub(crate) witness_dies: bool,
     /// Whether a disk hangs for good when all other faults end.
     pub(crate) hang_disk: bool,
     /// What an operator does, or has to mend, at the very end.
@@ -142,6 +144,7 @@ impl Plan {
             sync_every,
             lose_seal: false,
             lose_chunk: random.sub("lost chunk").chance(400),
+            witness_dies: random.sub("witness dies").chance(700),
             window: limits::IN_FLIGHT_MAX,
             request_sweeps: 20,
             misses_max: 4,
@@ -179,11 +182,6 @@ impl Plan {
         }
         plan.draw_limits(&mut random.sub("limits"));
         plan.draw_reserve(&mut random.sub("reserve"));
-        if plan.renames || plan.afterwards.is_some() || plan.faults[FaultKind::Rot as usize] > 0 {
-            // A person who names a worker otherwise and settings that do so at once are two persons; and nobody removes one while
-            // another rots.
-            plan.faults[FaultKind::RosterChange as usize] = 0;
-        }
         plan
     }
 

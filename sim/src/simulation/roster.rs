@@ -4,18 +4,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use skein_protocol::id::RequestId;
+use skein_protocol::id::{NodeId, RequestId};
 use skein_protocol::membership::view::{Member, ViewRecord};
 use skein_protocol::step::{Reply, Request, RosterChange, RosterRefusal};
 
 use super::checks::Violation;
-use super::faults::Sight;
+use super::faults::{FaultKind, Sight};
 use super::node::{Pending, Slot};
 use super::queue::MS;
 use super::world::{Event, World};
 
 /// The first of the numbers of requests by which workers are changed.
 const FIRST: u64 = 1 << 61;
+
+/// A person removes the wrong worker within this.
+const ERRS_WITHIN: u64 = 300 * MS;
 
 /// Coordinators begin to connect within this.
 const DIALED_WITHIN: u64 = 5 * MS;
@@ -27,12 +30,20 @@ pub(crate) struct Roster {
     dialed: BTreeMap<Slot, Vec<String>>,
     /// How many changes were asked for.
     asked: u64,
-    /// The one that is not answered yet, and whom it is about.
-    under_way: Option<(RequestId, RosterChange)>,
+    /// The one that is not answered yet.
+    under_way: Option<Asked>,
     /// The addresses of which a person was told that no worker is there any more, and has not asked for one since.
     removed: BTreeSet<String>,
     /// How often a worker was added by another name.
     renamed: u32,
+}
+
+/// A change that a person has asked for.
+struct Asked {
+    id: RequestId,
+    change: RosterChange,
+    /// The members whose copies can be trusted, for all that is known, at that moment.
+    sound: Vec<NodeId>,
 }
 
 impl World {
@@ -111,14 +122,15 @@ impl World {
         let id = RequestId(FIRST + self.roster.asked);
         self.roster.asked += 1;
         self.say(leader, "roster", "", || format!("{change:?}"));
-        self.roster.under_way = Some((id, change.clone()));
+        let sound = self.sound_members();
+        self.roster.under_way = Some(Asked { id, change: change.clone(), sound });
         self.request(leader, id, Request::Roster(change));
         true
     }
 
     /// Whether this answers a change of the workers.
     pub(super) fn roster_heard(&mut self, id: RequestId, reply: &Reply) -> bool {
-        let Some((_, change)) = self.roster.under_way.take_if(|(asked, _)| *asked == id) else {
+        let Some(Asked { change, sound, .. }) = self.roster.under_way.take_if(|asked| asked.id == id) else {
             return (FIRST..FIRST << 1).contains(&id.0);
         };
         self.say(self.leader(), "roster", "", || format!("{reply:?}"));
@@ -131,6 +143,9 @@ impl World {
                 self.roster.removed.insert(address);
                 if let Some(record) = self.control.record.clone() {
                     self.check_roster(&record);
+                }
+                if sound.iter().any(|node| !self.has_rotted(*node)) && self.sound_members().is_empty() {
+                    self.violate(Violation::new("roster", "a worker was removed, and only copies that are not trusted are left"));
                 }
             }
             (RosterChange::Add(address), Reply::Roster(workers)) => {
@@ -145,6 +160,35 @@ impl World {
             (change, reply) => self.violate(Violation::new("roster", format!("{change:?} was answered {reply:?}"))),
         }
         true
+    }
+
+    /// The members of the active view whose copies the leader does not distrust.
+    fn sound_members(&self) -> Vec<NodeId> {
+        let Some(coordinator) = self.nodes[self.leader()].coordinator() else { return Vec::new() };
+        let distrusted = coordinator.leader().comparison().distrusted;
+        let members = coordinator.leader().active().map(|active| active.view.members()).unwrap_or_default();
+        members.into_iter().filter(|node| !distrusted.contains(node)).collect()
+    }
+
+    /// The leader has said that this copy is bad. A person removes another worker by mistake, which is best noticed while that one is away.
+    pub(super) fn person_reads(&mut self, bad: NodeId) {
+        let others: Vec<Slot> = self.members().into_iter().filter(|slot| self.nodes[*slot].id != bad).collect();
+        if !self.danger || self.plan.faults[FaultKind::RosterChange as usize] == 0 || others.is_empty() {
+            return;
+        }
+        let other = others[self.chance_afterwards.index(others.len())];
+        if self.chance_afterwards.chance(500) {
+            self.queue.push(self.now, Event::Leave(other, self.nodes[other].life));
+        }
+        let wait = self.chance_afterwards.below(ERRS_WITHIN);
+        self.queue.push(self.now + wait, Event::PersonErrs(other));
+    }
+
+    /// A person removes this worker by mistake.
+    pub(crate) fn person_errs(&mut self, worker: Slot) {
+        if self.danger {
+            self.ask_for(RosterChange::Remove(self.nodes[worker].address.clone()));
+        }
     }
 
     /// What a person was told holds in the view that is active now.

@@ -382,6 +382,7 @@ impl World {
                     self.violate(Violation::new("convergence", format!("{node:?} is not trusted, and holds what was written")));
                 }
                 self.hold_up_others(node);
+                self.person_reads(node);
             }
             Published::NoDonor { view } => self.call_person(view),
             Published::RolledBack { node, .. } => self.accused(node),

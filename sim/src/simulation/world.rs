@@ -56,6 +56,8 @@ pub(crate) enum Event {
     Leave(Slot, u32),
     /// A person looks at what the leader has said of this view.
     PersonLooks(ViewNumber),
+    /// A person who has read that a copy is bad removes this worker, which has another one.
+    PersonErrs(Slot),
     Unblock(Slot, Slot, u64),
     Usual(Slot, FaultKind),
     LinkUsual(Slot, Slot),
@@ -131,6 +133,8 @@ pub(crate) struct World {
     pub(crate) images: BTreeMap<Slot, Image>,
     /// A worker whose next vote is lost when a client has heard of what it voted for, and its disk before that.
     pub(crate) lost_vote: Option<(Slot, Disk)>,
+    /// The worker of which it was said last that its log was put back.
+    pub(crate) accused: Option<NodeId>,
     /// A member whose answer to a comparison comes late.
     pub(crate) late_digest: Option<LateDigest>,
     /// Whether clients only write.
@@ -195,6 +199,7 @@ impl World {
             awaits_era: false,
             images: BTreeMap::new(),
             lost_vote: None,
+            accused: None,
             late_digest: None,
             writes_only: false,
             readers: Readers::default(),
@@ -252,6 +257,7 @@ impl World {
             Event::Restart(slot, life) if self.nodes[slot].life == life => self.start(slot),
             Event::Leave(slot, life) if self.nodes[slot].life == life => self.leave(slot),
             Event::PersonLooks(view) => self.person_looks(view),
+            Event::PersonErrs(worker) => self.person_errs(worker),
             Event::Unblock(coordinator, worker, epoch) => {
                 if self.network.link(coordinator, worker).epoch == epoch {
                     self.say(coordinator, "heal", worker, String::new);

@@ -81,6 +81,7 @@ fn mistakes_made_on_purpose_are_found() {
         "DamageToldOnce",
         "StampNotGiven",
         "GapInCopy",
+        "LackForgotten",
     ];
     for name in common {
         let seeded = mistake::named(name).expect("a mistake has a name");
