@@ -22,7 +22,7 @@ use crate::caller::{Callers, Person};
 use crate::config::Limits;
 use crate::http::contract::body::{self, JsonBody};
 use crate::http::contract::code::Code;
-use crate::http::contract::parameter::{Parameters, Query};
+use crate::http::contract::parameter::{self, Parameters, Query};
 use crate::http::contract::precondition::{self, Named};
 use crate::http::contract::problem::{Problem, ProblemDocument, TRANSACTION};
 use crate::http::contract::text_header;
@@ -158,13 +158,7 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     person.confirm().await?;
     let Query(parameters) = query?;
-    let limit = match parameters.limit.as_deref() {
-        None => PAGE_DEFAULT,
-        Some(text) => text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit)).ok_or_else(|| {
-            let detail = format!("a number from 1 to {PAGE_MAX}");
-            Problem::field(Code::MalformedParameter, "limit", detail, Some(u64::from(PAGE_MAX)))
-        })?,
-    };
+    let limit = parameter::limit(parameters.limit.as_deref(), PAGE_DEFAULT, PAGE_MAX)?;
     let before = match parameters.cursor.as_deref() {
         None => None,
         Some(text) => Some(
@@ -332,7 +326,7 @@ pub async fn delete(
 }
 
 /// A tweet's id from the path; what is no UUID names no tweet.
-pub struct TweetId(Uuid);
+pub struct TweetId(pub Uuid);
 
 impl<S: Send + Sync> FromRequestParts<S> for TweetId {
     type Rejection = Problem;

@@ -115,14 +115,7 @@ pub async fn list(
             let detail = format!("at most {} bytes, as a key has", DataKey::BYTES_MAX);
             return Err(malformed("prefix", detail, Some(DataKey::BYTES_MAX as u64)));
         }
-        let limit = match parameters.limit.as_deref() {
-            None => PAGE_DEFAULT,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|limit| (1..=PAGE_MAX).contains(limit))
-                .ok_or_else(|| malformed("limit", format!("a number from 1 to {PAGE_MAX}"), Some(u64::from(PAGE_MAX))))?,
-        };
+        let limit = parameter::limit(parameters.limit.as_deref(), PAGE_DEFAULT, PAGE_MAX)?;
         let after = match parameters.cursor.as_deref() {
             None => None,
             Some(text) => Some(

@@ -71,6 +71,17 @@ fn refused(uri: &Uri, names: &'static [&'static str]) -> Problem {
     }
 }
 
+/// How many entries of a list are asked for.
+///
+/// # Errors
+/// What is no number from 1 to `max`.
+pub fn limit(text: Option<&str>, default: u32, max: u32) -> Result<u32, Problem> {
+    let Some(text) = text else { return Ok(default) };
+    text.parse().ok().filter(|limit| (1..=max).contains(limit)).ok_or_else(|| {
+        Problem::field(Code::MalformedParameter, "limit", format!("a number from 1 to {max}"), Some(u64::from(max)))
+    })
+}
+
 /// As of when a list is read.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
