@@ -1,15 +1,5 @@
-import type { Page } from "@playwright/test";
 import { expect, test } from "./stage.ts";
-
-/** Presses Tab until what is focused has this name, as a person without a mouse would. */
-async function tabTo(page: Page, role: "button" | "link" | "textbox", name: string | RegExp): Promise<void> {
-  const target = page.getByRole(role, { name }).first();
-  for (let presses = 0; presses < 40; presses++) {
-    await page.keyboard.press("Tab");
-    if (await target.evaluate((element) => element === document.activeElement).catch(() => false)) return;
-  }
-  throw new Error(`${role} ${String(name)} was not reached by 40 presses of Tab`);
-}
+import { tabTo } from "./tab.ts";
 
 test("everything by keyboard alone", async ({ stranger }) => {
   const { page } = stranger;

@@ -5,6 +5,7 @@ import { LoginPage } from "../account/login-page.tsx";
 import { LogoutPage } from "../account/logout-page.tsx";
 import { paths } from "../paths.ts";
 import { TimelinePage } from "../tweets/timeline-page.tsx";
+import type { TweetAction } from "../tweets/tweet-card.tsx";
 import { NotFoundPage } from "./not-found-page.tsx";
 
 export interface Route {
@@ -14,10 +15,17 @@ export interface Route {
   readonly audience: "everybody" | "session" | "nobody";
 }
 
+/** What other concepts than the timeline offer at a tweet. */
+const tweetActions: TweetAction[] = [];
+
+function Timeline() {
+  return <TimelinePage actions={tweetActions} />;
+}
+
 const ClusterPage = lazy(() => import("../cluster/cluster-page.tsx"));
 
 const routes: Record<string, Route> = {
-  [paths.main]: { title: "Timeline", page: TimelinePage, audience: "session" },
+  [paths.main]: { title: "Timeline", page: Timeline, audience: "session" },
   [paths.login]: { title: "Log in", page: LoginPage, audience: "nobody" },
   [paths.create]: { title: "Create an account", page: CreatePage, audience: "nobody" },
   [paths.logout]: { title: "Log out", page: LogoutPage, audience: "everybody" },

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Tweet } from "../api/client.ts";
 import { poll } from "../api/poll.ts";
 import { session } from "../api/session.ts";
@@ -7,6 +7,7 @@ import { Button } from "../ui/button.tsx";
 import { Heading } from "../ui/heading.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Notice } from "../ui/notice.tsx";
+import { Older } from "../ui/older.tsx";
 import { useStore } from "../ui/use-store.ts";
 import { Composer } from "./composer.tsx";
 import type { Entry } from "./outbox.ts";
@@ -14,33 +15,42 @@ import { PendingCard } from "./pending-card.tsx";
 import type { Reader } from "./reader.ts";
 import { currentReader } from "./readers.ts";
 import { unseen } from "./timeline.ts";
-import { TweetCard } from "./tweet-card.tsx";
+import { TweetCard, type TweetAction } from "./tweet-card.tsx";
 
 const pollPauseMs = 4_000;
+const tweetsNoun = ["tweet", "tweets"] as const;
 
-export function TimelinePage() {
+/** `actions` stay the same list for good. */
+export function TimelinePage({ actions }: { actions: readonly TweetAction[] }) {
   useStore(session);
   const reader = currentReader();
-  return reader === null ? null : <ReaderTimeline key={reader.username} reader={reader} />;
+  return reader === null ? null : <ReaderTimeline key={reader.username} reader={reader} actions={actions} />;
 }
 
-function ReaderTimeline({ reader }: { reader: Reader }) {
+function ReaderTimeline({ reader, actions }: { reader: Reader; actions: readonly TweetAction[] }) {
   const [handedBack, setHandedBack] = useState<{ text: string } | null>(null);
   useEffect(() => poll(() => reader.timeline.refresh(), pollPauseMs), [reader]);
   return (
     <>
       <Heading hidden>Timeline</Heading>
       <Composer reader={reader} handedBack={handedBack} />
-      <Tweets reader={reader} onAgain={(text) => setHandedBack({ text })} />
+      <Tweets reader={reader} actions={actions} onAgain={(text) => setHandedBack({ text })} />
     </>
   );
 }
 
-function Tweets({ reader, onAgain }: { reader: Reader; onAgain(text: string): void }) {
-  const { timeline, first } = useStore(reader.timeline);
+interface TweetsProps {
+  reader: Reader;
+  actions: readonly TweetAction[];
+  onAgain(text: string): void;
+}
+
+function Tweets({ reader, actions, onAgain }: TweetsProps) {
+  const { timeline, first, older } = useStore(reader.timeline);
   const entries = useStore(reader.outbox);
   const { posts, changes } = useMemo(() => sorted(entries), [entries]);
   const shown = timeline?.shown;
+  const loadOlder = useCallback(() => reader.timeline.loadOlder(), [reader]);
   const strays = useMemo(() => strayEdits(changes, shown ?? []), [changes, shown]);
 
   if (timeline === null) {
@@ -84,11 +94,18 @@ function Tweets({ reader, onAgain }: { reader: Reader; onAgain(text: string): vo
         ))}
         {timeline.shown.map((tweet) => (
           <li key={tweet.id}>
-            <TweetCard reader={reader} tweet={tweet} entry={changes.get(tweet.id)} />
+            <TweetCard reader={reader} tweet={tweet} entry={changes.get(tweet.id)} actions={actions} />
           </li>
         ))}
       </ol>
-      {!empty && <Older reader={reader} />}
+      {!empty && (
+        <Older
+          noun={tweetsNoun}
+          next={timeline.next}
+          fault={older.kind === "failed" ? older.why : null}
+          load={loadOlder}
+        />
+      )}
     </section>
   );
 }
@@ -148,50 +165,6 @@ function News({ count, more, onReveal }: { count: number; more: boolean; onRevea
         }}
       >
         <Icon name="up" size={16} /> {text}
-      </Button>
-    </div>
-  );
-}
-
-/** The end of the list: asks for more as it comes into sight, and has a button for all who do not scroll. */
-function Older({ reader }: { reader: Reader }) {
-  const { timeline, older } = useStore(reader.timeline);
-  const mark = useRef<HTMLDivElement>(null);
-  const [asked, setAsked] = useState(false);
-  const next = timeline?.next ?? null;
-  const failed = older.kind === "failed";
-
-  useEffect(() => {
-    if (mark.current === null || next === null || failed) return;
-    const observer = new IntersectionObserver(
-      (seen) => seen.some((entry) => entry.isIntersecting) && void reader.timeline.loadOlder(),
-      { rootMargin: "600px" },
-    );
-    observer.observe(mark.current);
-    return () => observer.disconnect();
-  }, [reader, next, failed]);
-
-  /** On request it is said what came; on scrolling that would only be noise. */
-  async function load() {
-    setAsked(true);
-    const count = await reader.timeline.loadOlder();
-    setAsked(false);
-    if (count > 0) announce(`${count} older ${count === 1 ? "tweet" : "tweets"}.`);
-  }
-
-  if (next === null) return <p className="tweets-end">That is all there is.</p>;
-  return (
-    <div className="older" ref={mark}>
-      {failed && (
-        <p role="alert" className="older-fault">
-          Older tweets did not load. {older.why}
-        </p>
-      )}
-      <Button
-        onPress={() => void load()}
-        busyText={asked ? "Loading older tweets …" : undefined}
-      >
-        {failed ? "Try again" : "Older tweets"}
       </Button>
     </div>
   );

@@ -4,11 +4,9 @@
  * may show the time before it; the next poll brings the same news.
  */
 import { api, type Tweet, type TweetPage } from "../api/client.ts";
-import { explain, problemFrom } from "../api/problem.ts";
+import { idle, load, loading, type Loaded, type Loading } from "../api/loading.ts";
 import { Store } from "../store.ts";
 import { appendOlder, firstPage, mergeNewest, place, remove, reveal, type Timeline } from "./timeline.ts";
-
-export type Loading = { kind: "idle" } | { kind: "loading" } | { kind: "failed"; why: string };
 
 export interface TimelineState {
   /** Null until the first page is there. */
@@ -17,11 +15,7 @@ export interface TimelineState {
   readonly older: Loading;
 }
 
-type Fetched = { kind: "page"; page: TweetPage } | { kind: "failed"; why: string };
-
 const pageTweets = 50;
-const loading: Loading = { kind: "loading" };
-const idle: Loading = { kind: "idle" };
 
 export class TimelineStore extends Store<TimelineState> {
   private revision = 0;
@@ -41,8 +35,8 @@ export class TimelineStore extends Store<TimelineState> {
       return false;
     }
     const known = this.state.timeline;
-    if (known === null) this.set({ timeline: firstPage(fetched.page), first: idle, older: idle });
-    else if (revision === this.revision) this.changeTo(mergeNewest(known, fetched.page));
+    if (known === null) this.set({ timeline: firstPage(fetched.value), first: idle, older: idle });
+    else if (revision === this.revision) this.changeTo(mergeNewest(known, fetched.value));
     return true;
   }
 
@@ -58,8 +52,8 @@ export class TimelineStore extends Store<TimelineState> {
     // The list may have been started over meanwhile; then this page continues nothing.
     else if (known === null || known.next !== cursor) this.set({ ...this.state, older: idle });
     else {
-      this.set({ ...this.state, timeline: appendOlder(known, fetched.page), older: idle });
-      return fetched.page.tweets.length;
+      this.set({ ...this.state, timeline: appendOlder(known, fetched.value), older: idle });
+      return fetched.value.tweets.length;
     }
     return 0;
   }
@@ -82,15 +76,8 @@ export class TimelineStore extends Store<TimelineState> {
     if (timeline !== this.state.timeline) this.set({ ...this.state, timeline });
   }
 
-  private async fetch(cursor: string | null): Promise<Fetched> {
-    try {
-      const query = cursor === null ? { limit: pageTweets } : { limit: pageTweets, cursor };
-      const { data, error, response } = await api.GET("/api/tweet", { params: { query } });
-      if (data !== undefined) return { kind: "page", page: data };
-      if (response.status === 401) this.onLoggedOut();
-      return { kind: "failed", why: explain(problemFrom(response.status, error)) };
-    } catch {
-      return { kind: "failed", why: "The server does not answer." };
-    }
+  private fetch(cursor: string | null): Promise<Loaded<TweetPage>> {
+    const query = cursor === null ? { limit: pageTweets } : { limit: pageTweets, cursor };
+    return load(api.GET("/api/tweet", { params: { query } }), this.onLoggedOut);
   }
 }

@@ -1,28 +1,39 @@
-import { memo, useEffect, useLayoutEffect, useRef, useState, type RefObject } from "react";
+import { memo, useEffect, useRef, useState, type ComponentType, type RefObject } from "react";
 import type { Tweet } from "../api/client.ts";
 import { announce } from "../ui/announcer.ts";
 import { Button } from "../ui/button.tsx";
+import { focusIsLost, useFocusHandedOn } from "../ui/focus.ts";
 import { Icon } from "../ui/icon.tsx";
-import { Moment } from "../ui/moment.tsx";
 import { Avatar } from "./avatar.tsx";
 import { Draft } from "./draft.ts";
 import { Editor } from "./editor.tsx";
 import { tooManyWrites, undoWindowMs, type Entry } from "./outbox.ts";
 import type { Reader } from "./reader.ts";
+import { TweetHead } from "./tweet-head.tsx";
 import { WriteStatus } from "./write-status.tsx";
+
+/** What another concept offers at a tweet. */
+export type TweetAction = ComponentType<{
+  /** The tweet's id. */
+  tweet: string;
+  /** The element that says which tweet it is. */
+  describedBy: string;
+}>;
 
 export interface TweetCardProps {
   reader: Reader;
   tweet: Tweet;
   /** The reader's own write on this tweet, if one is under way. */
   entry: Entry | undefined;
+  actions: readonly TweetAction[];
 }
 
-export const TweetCard = memo(function TweetCard({ reader, tweet, entry }: TweetCardProps) {
+export const TweetCard = memo(function TweetCard({ reader, tweet, entry, actions }: TweetCardProps) {
   const own = tweet.author.toLowerCase() === reader.username.toLowerCase();
   const [draft] = useState(() => new Draft(reader.username, tweet.id));
   const [editing, setEditing] = useState(() => own && draft.read() !== null);
   const card = useRef<HTMLElement>(null);
+  useFocusHandedOn(card);
   useFocusKept(card, entry?.intent.kind === "delete" && entry.state.kind === "held");
 
   function remove() {
@@ -64,15 +75,7 @@ export const TweetCard = memo(function TweetCard({ reader, tweet, entry }: Tweet
     <article className={fading ? "tweet tweet-fading" : "tweet"} ref={card} tabIndex={-1} aria-labelledby={name}>
       <Avatar username={tweet.author} />
       <div className="tweet-body">
-        <p className="tweet-head" id={name}>
-          <strong className="tweet-author">{tweet.author}</strong>
-          <span className="tweet-time">
-            <Moment time={tweet.created_at} />
-            {tweet.edited_at !== null && (
-              <span title={`Edited ${new Date(tweet.edited_at).toLocaleString()}`}> · edited</span>
-            )}
-          </span>
-        </p>
+        <TweetHead tweet={tweet} id={name} />
         {editing ? (
           <Editor
             tweet={tweet}
@@ -97,16 +100,21 @@ export const TweetCard = memo(function TweetCard({ reader, tweet, entry }: Tweet
             }
           />
         )}
-        {own && !editing && !underway && (
-          <div className="tweet-actions">
-            <Button look="quiet" onPress={() => setEditing(true)} data-action="edit" aria-describedby={name}>
-              <Icon name="edit" size={16} /> Edit
-            </Button>
-            <Button look="quiet" onPress={remove} data-action="delete" aria-describedby={name}>
-              <Icon name="trash" size={16} /> Delete
-            </Button>
-          </div>
-        )}
+        <div className="tweet-actions">
+          {actions.map((Action, at) => (
+            <Action key={at} tweet={tweet.id} describedBy={name} />
+          ))}
+          {own && !editing && !underway && (
+            <>
+              <Button look="quiet" onPress={() => setEditing(true)} data-action="edit" aria-describedby={name}>
+                <Icon name="edit" size={16} /> Edit
+              </Button>
+              <Button look="quiet" onPress={remove} data-action="delete" aria-describedby={name}>
+                <Icon name="trash" size={16} /> Delete
+              </Button>
+            </>
+          )}
+        </div>
       </div>
     </article>
   );
@@ -114,7 +122,7 @@ export const TweetCard = memo(function TweetCard({ reader, tweet, entry }: Tweet
 
 /**
  * Keeps the focus near when what had it goes away: a press that replaces its own button moves the focus to the
- * counterpart, the end of the undo time to the card, and the end of the card to its neighbour.
+ * counterpart, and the end of the undo time to the card.
  */
 function useFocusKept(card: RefObject<HTMLElement | null>, held: boolean) {
   const before = useRef(held);
@@ -125,18 +133,4 @@ function useFocusKept(card: RefObject<HTMLElement | null>, held: boolean) {
     const counterpart = held ? "[data-action=undo]" : "[data-action=delete]";
     (card.current?.querySelector<HTMLElement>(counterpart) ?? card.current)?.focus();
   }, [held, card]);
-
-  useLayoutEffect(() => {
-    const element = card.current;
-    return () => {
-      if (element?.contains(document.activeElement) !== true) return;
-      const item = element.closest("li");
-      const neighbour = (item?.nextElementSibling ?? item?.previousElementSibling)?.querySelector("article");
-      requestAnimationFrame(() => focusIsLost() && neighbour?.focus());
-    };
-  }, [card]);
-}
-
-function focusIsLost(): boolean {
-  return document.activeElement === null || document.activeElement === document.body;
 }
