@@ -81,9 +81,11 @@ test("two tabs of one person edit the same tweet: one wins, the other is told an
 
   await ada.tweets("First version.").getByRole("button", { name: "Edit" }).click();
   await ada.page.getByLabel("Edit your tweet").fill("Second version.");
-  // The other tab has not polled yet, or it would edit the second version.
-  await other.route("**/api/tweet?*", (route) => route.abort());
+  // The other tab does not see it, or it would edit the second version: it polls in vain, and no earlier poll is under way.
   expectedErrors.push(/ERR_FAILED/);
+  const inVain = other.waitForEvent("requestfailed", (request) => request.url().includes("/api/tweet?"));
+  await other.route("**/api/tweet?*", (route) => route.abort());
+  await inVain;
   await ada.page.getByRole("button", { name: "Save" }).click();
   await expect(ada.tweets("Second version.")).toHaveCount(1);
 
