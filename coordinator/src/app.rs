@@ -8,6 +8,7 @@ use axum::extract::FromRef;
 use prometheus::Registry;
 
 use crate::accounts::Accounts;
+use crate::bookmarks::Bookmarks;
 use crate::caller::Callers;
 use crate::caller::limits::RateLimits;
 use crate::config::SurfaceConfig;
@@ -55,6 +56,7 @@ slices! {
     sessions: Sessions,
     tokens: Tokens,
     tweets: Tweets,
+    bookmarks: Bookmarks,
     data: Data,
     outcomes: Outcomes,
     operators: Operators,
@@ -112,6 +114,7 @@ impl App {
             sessions,
             tokens,
             tweets: Arc::new(Tweets::new(cluster.clone(), writer.clone(), bounds.tweet_characters_max)),
+            bookmarks: Arc::new(Bookmarks::new(cluster.clone(), writer.clone())),
             data: Arc::new(Data::new(cluster.clone(), writer)),
             outcomes: Arc::new(Outcomes::new(cluster, ledger)),
             operators: Arc::new(Operators::new(operator_key, Arc::clone(&edge))),

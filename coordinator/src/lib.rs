@@ -10,6 +10,7 @@
 
 pub mod accounts;
 pub mod app;
+pub mod bookmarks;
 pub mod caller;
 pub mod config;
 pub mod data;

@@ -13,7 +13,7 @@ use super::contract::openapi::{self, refinement};
 use super::edge::assets;
 use crate::app::App;
 use crate::config::{Auth, SurfaceConfig};
-use crate::{accounts, data, operators, sessions, tokens, tweets};
+use crate::{accounts, bookmarks, data, operators, sessions, tokens, tweets};
 
 /// The methods, routes and statuses of the contract.
 #[must_use]
@@ -36,6 +36,7 @@ pub fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(sessions::routes::routes())
         .merge(accounts::routes::routes())
         .merge(tweets::routes::routes())
+        .merge(bookmarks::routes::routes())
         .merge(data::routes::routes())
         .merge(tokens::routes::routes())
         .merge(operators::routes())

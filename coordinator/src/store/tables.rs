@@ -27,5 +27,8 @@ pub const TOKENS: Table = Table { id: TableId::TOKENS, name: "tokens", format: 1
 /// How transactions ended that somebody may still ask for, by their ids, and what runs of coordinators found of earlier ones.
 pub const OUTCOMES: Table = Table { id: TableId::HOUSEKEEPING, name: "outcomes", format: 1, expires: true };
 
+/// Bookmarks by whose they are, and by their tweets and their places; one row more of each person counts them.
+pub const BOOKMARKS: Table = Table { id: TableId(8), name: "bookmarks", format: 1, expires: false };
+
 /// All tables with rows of ours.
-pub const ALL: [Table; 6] = [ACCOUNTS, SESSIONS, TWEETS, IDEMPOTENCY, TOKENS, OUTCOMES];
+pub const ALL: [Table; 7] = [ACCOUNTS, SESSIONS, TWEETS, IDEMPOTENCY, TOKENS, OUTCOMES, BOOKMARKS];

@@ -7,6 +7,7 @@ mod harness;
 
 mod accounts;
 mod answers;
+mod bookmarks;
 mod cluster;
 mod connections;
 mod contract;

@@ -18,6 +18,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/bookmarks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List bookmarks
+         * @description The person's own, the newest mark first. A tweet that was deleted since has null in its place until its bookmark is removed.
+         *     Holds all that was acknowledged before the request came in, each tweet whole and current.
+         */
+        get: operations["listBookmarks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bookmarks/{tweet_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Mark a tweet
+         * @description 201 if it was not marked, 200 if it was; the time of the mark stays that of the first one. A person has 1,000 bookmarks at
+         *     the most.
+         */
+        put: operations["putBookmark"];
+        post?: never;
+        /**
+         * Remove a bookmark
+         * @description 204 says that the tweet is not marked, whether it was or not. The bookmark of a tweet that was deleted is removed in the same
+         *     way.
+         */
+        delete: operations["removeBookmark"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/cluster": {
         parameters: {
             query?: never;
@@ -363,6 +410,40 @@ export interface components {
          * @enum {string}
          */
         Auth: "password" | "name";
+        /** @description A tweet that the person has marked. */
+        BookmarkMade: {
+            /**
+             * Format: date-time
+             * @description When it was marked (RFC 3339).
+             */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description The tweet's id.
+             */
+            tweet_id: string;
+        };
+        /** @description A page of bookmarks, the newest mark first. */
+        BookmarkPage: {
+            /** @description The bookmarks. */
+            bookmarks: components["schemas"]["BookmarkedTweet"][];
+            /** @description The cursor of the next page; null if this is the last. */
+            next: string | null;
+        };
+        /** @description A bookmark with its tweet. */
+        BookmarkedTweet: {
+            /**
+             * Format: date-time
+             * @description When it was marked (RFC 3339).
+             */
+            created_at: string;
+            tweet: components["schemas"]["Tweet"] | null;
+            /**
+             * Format: uuid
+             * @description The tweet's id.
+             */
+            tweet_id: string;
+        };
         /** @description What comparing the replicas has found since this coordinator started. */
         ClusterComparison: {
             /**
@@ -715,10 +796,11 @@ export interface components {
          *     | 737 | 409 | No other member holds all records. |
          *     | 738 | 409 | Another change of the workers, or of the view, is under way; nothing was done. |
          *     | 739 | 503 | The change of the workers has not come about in time, and may still. |
+         *     | 740 | 409 | The person has as many bookmarks as may be. |
          *     | 799 | 500 | Something is wrong with this server. |
          * @enum {integer}
          */
-        ProblemCode: 512 | 601 | 602 | 606 | 607 | 700 | 701 | 702 | 703 | 704 | 705 | 706 | 707 | 708 | 709 | 710 | 711 | 712 | 713 | 714 | 715 | 716 | 717 | 718 | 719 | 720 | 721 | 722 | 723 | 724 | 725 | 726 | 727 | 728 | 729 | 730 | 731 | 732 | 733 | 734 | 735 | 736 | 737 | 738 | 739 | 799;
+        ProblemCode: 512 | 601 | 602 | 606 | 607 | 700 | 701 | 702 | 703 | 704 | 705 | 706 | 707 | 708 | 709 | 710 | 711 | 712 | 713 | 714 | 715 | 716 | 717 | 718 | 719 | 720 | 721 | 722 | 723 | 724 | 725 | 726 | 727 | 728 | 729 | 730 | 731 | 732 | 733 | 734 | 735 | 736 | 737 | 738 | 739 | 740 | 799;
         /** @description A problem document (RFC 9457). */
         ProblemDocument: {
             /** @description The kind of problem as a number that never changes. */
@@ -1054,6 +1136,244 @@ export interface operations {
                 headers: {
                     /** @description Seconds after which to try again, where that may help */
                     "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listBookmarks: {
+        parameters: {
+            query?: {
+                /** @description How many bookmarks to give at the most. */
+                limit?: number;
+                /** @description Where to go on: `next` of the page before. Opaque. */
+                cursor?: string;
+                /** @description Ids of 1 to 32 tweets with commas between them: only the bookmarks of these, in this order and in one page, whatever `limit` and `cursor` say. */
+                tweets?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of bookmarks */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BookmarkPage"];
+                };
+            };
+            /** @description 709: `limit`, `cursor` or `tweets` is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 700: nobody is logged in */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    putBookmark: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 255 visible ASCII characters: a repeat with the same key gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The tweet's id */
+                tweet_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bookmark, which was there already */
+            200: {
+                headers: {
+                    /** @description The transaction that found it */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BookmarkMade"];
+                };
+            };
+            /** @description The bookmark */
+            201: {
+                headers: {
+                    /** @description The transaction that wrote it */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BookmarkMade"];
+                };
+            };
+            /** @description 709: the Idempotency-Key is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 700: nobody is logged in */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 702: there is no such tweet */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 740: the person has as many bookmarks as may be */
+            409: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 713: the Idempotency-Key was used for another request */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Anything else: a problem document; `ProblemCode` lists all codes with their statuses */
+            default: {
+                headers: {
+                    /** @description Seconds after which to try again, where that may help */
+                    "Retry-After"?: number;
+                    /** @description The transaction that found it out or whose outcome is not known; missing if it came to none */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    removeBookmark: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 255 visible ASCII characters: a repeat with the same key gets the first answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The tweet's id */
+                tweet_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tweet is not marked */
+            204: {
+                headers: {
+                    /** @description The transaction that removed the bookmark, or found none */
+                    "Skein-Transaction"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description 709: the Idempotency-Key is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 700: nobody is logged in */
+            401: {
+                headers: {
+                    /** @description Asks for the session's cookie (`Cookie`), a bearer token (`Bearer`) or an operator's signature (`Skein-Operator`); makes no browser show a dialogue */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 702: what the path names is no id of a tweet */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description 713: the Idempotency-Key was used for another request */
+            422: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {

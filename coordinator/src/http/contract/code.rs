@@ -131,6 +131,8 @@ codes! {
     RosterBusy = 738, CONFLICT, "roster_busy";
     /// The change of the workers has not come about in time, and may still.
     RosterPending = 739, SERVICE_UNAVAILABLE, "roster_pending";
+    /// The person has as many bookmarks as may be.
+    TooManyBookmarks = 740, CONFLICT, "too_many_bookmarks";
     /// Something is wrong with this server.
     Internal = 799, INTERNAL_SERVER_ERROR, "internal";
 }

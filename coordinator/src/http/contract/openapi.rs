@@ -51,6 +51,7 @@ const TRANSACTION: &str = "Skein-Transaction";
         (name = "login", description = "Log in and out"),
         (name = "accounts", description = "Sign up"),
         (name = "tweets", description = "List, post, read, edit, delete; all need a login"),
+        (name = "bookmarks", description = "Mark a tweet, list the marks, remove one; all need a login"),
         (name = "data", description = "Values of any JSON under keys, and transactions over them; all need a login or a bearer token"),
         (name = "operators", description = "What only those may do who know the cluster's secret"),
         (name = "cluster", description = "How it stands; none needs a login"),

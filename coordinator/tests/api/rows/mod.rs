@@ -145,6 +145,12 @@ async fn converse(memory: &Memory) -> Vec<Exchange> {
     all.say("name", &gone, &ann("delete"), Value::Null).await;
     all.say("name", "POST /api/tweet", &[("cookie", &bobs)], text("without a key")).await;
 
+    let mark = path.replace("/api/tweet/", "/api/bookmarks/");
+    all.say("name", &format!("PUT {mark}"), &ann("mark"), Value::Null).await;
+    all.say("name", &format!("PUT {mark}"), &ann("mark-again"), Value::Null).await;
+    all.say("name", &format!("PUT {mark}"), &[("cookie", &bobs)], Value::Null).await;
+    all.say("name", &format!("DELETE {mark}"), &[("cookie", &bobs), ("idempotency-key", "unmark")], Value::Null).await;
+
     all.say("name", "PUT /api/data/a", &ann("put"), json!({ "a": [1, 2.50, null] })).await;
     all.say("name", "PUT /api/data/a", &ann("put-2"), json!("again")).await;
     all.say("name", "PUT /api/data/b", &ann("put-3"), json!(3)).await;
@@ -169,6 +175,8 @@ async fn converse(memory: &Memory) -> Vec<Exchange> {
         ("/api/login", [("cookie", "skein_session=BwcHBwcHBwcHBwcHBwcHBw")]),
         ("/api/tweet?limit=10", [("cookie", &cookie)]),
         (&path, [("cookie", &bobs)]),
+        ("/api/bookmarks", [("cookie", &cookie)]),
+        (&path.replace("/api/tweet/", "/api/bookmarks?tweets="), [("cookie", &cookie)]),
         ("/api/data/by-token", [("authorization", &bearer)]),
         ("/api/transactions/4-100", [("cookie", &cookie)]),
         ("/api/transactions/4-103", [("cookie", &cookie)]),

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use skein_coordinator::store::memory::Memory;
 use skein_coordinator::store::row::Table;
-use skein_coordinator::store::tables::{ACCOUNTS, IDEMPOTENCY, OUTCOMES, SESSIONS, TOKENS, TWEETS};
+use skein_coordinator::store::tables::{ACCOUNTS, BOOKMARKS, IDEMPOTENCY, OUTCOMES, SESSIONS, TOKENS, TWEETS};
 use skein_coordinator::tokens::{Scope, Secret};
 use skein_protocol::operation::Row;
 
@@ -12,7 +12,7 @@ use super::{Conversation, Exchange, all_rows, left_behind, tokens};
 
 /// What one program left behind, with all rows of a table as a program of the next format might write them.
 fn with_newer(table: Table) -> (Memory, Vec<Exchange>) {
-    let (memory, said) = left_behind(2);
+    let (memory, said) = left_behind(3);
     let newer = memory.rows(table.id).into_iter().map(|row| {
         let text = String::from_utf8(row.value.to_vec()).unwrap();
         let text = text.replacen(&format!("\"format\":{}", table.format), &format!("\"format\":{}", table.format + 1), 1);
@@ -38,10 +38,11 @@ fn asks_outcome(asked: &Exchange) -> bool {
 async fn requests_that_need_a_row_of_a_newer_format_are_refused_and_change_nothing() {
     // Which requests of those that were once answered need a row of the table.
     type Needs = fn(&Exchange) -> bool;
-    let tables: [(Table, Needs); 5] = [
+    let tables: [(Table, Needs); 6] = [
         (ACCOUNTS, |asked| asked.method == "POST" && asked.path == "/api/login"),
         (SESSIONS, |asked| asked.headers.iter().any(|(name, _)| name == "cookie") && !asks_outcome(asked)),
         (TWEETS, |asked| asked.path.starts_with("/api/tweet") && asked.reads()),
+        (BOOKMARKS, |asked| asked.path.starts_with("/api/bookmarks") && asked.reads()),
         (IDEMPOTENCY, Exchange::has_key),
         (OUTCOMES, asks_outcome),
     ];
@@ -72,6 +73,25 @@ async fn tweets_of_a_newer_format_are_neither_edited_nor_deleted() {
         let (heard, _) = all.hear(&asked).await;
         assert_eq!(heard.status, 500, "{heard:?}");
         says_newer(heard.answer["detail"].as_str().unwrap(), TWEETS);
+    }
+    assert_eq!(all_rows(&memory), before);
+}
+
+#[tokio::test]
+async fn bookmarks_of_a_newer_format_are_neither_counted_nor_removed() {
+    let (memory, said) = with_newer(BOOKMARKS);
+    let before = all_rows(&memory);
+    let all = Conversation::with(&memory);
+    let mut put = said.iter().find(|asked| asked.method == "PUT" && asked.path.starts_with("/api/bookmarks/")).unwrap().clone();
+    put.headers.retain(|(name, _)| name == "cookie");
+    let delete = Exchange { method: "DELETE".to_owned(), ..put.clone() };
+    // Another tweet is counted with the marks that are there.
+    let other = said.iter().find(|asked| asked.answer["text"] == "without a key").unwrap().answer["id"].as_str().unwrap();
+    let new = Exchange { path: format!("/api/bookmarks/{other}"), ..put.clone() };
+    for asked in [put, delete, new] {
+        let (heard, _) = all.hear(&asked).await;
+        assert_eq!(heard.status, 500, "{heard:?}");
+        says_newer(heard.answer["detail"].as_str().unwrap(), BOOKMARKS);
     }
     assert_eq!(all_rows(&memory), before);
 }
