@@ -7,6 +7,7 @@ import "./ui/controls.css";
 import "./shell/shell.css";
 import "./account/account.css";
 import "./tweets/tweets.css";
+import "./bookmarks/bookmarks.css";
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has an element with the id root");

@@ -2,6 +2,7 @@
 export const paths = {
   home: "/",
   main: "/main",
+  bookmarks: "/bookmarks",
   login: "/login",
   create: "/create",
   logout: "/logout",

@@ -9,6 +9,8 @@ import type { components, paths } from "./schema.ts";
 
 export type Tweet = components["schemas"]["Tweet"];
 export type TweetPage = components["schemas"]["TweetPage"];
+export type BookmarkedTweet = components["schemas"]["BookmarkedTweet"];
+export type BookmarkPage = components["schemas"]["BookmarkPage"];
 export type ClusterStatus = components["schemas"]["ClusterStatus"];
 export type ClusterMember = components["schemas"]["ClusterMember"];
 export type ClusterLearner = components["schemas"]["ClusterLearner"];

@@ -20,6 +20,7 @@ export function Header() {
         </Link>
         <nav className="header-nav" aria-label="Pages">
           {who.kind === "somebody" && <Tab href={paths.main} icon="timeline" text="Timeline" />}
+          {who.kind === "somebody" && <Tab href={paths.bookmarks} icon="bookmark" text="Bookmarks" />}
           <Tab href={paths.cluster} icon="cluster" text="Cluster" />
           {who.kind === "nobody" && <Tab href={paths.login} icon="person" text="Log in" />}
         </nav>

@@ -1,0 +1,182 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { connection } from "../api/connection.ts";
+import { announcer } from "../ui/announcer.ts";
+import { BookmarkStore, isMarked } from "./bookmark-store.ts";
+
+const { get, put, del } = vi.hoisted(() => ({ get: vi.fn(), put: vi.fn(), del: vi.fn() }));
+vi.mock("../api/client.ts", () => ({ api: { GET: get, PUT: put, DELETE: del } }));
+
+type Query = { tweets?: string; cursor?: string };
+
+/** What the server has, the newest mark first. */
+let stored: string[];
+/** Questions about tweets, as they were asked. */
+let questions: string[][];
+let name: string | null;
+let store: BookmarkStore;
+
+const listed = (tweet: string) => ({ tweet_id: tweet, created_at: `2026-01-01T00:00:00.${tweet.slice(1).padStart(6, "0")}Z`, tweet: null });
+const answer = (status: number, body?: object, headers: Record<string, string> = {}) => {
+  const response = new Response(null, { status, headers });
+  return response.ok ? { data: body ?? "", response } : { error: { status, ...body }, response };
+};
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  [stored, questions, name] = [[], [], "ada"];
+  get.mockReset().mockImplementation(async (path: string, { params }: { params: { query: Query } }) => {
+    if (path !== "/api/bookmarks") return answer(404);
+    const { tweets, cursor } = params.query;
+    if (tweets !== undefined) {
+      questions.push(tweets.split(","));
+      return answer(200, { bookmarks: stored.filter((tweet) => tweets.split(",").includes(tweet)).map(listed), next: null });
+    }
+    const from = cursor === undefined ? 0 : Number(cursor);
+    const next = from + 50 < stored.length ? String(from + 50) : null;
+    return answer(200, { bookmarks: stored.slice(from, from + 50).map(listed), next });
+  });
+  put.mockReset().mockImplementation(async (_: string, { params }: { params: { path: { tweet_id: string } } }) => {
+    stored = [params.path.tweet_id, ...stored];
+    return answer(201, {});
+  });
+  del.mockReset().mockImplementation(async (_: string, { params }: { params: { path: { tweet_id: string } } }) => {
+    stored = stored.filter((tweet) => tweet !== params.path.tweet_id);
+    return answer(204);
+  });
+  store = new BookmarkStore({ isStill: async () => name === "ada", lost: () => (name = null) });
+});
+
+afterEach(() => {
+  store.close();
+  connection.network(true);
+  vi.useRealTimers();
+});
+
+const settled = () => vi.advanceTimersByTimeAsync(60_000);
+const keysOf = (mock: typeof put) => mock.mock.calls.map(([, { params }]) => params.header["Idempotency-Key"] as string);
+
+it("asks about each tweet once, thirty-two at a time", async () => {
+  stored = ["t1", "t40"];
+  const tweets = Array.from({ length: 50 }, (_, i) => `t${i}`);
+  for (const tweet of tweets) store.wonder(tweet);
+  await settled();
+  for (const tweet of [...tweets, "t50"]) store.wonder(tweet);
+  await settled();
+  expect(questions.map((asked) => asked.length)).toEqual([32, 18, 1]);
+  expect(tweets.filter((tweet) => isMarked(store.state, tweet))).toEqual(["t1", "t40"]);
+});
+
+it("asks again about tweets of which no answer came", async () => {
+  stored = ["t1"];
+  get.mockRejectedValueOnce(new TypeError("no answer"));
+  store.wonder("t1");
+  await settled();
+  expect(isMarked(store.state, "t1")).toBe(false);
+  store.wonder("t1");
+  await settled();
+  expect(isMarked(store.state, "t1")).toBe(true);
+});
+
+it("shows at once what was pressed, and says when it is so", async () => {
+  store.toggle("t1");
+  expect(isMarked(store.state, "t1")).toBe(true);
+  store.toggle("t1");
+  await settled();
+  expect(stored).toEqual(["t1"]);
+  expect(put).toHaveBeenCalledTimes(1);
+  expect(announcer.state.polite.text).toBe("Bookmarked.");
+  store.toggle("t1");
+  await settled();
+  expect(stored).toEqual([]);
+  expect(isMarked(store.state, "t1")).toBe(false);
+  expect(announcer.state.polite.text).toBe("Bookmark removed.");
+});
+
+it("goes back to what was and says why when the server refuses", async () => {
+  put.mockResolvedValue(answer(409, { code: 740, detail: "you have 1000 bookmarks, as many as are allowed; remove one first" }));
+  store.toggle("t1");
+  await settled();
+  expect(isMarked(store.state, "t1")).toBe(false);
+  expect(store.state.faults.get("t1")).toBe("You have 1000 bookmarks, as many as are allowed; remove one first.");
+  expect(announcer.state.assertive.text).toContain("1000");
+  put.mockResolvedValue(answer(201, {}));
+  store.toggle("t1");
+  expect(store.state.faults.size).toBe(0);
+});
+
+it("repeats under the same key when the answer is lost or the server is busy", async () => {
+  put.mockRejectedValueOnce(new TypeError("no answer"));
+  put.mockResolvedValueOnce(answer(503, { code: 715 }, { "Retry-After": "1" }));
+  store.toggle("t1");
+  await settled();
+  expect(stored).toEqual(["t1"]);
+  expect(put).toHaveBeenCalledTimes(3);
+  expect(new Set(keysOf(put)).size).toBe(1);
+  expect(store.state.underWay.size).toBe(0);
+});
+
+it("says that it is not known when nobody answers for long, and asks what there is", async () => {
+  put.mockImplementation(async (_: string, { params }: { params: { path: { tweet_id: string } } }) => {
+    if (stored.length === 0) stored = [params.path.tweet_id];
+    throw new TypeError("no answer");
+  });
+  store.toggle("t1");
+  await vi.advanceTimersByTimeAsync(20 * 60_000);
+  expect(store.state.underWay.size).toBe(0);
+  expect(store.state.faults.get("t1")).toMatch(/not known/);
+  expect(isMarked(store.state, "t1")).toBe(true);
+});
+
+it("sends nothing in another's name, and nothing without a network", async () => {
+  name = "bob";
+  store.toggle("t1");
+  await settled();
+  name = "ada";
+  connection.network(false);
+  store.toggle("t2");
+  await settled();
+  expect(put).not.toHaveBeenCalled();
+  expect(store.state.faults.get("t1")).toBe("You are no longer logged in.");
+  expect(store.state.faults.get("t2")).toMatch(/offline/);
+});
+
+it("hears that the session has ended", async () => {
+  put.mockResolvedValue(answer(401, { code: 700 }));
+  store.toggle("t1");
+  await settled();
+  expect(name).toBeNull();
+});
+
+it("loads the list page after page, and each page once", async () => {
+  stored = Array.from({ length: 120 }, (_, i) => `t${120 - i}`);
+  await store.refresh();
+  const [first, second] = await Promise.all([store.loadOlder(), store.loadOlder()]);
+  expect([first, second]).toEqual([50, 0]);
+  expect(await store.loadOlder()).toBe(20);
+  expect(await store.loadOlder()).toBe(0);
+  expect(store.state.list?.shown.map(({ tweet_id }) => tweet_id)).toEqual(stored);
+  expect(isMarked(store.state, "t1")).toBe(true);
+});
+
+it("says that the list did not load, and loads it on the next try", async () => {
+  stored = ["t1"];
+  get.mockResolvedValueOnce(answer(500, { code: 799, detail: "it broke" }));
+  await store.refresh();
+  expect(store.state.first).toEqual({ kind: "failed", why: "It broke." });
+  await store.refresh();
+  expect(store.state.list?.shown).toHaveLength(1);
+});
+
+it("does not show again what was removed while the page was on its way", async () => {
+  stored = ["t2", "t1"];
+  await store.refresh();
+  let release = (): void => undefined;
+  const before = { bookmarks: [listed("t2"), listed("t1")], next: null };
+  get.mockImplementationOnce(() => new Promise((resolve) => (release = () => resolve(answer(200, before)))));
+  const refreshed = store.refresh();
+  store.toggle("t2");
+  await settled();
+  release();
+  await refreshed;
+  expect(store.state.list?.shown.map(({ tweet_id }) => tweet_id)).toEqual(["t1"]);
+});
