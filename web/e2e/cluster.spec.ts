@@ -2,7 +2,7 @@
 import type { APIRequestContext, Locator, Page } from "@playwright/test";
 import type { ClusterLearner, ClusterMember, ClusterStatus } from "../src/api/client.ts";
 import { violations } from "./accessibility.ts";
-import { Cluster, type Worker } from "./cluster.ts";
+import type { Worker } from "./cluster.ts";
 import { expect, test } from "./stage.ts";
 
 const recordsCount = 3_072;
@@ -64,85 +64,75 @@ async function places(locator: Locator): Promise<number[]> {
   return places;
 }
 
-test("a worker dies, comes back with its log, learns, and is a member again", async ({ visit, expectedErrors }) => {
+test("a worker dies, comes back with its log, learns, and is a member again", async ({ gather, visit, expectedErrors }) => {
   test.setTimeout(180_000);
   expectedErrors.push(pausing);
-  const cluster = new Cluster(3, "logged");
+  const cluster = await gather(3, "logged");
   const third = cluster.workers.at(-1) as Worker;
-  try {
-    await cluster.start();
-    const page = await visit(cluster.url, "/cluster");
-    const named = (part: string) => page.getByRole("article", { name: `${part} ${third.link.address}` });
-    await expect(card(page, "Member")).toHaveCount(3);
-    expect((await page.request.post("/api/login", { data: { username: "ada" } })).ok()).toBe(true);
-    await fill(page.request);
-    await expect(summary(page)).toHaveText("Serving writes.");
-    await expect.poll(() => stored(page.request)).toBeGreaterThanOrEqual(recordsCount);
-    const records = (await stored(page.request)).toLocaleString("en-US");
-    await expect(card(page, "Member").getByText(records, { exact: true })).toHaveCount(3);
-    await expect(page.getByText(/Compared \d+ times since this coordinator started: all the same\./)).toBeVisible();
-    const below = page.getByRole("heading", { name: "Under way at this coordinator" });
-    const before = await places(below);
+  const page = await visit(cluster.url, "/cluster");
+  const named = (part: string) => page.getByRole("article", { name: `${part} ${third.link.address}` });
+  await expect(card(page, "Member")).toHaveCount(3);
+  expect((await page.request.post("/api/login", { data: { username: "ada" } })).ok()).toBe(true);
+  await fill(page.request);
+  await expect(summary(page)).toHaveText("Serving writes.");
+  await expect.poll(() => stored(page.request)).toBeGreaterThanOrEqual(recordsCount);
+  const records = (await stored(page.request)).toLocaleString("en-US");
+  await expect(card(page, "Member").getByText(records, { exact: true })).toHaveCount(3);
+  await expect(page.getByText(/Compared \d+ times since this coordinator started: all the same\./)).toBeVisible();
+  const below = page.getByRole("heading", { name: "Under way at this coordinator" });
+  const before = await places(below);
 
-    await third.kill();
-    await expect(summary(page)).toHaveText("Serving writes, with 2 of 3 copies.");
-    await expect(fact(page, "Copies of each record")).toHaveText("2Meant to be 3.");
-    await expect(card(page, "Member")).toHaveCount(2);
-    await expect(named("Worker").getByText("nobody answers")).toBeVisible();
-    expect(await places(below), "nothing has moved").toEqual(before);
-    expect(await violations(page)).toEqual([]);
+  await third.kill();
+  await expect(summary(page)).toHaveText("Serving writes, with 2 of 3 copies.");
+  await expect(fact(page, "Copies of each record")).toHaveText("2Meant to be 3.");
+  await expect(card(page, "Member")).toHaveCount(2);
+  await expect(named("Worker").getByText("nobody answers")).toBeVisible();
+  expect(await places(below), "nothing has moved").toEqual(before);
+  expect(await violations(page)).toEqual([]);
 
-    third.link.bytesPerSecond = 200_000;
-    await third.start();
-    await expect(summary(page)).toHaveText("Serving writes, with 2 of 3 copies; 1 more to come.");
-    const progress = named("Learner").getByRole("progressbar", { name: /^Copying from 127\.0\.0\.1:\d+$/ });
-    const copied = async () => Number(await progress.getAttribute("aria-valuenow"));
-    await expect.poll(copied).toBeGreaterThan(0);
-    const early = await copied();
-    await expect.poll(copied, "it updates while it runs").toBeGreaterThan(early);
-    expect(await copied()).toBeLessThan(recordsCount);
-    await expect(progress).toHaveAttribute("aria-valuetext", new RegExp(`^\\d(,\\d{3}|\\d{0,2}) of ${records} records$`));
-    await expect(card(page, "Member")).toHaveCount(2);
-    await expect(fact(page, "Copies of each record")).toHaveText("2Meant to be 3.");
-    expect(await places(below), "nothing has moved").toEqual(before);
-    expect(await violations(page)).toEqual([]);
+  third.link.bytesPerSecond = 200_000;
+  await third.start();
+  await expect(summary(page)).toHaveText("Serving writes, with 2 of 3 copies; 1 more to come.");
+  const progress = named("Learner").getByRole("progressbar", { name: /^Copying from 127\.0\.0\.1:\d+$/ });
+  const copied = async () => Number(await progress.getAttribute("aria-valuenow"));
+  await expect.poll(copied).toBeGreaterThan(0);
+  const early = await copied();
+  await expect.poll(copied, "it updates while it runs").toBeGreaterThan(early);
+  expect(await copied()).toBeLessThan(recordsCount);
+  await expect(progress).toHaveAttribute("aria-valuetext", new RegExp(`^\\d(,\\d{3}|\\d{0,2}) of ${records} records$`));
+  await expect(card(page, "Member")).toHaveCount(2);
+  await expect(fact(page, "Copies of each record")).toHaveText("2Meant to be 3.");
+  expect(await places(below), "nothing has moved").toEqual(before);
+  expect(await violations(page)).toEqual([]);
 
-    third.link.bytesPerSecond = Number.POSITIVE_INFINITY;
-    await expect(card(page, "Member")).toHaveCount(3);
-    await expect(summary(page)).toHaveText("Serving writes.");
-    await expect(fact(page, "Copies of each record")).toHaveText("3One on each member.");
-    await expect(card(page, "Member").getByText(records, { exact: true })).toHaveCount(3);
-    await expect(page.getByText("the replicas hold the same")).toBeVisible();
-    await expect(page.getByText(/Compared \d+ times since this coordinator started: all the same\./)).toBeVisible();
-    await expect(page.getByRole("progressbar")).toHaveCount(0);
-    expect(await places(below), "nothing has moved").toEqual(before);
-  } finally {
-    await cluster.remove();
-  }
+  third.link.bytesPerSecond = Number.POSITIVE_INFINITY;
+  await expect(card(page, "Member")).toHaveCount(3);
+  await expect(summary(page)).toHaveText("Serving writes.");
+  await expect(fact(page, "Copies of each record")).toHaveText("3One on each member.");
+  await expect(card(page, "Member").getByText(records, { exact: true })).toHaveCount(3);
+  await expect(page.getByText("the replicas hold the same")).toBeVisible();
+  await expect(page.getByText(/Compared \d+ times since this coordinator started: all the same\./)).toBeVisible();
+  await expect(page.getByRole("progressbar")).toHaveCount(0);
+  expect(await places(below), "nothing has moved").toEqual(before);
 });
 
-test("a cluster in memory whose workers were all started anew says loudly that it is empty", async ({ visit, expectedErrors }) => {
+test("a cluster in memory whose workers were all started anew says loudly that it is empty", async ({ gather, visit, expectedErrors }) => {
   expectedErrors.push(pausing);
-  const cluster = new Cluster(2, "memory");
-  try {
-    await cluster.start();
-    const page = await visit(cluster.url, "/cluster");
-    const lost = page.getByText(/All records were lost: the cluster has begun anew, empty, with view \d+/);
-    await expect(card(page, "Member")).toHaveCount(2);
-    await expect(lost).toHaveCount(0);
-    for (const worker of cluster.workers) await worker.kill();
-    await expect(summary(page)).toHaveText(/^Not serving: no member can be reached\./);
-    await expect(card(page, "Member").getByText("member, not connected")).toHaveCount(2);
-    expect(await violations(page)).toEqual([]);
-    for (const worker of cluster.workers) await worker.start();
-    await expect(page.getByText(/started with --data keeps its records/)).toBeVisible();
-    // It is seen, and it is heard.
-    await expect(lost).toHaveCount(2);
-    await expect(summary(page)).toHaveText("Serving writes.");
-    expect(await violations(page)).toEqual([]);
-  } finally {
-    await cluster.remove();
-  }
+  const cluster = await gather(2, "memory");
+  const page = await visit(cluster.url, "/cluster");
+  const lost = page.getByText(/All records were lost: the cluster has begun anew, empty, with view \d+/);
+  await expect(card(page, "Member")).toHaveCount(2);
+  await expect(lost).toHaveCount(0);
+  for (const worker of cluster.workers) await worker.kill();
+  await expect(summary(page)).toHaveText(/^Not serving: no member can be reached\./);
+  await expect(card(page, "Member").getByText("member, not connected")).toHaveCount(2);
+  expect(await violations(page)).toEqual([]);
+  for (const worker of cluster.workers) await worker.start();
+  await expect(page.getByText(/started with --data keeps its records/)).toBeVisible();
+  // It is seen, and it is heard.
+  await expect(lost).toHaveCount(2);
+  await expect(summary(page)).toHaveText("Serving writes.");
+  expect(await violations(page)).toEqual([]);
 });
 
 /** What a healthy cluster cannot be brought into on demand: parts of the real answer are replaced on their way to the app. */

@@ -36,13 +36,16 @@ export class Worker {
   }
 }
 
+/** Whether the workers of a cluster have logs. */
+export type Durability = "memory" | "logged";
+
 export class Cluster {
   private readonly data = mkdtempSync(join(tmpdir(), "skein-e2e-"));
   private readonly coordinator = new Process();
   readonly workers: readonly Worker[];
   url = "";
 
-  constructor(count: number, durability: "memory" | "logged") {
+  constructor(count: number, durability: Durability) {
     const directory = (number: number) => (durability === "memory" ? null : join(this.data, `worker-${number}`));
     this.workers = Array.from({ length: count }, (_, number) => new Worker(directory(number)));
   }

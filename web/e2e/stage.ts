@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test as base, expect, type BrowserContext, type ConsoleMessage, type Page, type TestInfo } from "@playwright/test";
+import { Cluster, type Durability } from "./cluster.ts";
 import { Person } from "./person.ts";
 import { Skein } from "./skein.ts";
 
@@ -16,6 +17,8 @@ interface Fixtures {
   owner: (name: string) => Owner;
   /** Somebody in a browser of their own who has not logged in yet. */
   stranger: Person;
+  /** Starts a cluster of processes of this test's own; it outlives the pages that `visit` opens, so that none polls in vain. */
+  gather: (count: number, durability: Durability) => Promise<Cluster>;
   /** Opens a page of a server that the test has started itself. */
   visit: (url: string, path: string) => Promise<Page>;
   /** Console errors that the test expects, such as requests it made fail. */
@@ -114,7 +117,18 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     }
   },
 
-  visit: async ({ browser, faults }, use, info) => {
+  gather: async ({}, use) => {
+    const clusters: Cluster[] = [];
+    await use(async (count, durability) => {
+      const cluster = new Cluster(count, durability);
+      clusters.push(cluster);
+      await cluster.start();
+      return cluster;
+    });
+    for (const cluster of clusters) await cluster.remove();
+  },
+
+  visit: async ({ browser, faults, gather: _outlives }, use, info) => {
     const visitors: Person[] = [];
     await use(async (url, path) => {
       const context = await browser.newContext({ baseURL: url });
