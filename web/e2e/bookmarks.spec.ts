@@ -145,7 +145,7 @@ test("failures are said, and nothing is kept that the network did not take", asy
   expectedErrors.push(/status of (500|409)|ERR_INTERNET_DISCONNECTED|icon from the Manifest.*Download error/);
   const ada = await arrive("ada");
   const { page } = ada;
-  await ada.postDirectly("Patience.");
+  await ada.postDirectly("One too many.");
   await page.reload();
   const problem = (status: number, body: object) => ({
     status,
@@ -154,16 +154,16 @@ test("failures are said, and nothing is kept that the network did not take", asy
   });
   const detail = "you have 1000 bookmarks, as many as are allowed; remove one first";
   await page.route("**/api/bookmarks/*", (route) => route.fulfill(problem(409, { code: 740, detail })));
-  await toggleAt(ada, "Patience.").click();
-  await expect(ada.tweets("Patience.").getByText("You have 1000 bookmarks")).toBeVisible();
-  await expect(toggleAt(ada, "Patience.")).toHaveAttribute("aria-pressed", "false");
+  await toggleAt(ada, "One too many.").click();
+  await expect(ada.tweets("One too many.").getByText("You have 1000 bookmarks")).toBeVisible();
+  await expect(toggleAt(ada, "One too many.")).toHaveAttribute("aria-pressed", "false");
   await page.unroute("**/api/bookmarks/*");
 
   await page.context().setOffline(true);
   await expect(page.getByText("You are offline.").first()).toBeVisible();
-  await toggleAt(ada, "Patience.").click();
-  await expect(ada.tweets("Patience.").getByText("You are offline. Nothing was changed.")).toBeVisible();
-  await expect(toggleAt(ada, "Patience.")).toHaveAttribute("aria-pressed", "false");
+  await toggleAt(ada, "One too many.").click();
+  await expect(ada.tweets("One too many.").getByText("You are offline. Nothing was changed.")).toBeVisible();
+  await expect(toggleAt(ada, "One too many.")).toHaveAttribute("aria-pressed", "false");
   await page.context().setOffline(false);
   await expect(page.getByText("The server does not answer.")).toHaveCount(0);
 
