@@ -82,7 +82,7 @@ impl Situation<'_> {
         if !over && members().any(missing) && !self.is_lost() {
             return Choice::Wait;
         }
-        // Whoever holds more is asked again before one counts that holds less: a member that holds all, and any before an outsider.
+        // A worker that holds more is asked again before one that holds less counts: a member that holds all, and any member before an outsider.
         let is_member = |node: NodeId| members().any(|member| member.node == node);
         let counts = active.shards.iter().any(|shard| self.salvaged(shard).next().is_some_and(is_member));
         let patient = self.rules.awaits_trusted(self.asked_again < ASKED_AGAIN_MAX);
@@ -201,8 +201,8 @@ impl Situation<'_> {
         peer.salvaged || self.rules.asks_all_again(is_member)
     }
 
-    /// Who counts if no member does that holds all, the first of them alone: members of whose records a part was given up, then any such
-    /// worker, whatever view it is of.
+    /// When no member holds all records, the first of these counts, alone: members that gave up a part of theirs, then other workers that
+    /// did, whatever view they are of.
     fn salvaged<'a>(&'a self, shard: &'a Shard) -> impl Iterator<Item = NodeId> + 'a {
         let counts = |peer: &&Peer| peer.salvaged && self.is_wanted(peer) && !self.silent.contains(&peer.node);
         let is_member = |node: &NodeId| shard.members.iter().any(|member| member.node == *node);
@@ -212,7 +212,7 @@ impl Situation<'_> {
 
     /// Whether others may copy what this one holds: it is trusted, or a person has decided to go on with it.
     pub(super) fn is_donor(&self, node: NodeId) -> bool {
-        self.rules.may_learn_from(!self.comparison.distrusts(node)) || self.is_salvaged(node)
+        self.rules.may_learn_from(!self.comparison.distrusts(node) || self.is_salvaged(node))
     }
 
     /// Whether a person has given up a part of what this worker held.

@@ -62,9 +62,9 @@ impl Rules {
         may_be_asked_again && !self.omits(Omission::TrustDistrusted)
     }
 
-    /// R9: no worker starts over from a copy that is not trusted.
-    pub(crate) fn may_learn_from(self, is_trusted: bool) -> bool {
-        is_trusted || self.omits(Omission::LearnFromDistrusted)
+    /// R9: a worker starts over only from a copy that is trusted, or that a person has decided to go on with.
+    pub(crate) fn may_learn_from(self, is_accepted: bool) -> bool {
+        is_accepted || self.omits(Omission::LearnFromDistrusted)
     }
 
     /// R9: a worker logs that it was outvoted, and says so to later leaders.

@@ -54,9 +54,9 @@ impl Rules {
         all_answered || self.omits(Omission::AwaitByAddress)
     }
 
-    /// R5: the answer to a beat shows a member to be there if it comes from the active view.
-    pub(crate) fn beat_counts(self, is_of_view: bool) -> bool {
-        is_of_view || self.omits(Omission::BeatOfDeadView)
+    /// R5: the answer to a beat shows that a worker is there; that of a member counts unless it is from a view before the active one.
+    pub(crate) fn beat_counts(self, is_current: bool) -> bool {
+        is_current || self.omits(Omission::BeatOfDeadView)
     }
 
     /// R5: a view change keeps what people have changed about the workers.
@@ -67,6 +67,11 @@ impl Rules {
     /// R5: a person hears of a change of the workers after the swap that holds it.
     pub(crate) fn swaps_before_roster_reply(self) -> bool {
         !self.omits(Omission::RosterToldEarly)
+    }
+
+    /// R5: when a worker is removed, only a member whose copy can be trusted is a copy that stays.
+    pub(crate) fn is_copy_that_stays(self, is_trusted: bool) -> bool {
+        is_trusted || self.omits(Omission::DistrustedStays)
     }
 
     /// R12: a coordinator whose control store is empty takes no worker that belongs to a cluster.
@@ -158,13 +163,9 @@ impl Rules {
         !self.omits(Omission::GoesOnBehind)
     }
 
-    /// R5: when a worker is removed, only a member whose copy can be trusted is a copy that stays.
-    pub(crate) fn is_copy_that_stays(self, is_trusted: bool) -> bool {
-        is_trusted || self.omits(Omission::DistrustedStays)
-    }
-
-    /// When nobody that is there can be a member but who has missed an answer, these are asked again, however bad their copies are.
-    pub(crate) fn asks_all_again(self, all_silent: bool) -> bool {
-        all_silent && !self.omits(Omission::BadNotAsked)
+    /// When no worker that has answered can be a member, those that missed an answer and may be needed are asked again, however bad their
+    /// copies are.
+    pub(crate) fn asks_all_again(self, may_be_needed: bool) -> bool {
+        may_be_needed && !self.omits(Omission::BadNotAsked)
     }
 }
