@@ -26,6 +26,9 @@ use crate::store::lock::{Claimed, LockTable, Policy, Span};
 use crate::store::room::{Room, Usage};
 use crate::store::{Store, placement};
 
+#[cfg(test)]
+mod tests;
+
 /// Who may hold a lock at a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owner {
