@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { connection } from "../api/connection.ts";
+import { browserPorts } from "../api/poll.ts";
 import { announcer } from "../ui/announcer.ts";
 import { BookmarkStore, isMarked } from "./bookmark-store.ts";
 
@@ -13,6 +14,9 @@ let stored: string[];
 /** Questions about tweets, as they were asked. */
 let questions: string[][];
 let name: string | null;
+let visible: boolean;
+/** Tells the store that the page was shown or hidden. */
+let looked: () => void;
 let store: BookmarkStore;
 
 const listed = (tweet: string) => ({ tweet_id: tweet, created_at: `2026-01-01T00:00:00.${tweet.slice(1).padStart(6, "0")}Z`, tweet: null });
@@ -23,7 +27,7 @@ const answer = (status: number, body?: object, headers: Record<string, string> =
 
 beforeEach(() => {
   vi.useFakeTimers();
-  [stored, questions, name] = [[], [], "ada"];
+  [stored, questions, name, visible] = [[], [], "ada", true];
   get.mockReset().mockImplementation(async (path: string, { params }: { params: { query: Query } }) => {
     if (path !== "/api/bookmarks") return answer(404);
     const { tweets, cursor } = params.query;
@@ -43,7 +47,12 @@ beforeEach(() => {
     stored = stored.filter((tweet) => tweet !== params.path.tweet_id);
     return answer(204);
   });
-  store = new BookmarkStore({ isStill: async () => name === "ada", lost: () => (name = null) });
+  const onVisibility = (call: () => void) => {
+    looked = call;
+    return () => undefined;
+  };
+  const ports = { ...browserPorts, visible: () => visible, onVisibility };
+  store = new BookmarkStore({ isStill: async () => name === "ada", lost: () => (name = null) }, ports);
 });
 
 afterEach(() => {
@@ -66,15 +75,41 @@ it("asks about each tweet once, thirty-two at a time", async () => {
   expect(tweets.filter((tweet) => isMarked(store.state, tweet))).toEqual(["t1", "t40"]);
 });
 
-it("asks again about tweets of which no answer came", async () => {
+it("asks again by itself about tweets of which no answer came", async () => {
   stored = ["t1"];
-  get.mockRejectedValueOnce(new TypeError("no answer"));
+  get.mockRejectedValueOnce(new TypeError("no answer")).mockResolvedValueOnce(answer(503, { code: 715 }));
   store.wonder("t1");
-  await settled();
+  await vi.advanceTimersByTimeAsync(0);
   expect(isMarked(store.state, "t1")).toBe(false);
-  store.wonder("t1");
   await settled();
   expect(isMarked(store.state, "t1")).toBe(true);
+  expect(get).toHaveBeenCalledTimes(3);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+it("asks a server that does not answer ever more rarely, and no more after the end", async () => {
+  get.mockRejectedValue(new TypeError("no answer"));
+  for (let number = 0; number < 50; number++) store.wonder(`t${number}`);
+  // At once, after pauses of 4, 6 and 8 seconds, and every 10 seconds from then on.
+  await settled();
+  expect(get).toHaveBeenCalledTimes(8);
+  await settled();
+  expect(get).toHaveBeenCalledTimes(14);
+  store.close();
+  store.wonder("t50");
+  expect(vi.getTimerCount()).toBe(0);
+  expect(get).toHaveBeenCalledTimes(14);
+});
+
+it("asks about tweets once the page is seen", async () => {
+  visible = false;
+  store.wonder("t1");
+  await settled();
+  expect(questions).toEqual([]);
+  visible = true;
+  looked();
+  await settled();
+  expect(questions).toEqual([["t1"]]);
 });
 
 it("shows at once what was pressed, and says when it is so", async () => {

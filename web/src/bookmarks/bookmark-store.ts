@@ -7,7 +7,7 @@ import { api, type BookmarkPage } from "../api/client.ts";
 import { connection } from "../api/connection.ts";
 import { newIdempotencyKey } from "../api/idempotency.ts";
 import { idle, load, loading, type Loaded, type Loading } from "../api/loading.ts";
-import { browserPorts } from "../api/poll.ts";
+import { browserPorts, poll, type PollPorts } from "../api/poll.ts";
 import { explain, problemFrom } from "../api/problem.ts";
 import { outcomeOf, replyOf } from "../api/reply.ts";
 import { Store } from "../store.ts";
@@ -39,6 +39,9 @@ export interface BookmarkSession {
 /** The server takes so many tweets in one question. */
 const tweetsAskedMax = 32;
 
+/** Grows with each question that is not answered, as that of every poll. */
+const unansweredPauseMs = 2_000;
+
 const pageBookmarks = 50;
 const offline = "You are offline. Nothing was changed.";
 const notKnown = "Whether this took effect is not known. Try again.";
@@ -49,37 +52,56 @@ export function isMarked({ underWay, known }: BookmarksState, tweet: string): bo
 
 export class BookmarkStore extends Store<BookmarksState> {
   private readonly asked = new Set<string>();
-  private readonly wondering: string[] = [];
+  /** Of those asked about, the ones whose question has to be put, for the first time or again. */
+  private readonly wondering = new Set<string>();
+  private stopAsking: (() => void) | null = null;
   private readonly writers = new Map<string, Writer<true>>();
   private writes = 0;
   private closed = false;
 
-  constructor(private readonly session: BookmarkSession) {
+  constructor(
+    private readonly session: BookmarkSession,
+    private readonly ports: PollPorts = browserPorts,
+  ) {
     super({ known: new Map(), underWay: new Map(), faults: new Map(), list: null, first: idle, older: idle });
   }
 
   /**
-   * Finds out whether this tweet is marked, together with all that are asked about in the same moment. None is asked about twice,
-   * unless the answer did not come.
+   * Finds out whether this tweet is marked, together with all that are asked about in the same moment. It is asked until an answer
+   * comes, and not again after that.
    */
   wonder(tweet: string): void {
-    if (this.asked.has(tweet)) return;
+    if (this.closed || this.asked.has(tweet)) return;
     this.asked.add(tweet);
-    if (this.wondering.push(tweet) === 1) queueMicrotask(() => void this.learn(this.wondering.splice(0)));
+    this.wondering.add(tweet);
+    this.stopAsking ??= poll(() => this.learn(), unansweredPauseMs, this.ports);
   }
 
-  private async learn(tweets: readonly string[]): Promise<void> {
-    for (let at = 0; at < tweets.length && !this.closed; at += tweetsAskedMax) {
-      const part = tweets.slice(at, at + tweetsAskedMax);
-      const loaded = await this.fetch({ tweets: part.join(",") });
-      if (loaded.kind === "failed") for (const tweet of part) this.asked.delete(tweet);
-      else {
-        const marked = new Set(loaded.value.bookmarks.map(({ tweet_id }) => tweet_id));
-        // What the person did meanwhile is newer than the answer.
-        const news = part.filter((tweet) => !this.state.known.has(tweet));
-        this.know(news.map((tweet) => [tweet, marked.has(tweet)]));
-      }
+  /** Asks about all that have no answer yet; resolves to whether every question was answered. */
+  private async learn(): Promise<boolean> {
+    // Whatever else is wondered about in this moment comes along.
+    await Promise.resolve();
+    while (this.wondering.size > 0 && !this.closed) {
+      const part = [...this.wondering].slice(0, tweetsAskedMax);
+      if (!(await this.learnAbout(part))) return false;
     }
+    this.stopAsking?.();
+    this.stopAsking = null;
+    return true;
+  }
+
+  private async learnAbout(tweets: readonly string[]): Promise<boolean> {
+    for (const tweet of tweets) this.wondering.delete(tweet);
+    const loaded = await this.fetch({ tweets: tweets.join(",") });
+    if (loaded.kind === "failed") {
+      for (const tweet of tweets) this.wondering.add(tweet);
+      return false;
+    }
+    const marked = new Set(loaded.value.bookmarks.map(({ tweet_id }) => tweet_id));
+    // What the person did meanwhile is newer than the answer.
+    const news = tweets.filter((tweet) => !this.state.known.has(tweet));
+    this.know(news.map((tweet) => [tweet, marked.has(tweet)]));
+    return true;
   }
 
   /** Loads the newest page. */
@@ -120,13 +142,14 @@ export class BookmarkStore extends Store<BookmarksState> {
     const { underWay, faults } = this.state;
     this.set({ ...this.state, underWay: new Map(underWay).set(tweet, becomes), faults: removed(faults, tweet) });
     const key = newIdempotencyKey();
-    const ports = { send: () => this.send(key, tweet, becomes), outcomeOf, after: browserPorts.after };
+    const ports = { send: () => this.send(key, tweet, becomes), outcomeOf, after: this.ports.after };
     this.writers.set(tweet, Writer.start<true>(ports, (state) => this.became(tweet, becomes, state)));
   }
 
   /** Nothing is asked or repeated any more: the session has ended. */
   close(): void {
     this.closed = true;
+    this.stopAsking?.();
     for (const writer of this.writers.values()) writer.stop();
   }
 
