@@ -62,6 +62,14 @@ afterEach(() => {
 });
 
 const settled = () => vi.advanceTimersByTimeAsync(60_000);
+const shown = () => store.state.list?.shown.map(({ tweet_id }) => tweet_id);
+/** Holds the next answer back, which shows what the server has by now, until the answer of this is called. */
+const holdBack = () => {
+  const page = { bookmarks: stored.map(listed), next: null };
+  let release = (): void => undefined;
+  get.mockImplementationOnce(() => new Promise((resolve) => (release = () => resolve(answer(200, page)))));
+  return () => release();
+};
 const keysOf = (mock: typeof put) => mock.mock.calls.map(([, { params }]) => params.header["Idempotency-Key"] as string);
 
 it("asks about each tweet once, thirty-two at a time", async () => {
@@ -202,16 +210,34 @@ it("says that the list did not load, and loads it on the next try", async () => 
   expect(store.state.list?.shown).toHaveLength(1);
 });
 
+it("shows a mark that is made after the list was loaded", async () => {
+  stored = ["t1"];
+  await store.refresh();
+  store.toggle("t2");
+  await settled();
+  expect(shown()).toEqual(["t2", "t1"]);
+});
+
+it("shows a mark that is made while the page is on its way", async () => {
+  await store.refresh();
+  const release = holdBack();
+  const refreshed = store.refresh();
+  store.toggle("t1");
+  await settled();
+  release();
+  await refreshed;
+  expect(shown()).toEqual(["t1"]);
+  expect(get).toHaveBeenCalledTimes(3);
+});
+
 it("does not show again what was removed while the page was on its way", async () => {
   stored = ["t2", "t1"];
   await store.refresh();
-  let release = (): void => undefined;
-  const before = { bookmarks: [listed("t2"), listed("t1")], next: null };
-  get.mockImplementationOnce(() => new Promise((resolve) => (release = () => resolve(answer(200, before)))));
+  const release = holdBack();
   const refreshed = store.refresh();
   store.toggle("t2");
   await settled();
   release();
   await refreshed;
-  expect(store.state.list?.shown.map(({ tweet_id }) => tweet_id)).toEqual(["t1"]);
+  expect(shown()).toEqual(["t1"]);
 });

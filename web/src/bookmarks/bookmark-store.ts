@@ -168,7 +168,7 @@ export class BookmarkStore extends Store<BookmarksState> {
       case "committed":
         this.settle(tweet);
         this.know([[tweet, becomes]]);
-        if (!becomes && this.state.list !== null) this.set({ ...this.state, list: without(this.state.list, tweet) });
+        this.listFollows(tweet, becomes);
         announce(becomes ? "Bookmarked." : "Bookmark removed.");
         return;
       case "refused":
@@ -181,6 +181,14 @@ export class BookmarkStore extends Store<BookmarksState> {
         else if (state.asked <= 1) announce("Whether this took effect is not known yet. Asking.");
         return;
     }
+  }
+
+  /** A mark that was made is in the list when that is loaded again, which a reload under way sees to by itself. */
+  private listFollows(tweet: string, becomes: boolean): void {
+    const { list, first } = this.state;
+    if (list === null) return;
+    if (!becomes) this.set({ ...this.state, list: without(list, tweet) });
+    else if (first.kind !== "loading") void this.refresh();
   }
 
   /** What became of the write can't be found out: whether the tweet is marked is no longer known, either. */
