@@ -173,6 +173,17 @@ test("failures are said, and nothing is kept that the network did not take", asy
   await page.unroute("**/api/bookmarks?*");
   await page.getByRole("button", { name: "Try again" }).click();
   await expect(page.getByText("No bookmarks yet")).toBeVisible();
+
+  // A list that was empty the last time is not called so while the server does not say.
+  await page.getByRole("link", { name: "Timeline" }).click();
+  await expect(toggleAt(ada, "One too many.")).toBeVisible();
+  await page.route("**/api/bookmarks?*", (route) => route.fulfill(problem(500, { code: 799, detail: "it broke" })));
+  await openBookmarks(page);
+  await expect(page.getByText("Your bookmarks did not load")).toBeVisible();
+  await expect(page.getByText("No bookmarks yet")).toHaveCount(0);
+  await page.unroute("**/api/bookmarks?*");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(page.getByText("No bookmarks yet")).toBeVisible();
 });
 
 test("the page is for those who are logged in, and comes back after the log-in", async ({ stranger }) => {

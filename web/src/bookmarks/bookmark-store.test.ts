@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { connection } from "../api/connection.ts";
 import { browserPorts } from "../api/poll.ts";
 import { announcer } from "../ui/announcer.ts";
-import { BookmarkStore, isMarked } from "./bookmark-store.ts";
+import { BookmarkStore, insteadOfList, isMarked } from "./bookmark-store.ts";
 
 const { get, put, del } = vi.hoisted(() => ({ get: vi.fn(), put: vi.fn(), del: vi.fn() }));
 vi.mock("../api/client.ts", () => ({ api: { GET: get, PUT: put, DELETE: del } }));
@@ -35,9 +35,10 @@ beforeEach(() => {
       questions.push(tweets.split(","));
       return answer(200, { bookmarks: stored.filter((tweet) => tweets.split(",").includes(tweet)).map(listed), next: null });
     }
-    const from = cursor === undefined ? 0 : Number(cursor);
-    const next = from + 50 < stored.length ? String(from + 50) : null;
-    return answer(200, { bookmarks: stored.slice(from, from + 50).map(listed), next });
+    const from = cursor === undefined ? 0 : stored.indexOf(cursor) + 1;
+    const page = stored.slice(from, from + 50);
+    const next = from + 50 < stored.length ? page.at(-1) : null;
+    return answer(200, { bookmarks: page.map(listed), next });
   });
   put.mockReset().mockImplementation(async (_: string, { params }: { params: { path: { tweet_id: string } } }) => {
     stored = [params.path.tweet_id, ...stored];
@@ -210,6 +211,20 @@ it("says that the list did not load, and loads it on the next try", async () => 
   expect(store.state.list?.shown).toHaveLength(1);
 });
 
+it("says nothing of an empty list that did not load again but that it did not", async () => {
+  expect(insteadOfList(store.state)).toBe("waiting");
+  await store.refresh();
+  expect(insteadOfList(store.state)).toBe("none");
+  stored = ["t1"];
+  get.mockResolvedValueOnce(answer(500, { code: 799, detail: "it broke" }));
+  const again = store.refresh();
+  expect(insteadOfList(store.state)).toBe("waiting");
+  await again;
+  expect(insteadOfList(store.state)).toBe("failed");
+  await store.refresh();
+  expect(insteadOfList(store.state)).toBeNull();
+});
+
 it("shows a mark that is made after the list was loaded", async () => {
   stored = ["t1"];
   await store.refresh();
@@ -240,4 +255,16 @@ it("does not show again what was removed while the page was on its way", async (
   release();
   await refreshed;
   expect(shown()).toEqual(["t1"]);
+});
+
+it("asks again for an older page that may be out of date", async () => {
+  stored = Array.from({ length: 60 }, (_, i) => `t${60 - i}`);
+  await store.refresh();
+  const release = holdBack();
+  const loaded = store.loadOlder();
+  store.toggle("t60");
+  await settled();
+  release();
+  expect(await loaded).toBe(10);
+  expect(shown()).toEqual(stored);
 });

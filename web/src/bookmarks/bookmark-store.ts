@@ -50,6 +50,14 @@ export function isMarked({ underWay, known }: BookmarksState, tweet: string): bo
   return underWay.get(tweet) ?? known.get(tweet) ?? false;
 }
 
+/** What the list has to say of itself when it has no bookmark to show; null while it has some, or may have some further down. */
+export function insteadOfList({ list, first }: BookmarksState): "waiting" | "failed" | "none" | null {
+  if (list !== null && (list.shown.length > 0 || list.next !== null)) return null;
+  if (first.kind === "failed") return "failed";
+  // What was empty before may not be so when it has been loaded again.
+  return list === null || first.kind === "loading" ? "waiting" : "none";
+}
+
 export class BookmarkStore extends Store<BookmarksState> {
   private readonly asked = new Set<string>();
   /** Of those asked about, the ones whose question has to be put, for the first time or again. */
@@ -119,19 +127,22 @@ export class BookmarkStore extends Store<BookmarksState> {
   /** Loads the next page; resolves to how many bookmarks came. */
   async loadOlder(): Promise<number> {
     const { list, older } = this.state;
-    if (list === null || list.next === null || older.kind === "loading") return 0;
+    if (this.closed || list === null || list.next === null || older.kind === "loading") return 0;
     this.set({ ...this.state, older: loading });
     const writes = this.writes;
     const loaded = await this.fetch({ limit: pageBookmarks, cursor: list.next });
     const now = this.state.list;
-    if (loaded.kind === "failed") this.set({ ...this.state, older: loaded });
-    // The list was started over, or a mark was removed that the page may still have: it is asked for again.
-    else if (now === null || now.next !== list.next || writes !== this.writes) this.set({ ...this.state, older: idle });
-    else {
-      this.show(withOlder(now, loaded.value), { older: idle });
-      return loaded.value.bookmarks.length;
+    if (loaded.kind === "failed") {
+      this.set({ ...this.state, older: loaded });
+      return 0;
     }
-    return 0;
+    // The list was started over, or a mark was removed that the page may still have.
+    if (now === null || now.next !== list.next || writes !== this.writes) {
+      this.set({ ...this.state, older: idle });
+      return this.loadOlder();
+    }
+    this.show(withOlder(now, loaded.value), { older: idle });
+    return loaded.value.bookmarks.length;
   }
 
   /** Marks a tweet that is not marked, and the other way round. One write of a tweet's mark is under way at a time. */

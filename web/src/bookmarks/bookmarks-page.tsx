@@ -11,7 +11,7 @@ import { Older } from "../ui/older.tsx";
 import { useStore } from "../ui/use-store.ts";
 import { Waiting } from "../ui/waiting.tsx";
 import { RemoveButton } from "./bookmark-button.tsx";
-import type { BookmarkStore } from "./bookmark-store.ts";
+import { insteadOfList, type BookmarkStore } from "./bookmark-store.ts";
 import { currentBookmarks } from "./current.ts";
 
 const noun = ["bookmark", "bookmarks"] as const;
@@ -33,33 +33,27 @@ function Content({ bookmarks }: { bookmarks: BookmarkStore }) {
 }
 
 function List({ bookmarks }: { bookmarks: BookmarkStore }) {
-  const { list, first, older } = useStore(bookmarks);
+  const state = useStore(bookmarks);
+  const { list, older } = state;
   const loadOlder = useCallback(() => bookmarks.loadOlder(), [bookmarks]);
-  const fault = first.kind === "failed" && (
-    <Notice
-      tone="bad"
-      icon="offline"
-      title="Your bookmarks did not load"
-      action={
-        <Button look="strong" onPress={() => void bookmarks.refresh()}>
-          Try again
-        </Button>
-      }
-    >
-      {first.why}
-    </Notice>
-  );
-  if (list === null) return <div role="status">{fault !== false ? fault : <Waiting what="your bookmarks" />}</div>;
-  if (list.shown.length === 0 && list.next === null) {
+  const instead = insteadOfList(state);
+  if (instead === "none") {
     return (
       <Notice tone="calm" icon="bookmark" title="No bookmarks yet">
         Press <q>Bookmark</q> under a tweet, and you find it here again.
       </Notice>
     );
   }
+  if (list === null || instead !== null) {
+    return (
+      <div role="status">
+        {instead === "failed" ? <Fault bookmarks={bookmarks} /> : <Waiting what="your bookmarks" />}
+      </div>
+    );
+  }
   return (
     <section aria-label="Bookmarked tweets">
-      {fault}
+      <Fault bookmarks={bookmarks} />
       <ol className="tweets">
         {list.shown.map((bookmark) => (
           <li key={bookmark.tweet_id}>
@@ -69,6 +63,22 @@ function List({ bookmarks }: { bookmarks: BookmarkStore }) {
       </ol>
       <Older noun={noun} next={list.next} fault={older.kind === "failed" ? older.why : null} load={loadOlder} />
     </section>
+  );
+}
+
+/** Why the newest bookmarks did not load the last time, if they did not. */
+function Fault({ bookmarks }: { bookmarks: BookmarkStore }) {
+  const { first } = useStore(bookmarks);
+  if (first.kind !== "failed") return null;
+  const again = (
+    <Button look="strong" onPress={() => void bookmarks.refresh()}>
+      Try again
+    </Button>
+  );
+  return (
+    <Notice tone="bad" icon="offline" title="Your bookmarks did not load" action={again}>
+      {first.why}
+    </Notice>
   );
 }
 
