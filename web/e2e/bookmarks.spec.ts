@@ -8,6 +8,15 @@ import { tabTo } from "./tab.ts";
 const toggleAt = (person: Person, text: string) =>
   person.tweets(text).getByRole("button", { name: "Bookmark", exact: true });
 
+/** Presses the button, and waits until the server has done what it asks for. */
+async function toggle(person: Person, text: string, method: "PUT" | "DELETE"): Promise<void> {
+  const done = person.page.waitForResponse(
+    (response) => response.url().includes("/api/bookmarks/") && response.request().method() === method && response.ok(),
+  );
+  await toggleAt(person, text).click();
+  await done;
+}
+
 async function openBookmarks(page: Page): Promise<void> {
   await page.getByRole("link", { name: "Bookmarks" }).click();
   await expect(page.getByRole("heading", { name: "Bookmarks" })).toBeFocused();
@@ -32,25 +41,27 @@ test("mark, list, remove", async ({ arrive }) => {
   await page.reload();
   for (const text of ["Third.", "First."]) {
     await expect(toggleAt(ada, text)).toHaveAttribute("aria-pressed", "false");
-    await toggleAt(ada, text).click();
-    await expect(page.getByText("Bookmarked.")).toBeAttached();
+    await toggle(ada, text, "PUT");
     await expect(toggleAt(ada, text)).toHaveAttribute("aria-pressed", "true");
   }
   await openBookmarks(page);
-  await expect(page.getByRole("article").locator(".tweet-text")).toHaveText(["First.", "Third."]);
+  const listed = page.getByRole("article").locator(".tweet-text");
+  await expect(listed).toHaveText(["First.", "Third."]);
   await expect(page).toHaveTitle("Bookmarks · Skein");
 
   // The timeline knows again after a reload, and nobody else has them.
   await page.goto("/main");
   await expect(toggleAt(ada, "First.")).toHaveAttribute("aria-pressed", "true");
   await expect(toggleAt(ada, "Second.")).toHaveAttribute("aria-pressed", "false");
+  const answered = bob.page.waitForResponse("**/api/bookmarks?tweets=*");
   await bob.page.reload();
+  expect(await (await answered).json()).toEqual({ bookmarks: [], next: null });
   await expect(toggleAt(bob, "First.")).toHaveAttribute("aria-pressed", "false");
 
-  await toggleAt(ada, "First.").click();
+  await toggle(ada, "First.", "DELETE");
   await expect(toggleAt(ada, "First.")).toHaveAttribute("aria-pressed", "false");
   await openBookmarks(page);
-  await expect(ada.tweets("First.")).toHaveCount(0);
+  await expect(listed).toHaveText(["Third."]);
   await ada.tweets("Third.").getByRole("button", { name: "Remove bookmark" }).click();
   await expect(page.getByText("No bookmarks yet")).toBeVisible();
   await page.getByRole("link", { name: "Timeline" }).click();
@@ -165,7 +176,6 @@ test("failures are said, and nothing is kept that the network did not take", asy
   await expect(ada.tweets("One too many.").getByText("You are offline. Nothing was changed.")).toBeVisible();
   await expect(toggleAt(ada, "One too many.")).toHaveAttribute("aria-pressed", "false");
   await page.context().setOffline(false);
-  await expect(page.getByText("The server does not answer.")).toHaveCount(0);
 
   await page.route("**/api/bookmarks?*", (route) => route.fulfill(problem(500, { code: 799, detail: "it broke" })));
   await page.goto("/bookmarks");
