@@ -1,5 +1,6 @@
 //! All that is below `/api`: the rooms' routes, and the document that says what they take and answer.
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
@@ -7,6 +8,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use utoipa::openapi::security::SecurityRequirement;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::contract::openapi::{self, refinement};
@@ -28,6 +30,53 @@ pub fn known_answers() -> Vec<(String, String, u16)> {
         }
     }
     known
+}
+
+/// What a room asks for before it says anything; a room is what follows `/api/` in a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Nothing, or each operation something of its own.
+    Open,
+    /// A login.
+    Login,
+    /// A login or a bearer token.
+    LoginOrToken,
+}
+
+/// The doors of all rooms.
+pub struct Doors(HashMap<String, Door>);
+
+impl Doors {
+    /// The door that this path is behind.
+    pub fn of(&self, path: &str) -> Door {
+        room(path).and_then(|room| self.0.get(room)).copied().unwrap_or(Door::Open)
+    }
+}
+
+fn room(path: &str) -> Option<&str> {
+    path.strip_prefix("/api/")?.split('/').next()
+}
+
+/// The doors that the contract names: a room asks for what each of its operations asks for.
+pub fn doors(document: &utoipa::openapi::OpenApi) -> Doors {
+    let [session, token] = ["session", "token"].map(|name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []));
+    let mut doors = HashMap::new();
+    for (path, item) in &document.paths.paths {
+        let Some(room) = room(path) else { continue };
+        for operation in [&item.get, &item.post, &item.put, &item.delete].into_iter().flatten() {
+            let takes = |what| operation.security.iter().flatten().any(|one| one == what);
+            let door = match (takes(&session), takes(&token)) {
+                (true, true) => Door::LoginOrToken,
+                (true, false) => Door::Login,
+                (false, _) => Door::Open,
+            };
+            let common = doors.entry(room.to_owned()).or_insert(door);
+            if *common != door {
+                *common = Door::Open;
+            }
+        }
+    }
+    Doors(doors)
 }
 
 /// All routes below `/api` that the contract names, and the contract itself.
@@ -78,7 +127,7 @@ async fn serve(State(settings): State<Arc<SurfaceConfig>>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::Auth;
+    use super::{Auth, Door};
 
     #[test]
     fn a_log_in_requires_a_password_only_where_people_have_one() {
@@ -88,6 +137,18 @@ mod tests {
         };
         assert_eq!(required(Auth::Name), serde_json::json!(["username"]));
         assert_eq!(required(Auth::Password), serde_json::json!(["username", "password"]));
+    }
+
+    #[test]
+    fn a_room_asks_for_what_all_of_its_operations_ask_for() {
+        let doors = super::doors(&super::routes().1);
+        for path in ["/api/tweet/a/b", "/api/bookmarks/", "/api/bookmarks"] {
+            assert_eq!(doors.of(path), Door::Login, "{path}");
+        }
+        assert_eq!(doors.of("/api/data/"), Door::LoginOrToken);
+        for path in ["/api/login/x", "/api/account/x", "/api/transactions/a/b", "/api/tokens/a/b", "/api/x", "/api/", "/api"] {
+            assert_eq!(doors.of(path), Door::Open, "{path}");
+        }
     }
 
     /// The snapshot is what the app's client is generated from. To accept a change: `SKEIN_ACCEPT=1 cargo test -p

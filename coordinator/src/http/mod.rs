@@ -10,7 +10,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{FromRef, FromRequestParts, Request, State};
 use axum::http::Uri;
-use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -22,10 +21,11 @@ use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use crate::app::App;
-use crate::caller::{Callers, Person};
+use crate::caller::{Caller, Callers, Person};
 use crate::config::SurfaceConfig;
 use crate::operators;
 pub use api::known_answers;
+use api::{Door, Doors};
 use contract::code::Code;
 use contract::problem::Problem;
 use edge::{Edge, assets, observed};
@@ -44,33 +44,34 @@ pub async fn serve(listener: TcpListener, app: App, metrics: HttpMetrics, shutdo
 /// Everything that is served. One layer is around all of it, since each costs every request some microseconds: within it a
 /// request is observed, its panics are caught, and it passes the gate. Only files of text have the layer that compresses them.
 pub fn router(app: App) -> Router {
-    let (router, _) = api::routes();
+    let (router, document) = api::routes();
+    let doors = Arc::new(api::doors(&document));
     router
         .merge(operators::probes())
-        .fallback_service(any(elsewhere).layer(assets::compression()).with_state(Arc::<Callers>::from_ref(&app)))
+        .fallback_service(any(elsewhere).layer(assets::compression()).with_state((Arc::<Callers>::from_ref(&app), doors)))
         .method_not_allowed_fallback(another_method)
         .layer(from_fn_with_state(Arc::<Edge>::from_ref(&app), observed::observe))
         .with_state(app)
 }
 
-/// A path that has no route: below `/api` a problem, elsewhere the app's concern. Below `/api/tweet` a login comes first, so
-/// that nobody learns without one what is there.
-async fn elsewhere(State(callers): State<Arc<Callers>>, request: Request) -> Response {
+/// A path that has no route: below `/api` a problem, elsewhere the app's concern. Where every path needs a login, that comes first
+/// here as well, so that nobody learns without one what is there.
+async fn elsewhere(State((callers, doors)): State<(Arc<Callers>, Arc<Doors>)>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     let path = parts.uri.path();
     if path != "/api" && !path.starts_with("/api/") {
         return assets::serve(&parts.method, &parts.uri, &parts.headers);
     }
-    if path.starts_with("/api/tweet/")
-        && let Err(problem) = logged_in(&mut parts, &callers).await
-    {
-        return problem.into_response();
+    let nothing = Problem::new(Code::NoSuchPath, "see /api/docs for what there is");
+    let caller = match doors.of(path) {
+        Door::Open => return nothing.into_response(),
+        Door::Login => Person::from_request_parts(&mut parts, &callers).await.map(|person| person.caller),
+        Door::LoginOrToken => Caller::from_request_parts(&mut parts, &callers).await,
+    };
+    match caller {
+        Ok(caller) => caller.attempt(async { Err::<Response, _>(nothing) }).await.into_response(),
+        Err(refusal) => refusal.into_response(),
     }
-    Problem::new(Code::NoSuchPath, "see /api/docs for what there is").into_response()
-}
-
-async fn logged_in(parts: &mut Parts, callers: &Arc<Callers>) -> Result<(), Problem> {
-    Person::from_request_parts(parts, callers).await?.confirm().await
 }
 
 /// A method that the path does not take; axum adds `Allow`.

@@ -122,7 +122,17 @@ async fn a_token_that_has_ended_opens_nothing() {
 
 #[tokio::test]
 async fn a_session_that_ended_elsewhere_is_told_before_anything_else() {
-    for path in ["/api/tweet?limit=1&limit=2", "/api/tweet?limit=x", "/api/tweet/no-id", "/api/tweet/no/path", "/api/login"] {
+    let paths = [
+        "/api/tweet?limit=1&limit=2",
+        "/api/tweet?limit=x",
+        "/api/tweet/no-id",
+        "/api/tweet/no/path",
+        "/api/bookmarks?limit=x",
+        "/api/bookmarks/no/path",
+        "/api/data/",
+        "/api/login",
+    ];
+    for path in paths {
         let memory = Memory::default();
         let surface = surface(&memory, SurfaceConfig::new(Auth::Name));
         let login = HttpRequest::post("/api/login").body(Body::from(json!({ "username": "ann" }).to_string())).unwrap();
@@ -132,6 +142,39 @@ async fn a_session_that_ended_elsewhere_is_told_before_anything_else() {
         assert_eq!(ask(&surface, get("/api/login")).await.0, 200, "it is seen here");
         memory.rows(SESSIONS.id).into_iter().for_each(|row| memory.delete(row.key));
         assert_eq!(ask(&surface, get(path)).await.0, 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn where_all_needs_a_login_only_who_has_one_hears_that_a_path_is_none() {
+    let memory = Memory::default();
+    let surface = surface(&memory, SurfaceConfig::new(Auth::Name));
+    let login = HttpRequest::post("/api/login").body(Body::from(json!({ "username": "ann" }).to_string())).unwrap();
+    let (_, headers, _) = ask(&surface, login).await;
+    let session = headers[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let tokens = Tokens::new(memory.cluster(), Writer::new(memory.cluster(), PATIENCE));
+    let token = format!("Bearer {}", tokens.create("x", Scope::Read, None).await.unwrap().0.reveal());
+    // What somebody hears without anything, with a session, with a token.
+    let rows = [
+        ("/api/tweet/", [700, 704, 700]),
+        ("/api/tweet/a/b", [700, 704, 700]),
+        ("/api/bookmarks/", [700, 704, 700]),
+        ("/api/bookmarks/a/b", [700, 704, 700]),
+        ("/api/data/", [700, 704, 704]),
+        ("/api/data//", [700, 726, 726]),
+        ("/api/transactions/a/b", [704, 704, 704]),
+        ("/api/tweets/a", [704, 704, 704]),
+        ("/api/x", [704, 704, 704]),
+        ("/api/", [704, 704, 704]),
+    ];
+    for (path, told) in rows {
+        let get = || HttpRequest::get(path);
+        let asks = [get(), get().header(header::COOKIE, &session), get().header(header::AUTHORIZATION, &token)];
+        for (request, code) in asks.into_iter().zip(told) {
+            let (status, _, document) = ask(&surface, request.body(Body::empty()).unwrap()).await;
+            let expected = if code == 700 { 401 } else { 404 };
+            assert_eq!((status, &document["code"]), (expected, &Value::from(code)), "{path}");
+        }
     }
 }
 
