@@ -137,24 +137,26 @@ pub async fn list(
     client: Client,
     query: Result<Query<BookmarkParameters>, Problem>,
 ) -> Result<Response, Problem> {
-    person.confirm().await?;
-    let Query(parameters) = query?;
-    let limit = parameter::limit(parameters.limit.as_deref(), PAGE_DEFAULT, PAGE_MAX)?;
-    let before = match parameters.cursor.as_deref() {
-        None => None,
-        Some(text) => Some(
-            read_cursor(text)
-                .ok_or_else(|| Problem::field(Code::MalformedParameter, "cursor", "not the `next` of any page", None))?,
-        ),
+    let asked = async {
+        let Query(parameters) = query?;
+        let limit = parameter::limit(parameters.limit.as_deref(), PAGE_DEFAULT, PAGE_MAX)?;
+        let before = match parameters.cursor.as_deref() {
+            None => None,
+            Some(text) => Some(
+                read_cursor(text)
+                    .ok_or_else(|| Problem::field(Code::MalformedParameter, "cursor", "not the `next` of any page", None))?,
+            ),
+        };
+        Ok((limit, before, parameters.tweets.as_deref().map(tweets_asked).transpose()?))
     };
-    let asked = parameters.tweets.as_deref().map(tweets_asked).transpose()?;
+    let (limit, before, asked) = person.caller.attempt(asked).await?;
     let bytes = |count: usize| count * (BYTES_BESIDE_TEXT + 4 * edge.settings.limits.tweet_characters_max);
     let bytes_max = match &asked {
         Some(tweets) => bytes(tweets.len()),
         None => bytes(limit as usize).min(PAGE_BYTES + bytes(READ_KEYS_MAX)),
     };
+    let room = person.room(&edge, &client, bytes_max).await?;
     let name = &person.caller.name;
-    let room = edge.answers.room(name, &client.address, bytes_max).await?;
     let page = match asked {
         Some(tweets) => bookmarks.of(name, &tweets).await?,
         None => bookmarks.list(name, limit, before).await?,

@@ -24,7 +24,9 @@ use crate::config::{DataAccess, SurfaceConfig};
 use crate::http::contract::code::Code;
 use crate::http::contract::precondition;
 use crate::http::contract::problem::{Challenge, Problem};
-use crate::http::edge::address::secure;
+use crate::http::edge::Edge;
+use crate::http::edge::address::{Client, secure};
+use crate::http::edge::answers::Room;
 use crate::sessions::{Session, Sessions, Token};
 use crate::store::once::{Fingerprint, Once};
 use crate::tokens::{Scope, Secret, Tokens};
@@ -113,6 +115,16 @@ impl Person {
     /// Asks the store whether the session still stands, for what does not check it itself.
     pub async fn confirm(&self) -> Result<(), Problem> {
         if self.caller.stands().await? { Ok(()) } else { Err(nobody()) }
+    }
+
+    /// Takes room for an answer of so many bytes at the most. That may take a while, so the session is asked for once there is some.
+    ///
+    /// # Errors
+    /// There is no room, the session has ended, or the store can't tell.
+    pub async fn room(&self, edge: &Edge, client: &Client, bytes_max: usize) -> Result<Room, Problem> {
+        let room = edge.answers.room(&self.caller.name, &client.address, bytes_max).await?;
+        self.confirm().await?;
+        Ok(room)
     }
 
     /// Reads a record in the same read as the session, so that it is told only to those who are logged in still.

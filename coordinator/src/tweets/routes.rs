@@ -156,25 +156,28 @@ pub async fn list(
     client: Client,
     query: Result<Query<ListParameters>, Problem>,
 ) -> Result<Response, Problem> {
-    person.confirm().await?;
-    let Query(parameters) = query?;
-    let limit = parameter::limit(parameters.limit.as_deref(), PAGE_DEFAULT, PAGE_MAX)?;
-    let before = match parameters.cursor.as_deref() {
-        None => None,
-        Some(text) => Some(
-            tweets::read_cursor(text)
-                .ok_or_else(|| Problem::field(Code::MalformedParameter, "cursor", "not the `next` of any page", None))?,
-        ),
+    let asked = async {
+        let Query(parameters) = query?;
+        let limit = parameter::limit(parameters.limit.as_deref(), PAGE_DEFAULT, PAGE_MAX)?;
+        let before = match parameters.cursor.as_deref() {
+            None => None,
+            Some(text) => Some(
+                tweets::read_cursor(text)
+                    .ok_or_else(|| Problem::field(Code::MalformedParameter, "cursor", "not the `next` of any page", None))?,
+            ),
+        };
+        let consistency = match parameters.consistent.as_deref() {
+            None | Some("arrival") => Consistency::Arrival,
+            Some("strict") => Consistency::Strict,
+            Some(_) => {
+                return Err(Problem::field(Code::MalformedParameter, "consistent", "arrival or strict", None));
+            }
+        };
+        Ok((limit, before, consistency))
     };
-    let consistency = match parameters.consistent.as_deref() {
-        None | Some("arrival") => Consistency::Arrival,
-        Some("strict") => Consistency::Strict,
-        Some(_) => {
-            return Err(Problem::field(Code::MalformedParameter, "consistent", "arrival or strict", None));
-        }
-    };
+    let (limit, before, consistency) = person.caller.attempt(asked).await?;
     let bytes_max = limit as usize * (TWEET_BYTES_BESIDE_TEXT + 4 * edge.settings.limits.tweet_characters_max);
-    let room = edge.answers.room(&person.caller.name, &client.address, bytes_max.min(ANSWER_BYTES_MAX)).await?;
+    let room = person.room(&edge, &client, bytes_max.min(ANSWER_BYTES_MAX)).await?;
     let page = tweets.list(limit, before, consistency).await?;
     let page = TweetPage { tweets: page.tweets.into_iter().map(Tweet::from).collect(), next: page.next };
     Ok(room.hold(Json(page).into_response()).await)

@@ -1,6 +1,8 @@
 //! Every end that a transaction can have, as its client hears of it. The store here is one in memory that ends commits as told,
 //! since some ends (an outcome that stays unknown, a full store) need more luck than a test should.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, Request as HttpRequest, header};
 use serde_json::{Value, json};
@@ -14,6 +16,8 @@ use skein_coordinator::tokens::{Scope, Tokens};
 use skein_protocol::id::{Incarnation, TxnId};
 use skein_protocol::operation::Key;
 use skein_protocol::step::AbortReason;
+use tokio::time::timeout;
+use tower::ServiceExt;
 
 use crate::harness::PATIENCE;
 use crate::harness::surface::{ask, surface};
@@ -179,6 +183,33 @@ async fn where_all_needs_a_login_only_who_has_one_hears_that_a_path_is_none() {
 }
 
 #[tokio::test]
+async fn a_list_that_waited_for_room_is_told_only_to_who_is_logged_in_still() {
+    for path in ["/api/tweet", "/api/bookmarks", "/api/data"] {
+        let memory = Memory::default();
+        let mut settings = SurfaceConfig::new(Auth::Name);
+        settings.limits.answers.bytes_max = 16 * 1024;
+        settings.limits.answers.wait_max = PATIENCE;
+        let surface = surface(&memory, settings);
+        let login = HttpRequest::post("/api/login").body(Body::from(json!({ "username": "ann" }).to_string())).unwrap();
+        let (_, headers, _) = ask(&surface, login).await;
+        let cookie = headers[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let get = |path: &str| {
+            HttpRequest::get(path).header(header::HOST, "localhost").header(header::COOKIE, &cookie).body(Body::empty()).unwrap()
+        };
+        memory.put(Key::new(DATA, "long"), format!("\"{}\"", "x".repeat(12 * 1024)).into_bytes());
+        let taken = surface.clone().oneshot(get("/api/data/long")).await.unwrap();
+        assert_eq!(taken.status(), 200);
+
+        let mut list = std::pin::pin!(ask(&surface, get(path)));
+        assert!(timeout(Duration::from_millis(50), &mut list).await.is_err(), "{path} waits for room");
+        memory.rows(SESSIONS.id).into_iter().for_each(|row| memory.delete(row.key));
+        drop(taken);
+        let (status, _, document) = list.await;
+        assert_eq!((status, &document["code"]), (401, &Value::from(700)), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_sign_up_whose_outcome_is_not_known_counts_as_an_account_and_one_that_was_not_begun_does_not() {
     for (end, again) in [(Error::Unknown { txn: TXN }, 429), (Error::Stopped, 429), (Error::Unavailable, 201)] {
         let mut settings = SurfaceConfig::new(Auth::Password);
@@ -200,7 +231,7 @@ async fn a_sign_up_whose_outcome_is_not_known_counts_as_an_account_and_one_that_
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_answered_all_the_same() {
     let mut settings = SurfaceConfig::new(Auth::Name);
-    settings.limits.request_time_max = std::time::Duration::from_millis(50);
+    settings.limits.request_time_max = Duration::from_millis(50);
     let (status, headers, document) = post(None, settings).await;
     assert_eq!((status, &document["code"]), (504, &Value::from(722)));
     assert!(!headers.contains_key(header::RETRY_AFTER), "it may have happened: nobody is told to try again");
