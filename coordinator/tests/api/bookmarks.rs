@@ -9,8 +9,10 @@ use hyper::Method;
 use serde_json::{Value, json};
 use skein_coordinator::bookmarks::BOOKMARKS_MAX;
 use skein_coordinator::config::{Auth, SurfaceConfig};
+use skein_coordinator::store::cluster::Error;
 use skein_coordinator::store::memory::Memory;
-use skein_coordinator::store::tables::{BOOKMARKS, SESSIONS, TWEETS};
+use skein_coordinator::store::tables::{BOOKMARKS, IDEMPOTENCY, SESSIONS, TWEETS};
+use skein_protocol::step::AbortReason;
 
 use crate::harness::surface::{ask, surface};
 use crate::harness::{Client, Cluster};
@@ -357,6 +359,31 @@ async fn a_page_of_long_tweets_is_shorter_and_goes_on() {
     }
     assert_eq!(listed, 100);
     assert!(pages > 1);
+}
+
+#[tokio::test]
+async fn what_changes_nothing_is_answered_though_the_store_has_no_room_for_its_answer() {
+    let ann = Lone::ann(SurfaceConfig::new(Auth::Name)).await;
+    let mark = ann.tweet("x").await;
+    let keyed = |method: &str| {
+        let request = Request::builder().method(method).uri(&mark).header("cookie", &ann.cookie).header("idempotency-key", "k");
+        request.body(Body::empty()).unwrap()
+    };
+    let full = || ann.memory.end_next(Error::Aborted { txn: ann.memory.last(), reason: AbortReason::Memory });
+    full();
+    assert_eq!(ask(&ann.surface, keyed("DELETE")).await.0, 204, "nothing to remove");
+    full();
+    let (status, _, problem) = ask(&ann.surface, keyed("PUT")).await;
+    assert_eq!((status, &problem["code"]), (507, &json!(717)), "a mark needs room");
+    assert_eq!(ann.does("PUT", &mark).await.0, 201);
+    full();
+    assert_eq!(ask(&ann.surface, keyed("PUT")).await.0, 200, "marked already");
+    assert!(ann.memory.rows(IDEMPOTENCY.id).is_empty());
+    // With room it is remembered like any other answer.
+    assert_eq!(ask(&ann.surface, keyed("PUT")).await.0, 200);
+    assert_eq!(ann.does("DELETE", &mark).await.0, 204);
+    assert_eq!(ask(&ann.surface, keyed("PUT")).await.0, 200);
+    assert!(ann.memory.rows(BOOKMARKS.id).is_empty());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use skein_protocol::id::Version;
 use skein_protocol::limits::{TRANSACTION_BYTES_MAX, VALUE_BYTES_MAX};
-use skein_protocol::operation::{Action, Key, Operation};
+use skein_protocol::operation::{Action, Expect, Key, Operation};
 use skein_protocol::step::AbortReason;
 
 use super::{ATTEMPTS_MAX, Error, Found, Plan, Race, Versions, Write, Written};
@@ -138,7 +138,8 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Commits the guard, the steps, and what is remembered.
+    /// Commits the guard, the steps, and what is remembered. What changes nothing needs no room but for its answer; so where the
+    /// store is full the answer is given and not remembered.
     async fn commit<W: Write>(&self, plan: Plan<W>) -> Result<Result<Written<W::Answer>, Lost<W::Name>>, Error> {
         let Plan { steps, answer } = plan;
         let (names, steps): (Vec<W::Name>, Vec<Operation>) = steps.into_iter().unzip();
@@ -146,12 +147,21 @@ impl<'a> Writing<'a> {
         let mut operations = Vec::with_capacity(before + steps.len() + 1);
         operations.extend(self.guard.cloned());
         operations.extend(steps);
+        let mut unremembered = None;
         if let Some(once) = self.once {
+            if operations.iter().all(|operation| operation.action == Action::Check) {
+                let new = Operation { key: once.key(), expect: Expect::Absent, action: Action::Check };
+                unremembered = Some(operations.iter().cloned().chain([new]).collect());
+            }
             let remembered = once.remember(&answer).map_err(|_| Error::Unreadable)?;
             fits(&operations, &remembered)?;
             operations.push(remembered);
         }
-        match self.writer.cluster.commit(operations).await {
+        let mut committed = self.writer.cluster.commit(operations).await;
+        if let (Err(cluster::Error::Aborted { reason: AbortReason::Memory, .. }), Some(operations)) = (&committed, unremembered) {
+            committed = self.writer.cluster.commit(operations).await;
+        }
+        match committed {
             Ok(committed) => {
                 let versions: Vec<Version> = committed.versions.into_iter().skip(before).take(names.len()).collect();
                 if versions.len() < names.len() {
