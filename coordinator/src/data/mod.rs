@@ -101,7 +101,7 @@ pub enum Error {
     #[error("there is no value under this key")]
     NotFound,
     /// What is there, or that nothing is, is not as demanded. `txn` is the transaction that found out, if it came to one.
-    #[error("the value is not as If-Match or If-None-Match demands")]
+    #[error("the value is not as was demanded")]
     ConditionFailed {
         /// The transaction.
         txn: Option<TxnId>,

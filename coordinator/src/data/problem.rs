@@ -10,7 +10,10 @@ impl From<Error> for Problem {
         let detail = error.to_string();
         match error {
             Error::NotFound => Problem::new(Code::NoSuchValue, detail),
-            Error::ConditionFailed { txn } => Problem::new(Code::VersionMismatch, detail).transaction(txn),
+            Error::ConditionFailed { txn } => {
+                let detail = "the value is not as If-Match or If-None-Match demands";
+                Problem::new(Code::VersionMismatch, detail).transaction(txn)
+            }
             Error::Unmet { unmet, txn } => {
                 let expectations = unmet.into_iter().map(UnmetExpectation::from).collect();
                 Problem::new(Code::ExpectationsUnmet, detail).transaction(txn).expectations(expectations)

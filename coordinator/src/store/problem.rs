@@ -47,7 +47,10 @@ impl From<write::Error> for Problem {
         let detail = error.to_string();
         match error {
             write::Error::Ended => Problem::new(Code::NotLoggedIn, "log in with POST /api/login first"),
-            write::Error::KeyReused => Problem::field(Code::IdempotencyKeyReused, "Idempotency-Key", detail, None),
+            write::Error::KeyReused => {
+                let detail = "this Idempotency-Key was used for another request";
+                Problem::field(Code::IdempotencyKeyReused, "Idempotency-Key", detail, None)
+            }
             write::Error::AnswerTooLong { max, .. } => {
                 Problem::field(Code::AnswerTooLong, "Idempotency-Key", detail, Some(max as u64))
             }

@@ -33,7 +33,7 @@ pub const TOKENS_MAX: usize = 256;
 pub const DAYS_MAX: u32 = 3_660;
 
 /// What a token is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// To read data.

@@ -33,6 +33,17 @@ where
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke))
 }
 
+/// What a token is good for.
+#[derive(ToSchema)]
+#[schema(as = Scope, rename_all = "lowercase")]
+#[allow(dead_code, reason = "names the values in the OpenAPI document; the domain has its own")]
+pub enum ScopeNames {
+    /// To read data.
+    Read,
+    /// To read and to write data.
+    Write,
+}
+
 /// A token that is to be made.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +52,7 @@ pub struct TokenForm {
     #[schema(example = "billing", min_length = 1, max_length = 64)]
     name: String,
     /// What it is good for; to write includes to read.
+    #[schema(value_type = ScopeNames)]
     scope: Scope,
     /// Days after which it ends; without it, it ends when it is revoked.
     #[serde(default, deserialize_with = "number::whole")]
@@ -58,6 +70,7 @@ pub struct TokenDescription {
     #[schema(example = "billing")]
     name: String,
     /// What it is good for.
+    #[schema(value_type = ScopeNames)]
     scope: Scope,
     /// When it was made (RFC 3339).
     #[schema(format = DateTime)]

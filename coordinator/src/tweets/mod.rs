@@ -91,7 +91,7 @@ pub enum Error {
     #[error("only its author may change a tweet")]
     NotOwner,
     /// It is not of the version that was demanded. `txn` is the transaction that found out, if it came to one.
-    #[error("the tweet has another version than the one named in If-Match")]
+    #[error("the tweet has another version than was demanded")]
     VersionMismatch {
         /// The transaction.
         txn: Option<TxnId>,

@@ -13,7 +13,10 @@ impl From<Error> for Problem {
             Error::ControlCharacter(_) => Problem::field(Code::MalformedField, "text", detail, None),
             Error::NotFound => Problem::new(Code::NoSuchTweet, detail),
             Error::NotOwner => Problem::new(Code::NotOwner, detail),
-            Error::VersionMismatch { txn } => Problem::new(Code::VersionMismatch, detail).transaction(txn),
+            Error::VersionMismatch { txn } => {
+                let detail = "the tweet has another version than the one named in If-Match";
+                Problem::new(Code::VersionMismatch, detail).transaction(txn)
+            }
             Error::Unreadable(error) => error.into(),
             Error::Write(error) => error.into(),
             Error::Cluster(error) => error.into(),

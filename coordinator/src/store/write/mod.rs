@@ -109,7 +109,7 @@ pub enum Error {
     #[error("the session or token has ended")]
     Ended,
     /// The key was used for another request.
-    #[error("this Idempotency-Key was used for another request")]
+    #[error("the key was used for another request")]
     KeyReused,
     /// The answer can't be remembered under an `Idempotency-Key`.
     #[error("the answer is too long to be remembered, {bytes} bytes; at most {max} are")]
