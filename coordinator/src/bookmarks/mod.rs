@@ -17,11 +17,12 @@ use uuid::Uuid;
 
 use crate::store::clock::Timestamp;
 use crate::store::cluster::{self, Cluster};
+use crate::store::cursor;
 use crate::store::once::Once;
 use crate::store::row::Unreadable;
 use crate::store::tables::BOOKMARKS;
 use crate::store::write::{self, Found, Plan, Race, Write, Writer, Written};
-use crate::tweets::{self, Tweet, write_cursor};
+use crate::tweets::{self, Tweet};
 use row::{Mark, Owner, Place};
 
 /// Bookmarks of one person.
@@ -92,9 +93,6 @@ pub enum Error {
     /// A row is not one that this program can read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// A tweet can't be read.
-    #[error(transparent)]
-    Tweet(#[from] tweets::Error),
     /// It was not written.
     #[error(transparent)]
     Write(#[from] write::Error),
@@ -168,14 +166,16 @@ impl Bookmarks {
         for part in places.chunks(READ_KEYS_MAX) {
             let marks: Vec<Bookmark> =
                 part.iter().map(|(_, Place { tweet, created_at })| Bookmark { tweet: *tweet, created_at: *created_at }).collect();
-            bytes += self.put_beside(&marks, &mut page.bookmarks).await?;
+            let (bookmarks, long) = self.with_tweets(&marks).await?;
+            page.bookmarks.extend(bookmarks);
+            bytes += long;
             if bytes >= PAGE_BYTES {
                 break;
             }
         }
         let more = found.more || page.bookmarks.len() < places.len();
         let last = page.bookmarks.len().checked_sub(1).map(|last| places[last].0);
-        page.next = last.filter(|_| more).map(write_cursor);
+        page.next = last.filter(|_| more).map(cursor::write);
         Ok(page)
     }
 
@@ -183,7 +183,7 @@ impl Bookmarks {
     ///
     /// # Errors
     /// The store's.
-    pub async fn of(&self, user: &str, tweets: &[Uuid]) -> Result<Page, Error> {
+    pub async fn of(&self, user: &str, tweets: &[Uuid]) -> Result<Vec<Bookmarked>, Error> {
         let owner = Owner::new(user);
         let rows = self.cluster.read(tweets.iter().map(|tweet| owner.mark(*tweet)).collect()).await?;
         let found = Found::from(rows);
@@ -191,25 +191,23 @@ impl Bookmarks {
         for tweet in tweets {
             marks.extend(found.row(&owner.mark(*tweet)).map(|row| bookmark(*tweet, row)).transpose()?);
         }
-        let mut page = Page::default();
-        self.put_beside(&marks, &mut page.bookmarks).await?;
-        Ok(page)
+        Ok(self.with_tweets(&marks).await?.0)
     }
 
-    /// Adds these marks, each with its tweet; says how many bytes the tweets have. One read takes no more keys than the marks are.
-    async fn put_beside(&self, marks: &[Bookmark], bookmarks: &mut Vec<Bookmarked>) -> Result<usize, Error> {
+    /// These marks, at most [`READ_KEYS_MAX`], each with its tweet, and how many bytes the tweets have.
+    async fn with_tweets(&self, marks: &[Bookmark]) -> Result<(Vec<Bookmarked>, usize), Error> {
         if marks.is_empty() {
-            return Ok(0);
+            return Ok((Vec::new(), 0));
         }
         let rows = self.cluster.read(marks.iter().map(|mark| tweets::key(mark.tweet)).collect()).await?;
         let bytes = rows.iter().map(|row| row.value.len()).sum();
         let mut tweets = HashMap::with_capacity(rows.len());
         for row in &rows {
-            let tweet = Tweet::read(Some(row))?;
+            let tweet = Tweet::of(row)?;
             tweets.insert(tweet.id, tweet);
         }
-        bookmarks.extend(marks.iter().map(|mark| Bookmarked { bookmark: *mark, tweet: tweets.remove(&mark.tweet) }));
-        Ok(bytes)
+        let bookmarks = marks.iter().map(|mark| Bookmarked { bookmark: *mark, tweet: tweets.remove(&mark.tweet) });
+        Ok((bookmarks.collect(), bytes))
     }
 }
 

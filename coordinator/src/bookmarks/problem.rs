@@ -11,7 +11,6 @@ impl From<Error> for Problem {
             Error::NoSuchTweet => Problem::new(Code::NoSuchTweet, detail),
             Error::TooMany => Problem::new(Code::TooManyBookmarks, detail),
             Error::Unreadable(error) => error.into(),
-            Error::Tweet(error) => error.into(),
             Error::Write(error) => error.into(),
             Error::Cluster(error) => error.into(),
         }

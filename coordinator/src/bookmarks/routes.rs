@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::bookmarks::{Bookmark, Bookmarked, Bookmarks, Done, PAGE_BYTES, PAGE_MAX, TWEETS_ASKED_MAX};
+use crate::bookmarks::{Bookmark, Bookmarked, Bookmarks, Done, PAGE_BYTES, PAGE_MAX, Page, TWEETS_ASKED_MAX};
 use crate::caller::{Callers, Person};
 use crate::http::contract::code::Code;
 use crate::http::contract::parameter::{self, Parameters, Query};
@@ -25,8 +25,8 @@ use crate::http::contract::problem::{Problem, ProblemDocument, TRANSACTION};
 use crate::http::contract::text_header;
 use crate::http::edge::Edge;
 use crate::http::edge::address::Client;
+use crate::store::cursor;
 use crate::store::write::Written;
-use crate::tweets::read_cursor;
 use crate::tweets::routes::{Tweet, TweetId};
 
 /// All that is done with bookmarks.
@@ -140,13 +140,7 @@ pub async fn list(
     let asked = async {
         let Query(parameters) = query?;
         let limit = parameter::limit(parameters.limit.as_deref(), PAGE_DEFAULT, PAGE_MAX)?;
-        let before = match parameters.cursor.as_deref() {
-            None => None,
-            Some(text) => Some(
-                read_cursor(text)
-                    .ok_or_else(|| Problem::field(Code::MalformedParameter, "cursor", "not the `next` of any page", None))?,
-            ),
-        };
+        let before = parameter::cursor(parameters.cursor.as_deref(), cursor::read)?;
         Ok((limit, before, parameters.tweets.as_deref().map(tweets_asked).transpose()?))
     };
     let (limit, before, asked) = person.caller.attempt(asked).await?;
@@ -158,7 +152,7 @@ pub async fn list(
     let room = person.room(&edge, &client, bytes_max).await?;
     let name = &person.caller.name;
     let page = match asked {
-        Some(tweets) => bookmarks.of(name, &tweets).await?,
+        Some(tweets) => Page { bookmarks: bookmarks.of(name, &tweets).await?, next: None },
         None => bookmarks.list(name, limit, before).await?,
     };
     let page = BookmarkPage { bookmarks: page.bookmarks.into_iter().map(BookmarkedTweet::from).collect(), next: page.next };

@@ -1,10 +1,12 @@
 //! The rooms' way to the replicated store. [`cluster`] is the door: commit, read, scan. [`write`] is the recipe that every write of
 //! a room follows, [`once`] what makes a repeated request do nothing twice, `turns` the order of those that want the same records
-//! at the same time. [`tables`] numbers the tables, [`row`] says how their rows are written and what older and newer ones mean; [`expiry`] removes what has outlived its time, [`outcomes`] remembers how
-//! transactions ended for those who ask later.
+//! at the same time. [`tables`] numbers the tables, [`row`] says how their rows are written and what older and newer ones mean, [`cursor`]
+//! where a page of them ends; [`expiry`] removes what has outlived its time, [`outcomes`] remembers how transactions ended for those
+//! who ask later.
 
 pub mod clock;
 pub mod cluster;
+pub mod cursor;
 pub mod once;
 pub mod outcomes;
 pub mod row;

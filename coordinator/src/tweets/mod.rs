@@ -7,7 +7,6 @@
 mod problem;
 pub mod routes;
 
-mod cursor;
 mod tweet;
 
 use serde::{Deserialize, Serialize};
@@ -16,11 +15,11 @@ use skein_protocol::operation::{Consistency, Expect, Key, Operation, Range};
 use uuid::Uuid;
 
 use crate::store::cluster::{self, Cluster};
+use crate::store::cursor;
 use crate::store::once::Once;
 use crate::store::row::Unreadable;
 use crate::store::tables::TWEETS;
 use crate::store::write::{self, Found, Plan, Race, Write, Writer, Written};
-pub use cursor::{read as read_cursor, write as write_cursor};
 use tweet::Row;
 pub(crate) use tweet::check_text;
 pub use tweet::{Tweet, key};
@@ -165,9 +164,9 @@ impl Tweets {
         let page = self.cluster.scan(range, consistency).await?;
         let mut tweets = Vec::with_capacity(page.rows.len());
         for row in &page.rows {
-            tweets.push(Row::read(row)?.tweet);
+            tweets.push(Tweet::of(row)?);
         }
-        let next = tweets.last().filter(|_| page.more).map(|last| write_cursor(last.id));
+        let next = tweets.last().filter(|_| page.more).map(|last| cursor::write(last.id));
         Ok(Timeline { tweets, next })
     }
 

@@ -12,7 +12,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use skein_protocol::limits::ANSWER_BYTES_MAX;
-use skein_protocol::operation::Consistency;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -21,7 +20,6 @@ use uuid::Uuid;
 use crate::caller::{Callers, Person};
 use crate::config::Limits;
 use crate::http::contract::body::{self, JsonBody};
-use crate::http::contract::code::Code;
 use crate::http::contract::parameter::{self, Parameters, Query};
 use crate::http::contract::precondition::{self, Named};
 use crate::http::contract::problem::{Problem, ProblemDocument, TRANSACTION};
@@ -29,6 +27,7 @@ use crate::http::contract::text_header;
 use crate::http::edge::Edge;
 use crate::http::edge::address::Client;
 use crate::store::clock::Timestamp;
+use crate::store::cursor;
 use crate::store::write::Written;
 use crate::tweets::{self, Condition, Done, PAGE_MAX, Tweets};
 
@@ -159,21 +158,8 @@ pub async fn list(
     let asked = async {
         let Query(parameters) = query?;
         let limit = parameter::limit(parameters.limit.as_deref(), PAGE_DEFAULT, PAGE_MAX)?;
-        let before = match parameters.cursor.as_deref() {
-            None => None,
-            Some(text) => Some(
-                tweets::read_cursor(text)
-                    .ok_or_else(|| Problem::field(Code::MalformedParameter, "cursor", "not the `next` of any page", None))?,
-            ),
-        };
-        let consistency = match parameters.consistent.as_deref() {
-            None | Some("arrival") => Consistency::Arrival,
-            Some("strict") => Consistency::Strict,
-            Some(_) => {
-                return Err(Problem::field(Code::MalformedParameter, "consistent", "arrival or strict", None));
-            }
-        };
-        Ok((limit, before, consistency))
+        let before = parameter::cursor(parameters.cursor.as_deref(), cursor::read)?;
+        Ok((limit, before, parameter::consistent(parameters.consistent.as_deref())?))
     };
     let (limit, before, consistency) = person.caller.attempt(asked).await?;
     let bytes_max = limit as usize * (TWEET_BYTES_BESIDE_TEXT + 4 * edge.settings.limits.tweet_characters_max);

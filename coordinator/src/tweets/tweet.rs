@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::Error;
 use crate::store::clock::Timestamp;
+use crate::store::row::Unreadable;
 use crate::store::tables::TWEETS;
 use crate::visible::is_visible;
 
@@ -58,7 +59,15 @@ impl Tweet {
     /// # Errors
     /// Not found, or not to be read.
     pub fn read(row: Option<&operation::Row>) -> Result<Self, Error> {
-        Ok(Row::read(row.ok_or(Error::NotFound)?)?.tweet)
+        Ok(Tweet::of(row.ok_or(Error::NotFound)?)?)
+    }
+
+    /// The tweet of a row that is there.
+    ///
+    /// # Errors
+    /// Not to be read.
+    pub fn of(row: &operation::Row) -> Result<Self, Unreadable> {
+        Ok(Row::read(row)?.tweet)
     }
 
     /// The next version, with another text.
@@ -87,7 +96,7 @@ impl Tweet {
 
 impl Row {
     /// Reads a row back. One that this program can't read is an error, not an absence.
-    pub fn read(row: &operation::Row) -> Result<Self, Error> {
+    pub fn read(row: &operation::Row) -> Result<Self, Unreadable> {
         let id = Uuid::from_slice(&row.key.bytes).map_err(|_| TWEETS.malformed())?;
         let TweetRow { author, text, created_at, edited_at, version } = TWEETS.decode(&row.value)?;
         Ok(Row { tweet: Tweet { id, author, text, created_at, edited_at, version }, version: row.version })

@@ -18,7 +18,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use skein_protocol::id::Version;
 use skein_protocol::limits::{ANSWER_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
-use skein_protocol::operation::Consistency;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -107,27 +106,14 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let listing = async {
         let Query(parameters) = query?;
-        let malformed = |name: &'static str, detail: String, bound: Option<u64>| {
-            Problem::field(Code::MalformedParameter, name, detail, bound)
-        };
         let prefix = parameters.prefix.unwrap_or_default();
         if prefix.len() > DataKey::BYTES_MAX {
             let detail = format!("at most {} bytes, as a key has", DataKey::BYTES_MAX);
-            return Err(malformed("prefix", detail, Some(DataKey::BYTES_MAX as u64)));
+            return Err(Problem::field(Code::MalformedParameter, "prefix", detail, Some(DataKey::BYTES_MAX as u64)));
         }
         let limit = parameter::limit(parameters.limit.as_deref(), PAGE_DEFAULT, PAGE_MAX)?;
-        let after = match parameters.cursor.as_deref() {
-            None => None,
-            Some(text) => Some(
-                data::read_cursor(text, &prefix)
-                    .ok_or_else(|| malformed("cursor", "not the `next` of any page of this prefix".to_owned(), None))?,
-            ),
-        };
-        let consistency = match parameters.consistent.as_deref() {
-            None | Some("arrival") => Consistency::Arrival,
-            Some("strict") => Consistency::Strict,
-            Some(_) => return Err(malformed("consistent", "arrival or strict".to_owned(), None)),
-        };
+        let after = parameter::cursor(parameters.cursor.as_deref(), |text| data::read_cursor(text, &prefix))?;
+        let consistency = parameter::consistent(parameters.consistent.as_deref())?;
         let room = edge.answers.room(&caller.name, &client.address, page_bytes_max(limit)).await?;
         let page = data.list((&prefix, after.as_ref()), limit, consistency, caller.guard()).await?;
         let mut data = Vec::with_capacity(page.entries.len());

@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use skein_protocol::operation::Consistency;
 
 use utoipa::ToSchema;
 
@@ -80,6 +81,29 @@ pub fn limit(text: Option<&str>, default: u32, max: u32) -> Result<u32, Problem>
     text.parse().ok().filter(|limit| (1..=max).contains(limit)).ok_or_else(|| {
         Problem::field(Code::MalformedParameter, "limit", format!("a number from 1 to {max}"), Some(u64::from(max)))
     })
+}
+
+/// Where a list goes on, as `read` finds in the text.
+///
+/// # Errors
+/// What it finds nothing in.
+pub fn cursor<T>(text: Option<&str>, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let place = read(text)
+        .ok_or_else(|| Problem::field(Code::MalformedParameter, "cursor", "not the `next` of any page of this list", None))?;
+    Ok(Some(place))
+}
+
+/// As of when a list is read: *arrival* unless told.
+///
+/// # Errors
+/// What is neither.
+pub fn consistent(text: Option<&str>) -> Result<Consistency, Problem> {
+    match text {
+        None | Some("arrival") => Ok(Consistency::Arrival),
+        Some("strict") => Ok(Consistency::Strict),
+        Some(_) => Err(Problem::field(Code::MalformedParameter, "consistent", "arrival or strict", None)),
+    }
 }
 
 /// As of when a list is read.

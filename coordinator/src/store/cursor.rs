@@ -1,12 +1,12 @@
-//! Where a page of tweets ends: the id of its last tweet, as text that is opaque to clients (base64url without padding).
-//! A cursor needs no state at the server and stays good while tweets come and go, because it names a place in the order of
-//! keys and not a row.
+//! Where a page of records ends whose keys end with an id in the order of time: that id, as text that is opaque to clients
+//! (base64url without padding). A cursor needs no state at the server and stays good while records come and go, because it names
+//! a place in the order of keys and not a row.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-/// Writes the cursor of the page that ends with this tweet.
+/// Writes the cursor of the page that ends with this id.
 #[must_use]
 pub fn write(last: Uuid) -> String {
     URL_SAFE_NO_PAD.encode(last.as_bytes())
