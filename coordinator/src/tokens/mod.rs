@@ -3,7 +3,7 @@
 //! hash, so that whoever reads the store or its logs can't use what it finds. As with sessions, a write checks within its own
 //! transaction that the row still stands, so that a token that is revoked at one coordinator is of no use at any.
 //!
-//! Their number is bounded: each that is made also writes the roster's row, so that of two made at once one is counted first.
+//! Their number is bounded: each that is made also writes the tally's row, so that of two made at once one is counted first.
 
 mod problem;
 pub mod routes;
@@ -191,15 +191,15 @@ impl Tokens {
         self.seen.find(&self.cluster, secret.key()).await
     }
 
-    /// The roster's row, and the rows of all tokens, at one instant.
+    /// The tally's row, and the rows of all tokens, at one instant.
     async fn rows(&self) -> Result<(Option<Row>, Vec<Row>), Error> {
         let rows_max = u32::try_from(TOKENS_MAX + 1).expect("a bound of hundreds");
         let range = Range { table: TOKENS.id, from: None, until: None, descending: false, rows_max };
         let mut rows = self.cluster.scan(range, Consistency::Strict).await?.rows;
         // The empty key comes before all others.
-        let roster = rows.first().filter(|row| row.key == roster_key()).cloned();
-        rows.retain(|row| row.key != roster_key());
-        Ok((roster, rows))
+        let tally = rows.first().filter(|row| row.key == tally_key()).cloned();
+        rows.retain(|row| row.key != tally_key());
+        Ok((tally, rows))
     }
 }
 
@@ -209,14 +209,14 @@ impl Write for Create<'_> {
     type Error = Error;
 
     async fn plan(&mut self, _: &Found) -> Result<Option<Plan<Self>>, Error> {
-        let (roster, rows) = self.tokens.rows().await?;
+        let (tally, rows) = self.tokens.rows().await?;
         if rows.len() >= TOKENS_MAX {
             return Err(Error::TooMany);
         }
-        roster.as_ref().map_or(Ok(()), |roster| TOKENS.check(&roster.value))?;
-        let counted = roster.map_or(Expect::Absent, |roster| Expect::Version(roster.version));
+        tally.as_ref().map_or(Ok(()), |tally| TOKENS.check(&tally.value))?;
+        let counted = tally.map_or(Expect::Absent, |tally| Expect::Version(tally.version));
         let made = json(&Tally { made_at: self.grant.created_at });
-        let plan = Plan::new(()).put(Expected::Count, roster_key(), counted, made);
+        let plan = Plan::new(()).put(Expected::Count, tally_key(), counted, made);
         Ok(Some(plan.put(Expected::Token, self.key.clone(), Expect::Absent, json(self.grant))))
     }
 
@@ -242,7 +242,7 @@ impl Write for Revoke<'_> {
     }
 }
 
-fn roster_key() -> Key {
+fn tally_key() -> Key {
     Key::new(TOKENS.id, Vec::new())
 }
 
