@@ -144,10 +144,11 @@ pub async fn list(
         Ok((limit, before, parameters.tweets.as_deref().map(tweets_asked).transpose()?))
     };
     let (limit, before, asked) = person.caller.attempt(asked).await?;
+    // The bound of a page counts what is stored of its tweets; each may have more beside its text in the answer.
     let bytes = |count: usize| count * (BYTES_BESIDE_TEXT + 4 * edge.settings.limits.tweet_characters_max);
     let bytes_max = match &asked {
         Some(tweets) => bytes(tweets.len()),
-        None => bytes(limit as usize).min(PAGE_BYTES + bytes(READ_KEYS_MAX)),
+        None => bytes(limit as usize).min(PAGE_BYTES + limit as usize * BYTES_BESIDE_TEXT + bytes(READ_KEYS_MAX)),
     };
     let room = person.room(&edge, &client, bytes_max).await?;
     let name = &person.caller.name;
@@ -161,8 +162,8 @@ pub async fn list(
 
 /// Mark a tweet
 ///
-/// 201 if it was not marked, 200 if it was; the time of the mark stays that of the first one. A person has 1,000 bookmarks at
-/// the most.
+/// 201 if it was not marked, 200 if it was; the time of the mark stays that of the first one. 404 if the tweet is gone, also if it
+/// was marked. A person has 1,000 bookmarks at the most.
 #[utoipa::path(
     put, path = "/api/bookmarks/{tweet_id}", tag = "bookmarks", operation_id = "putBookmark",
     params(

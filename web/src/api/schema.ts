@@ -49,8 +49,8 @@ export interface paths {
         get?: never;
         /**
          * Mark a tweet
-         * @description 201 if it was not marked, 200 if it was; the time of the mark stays that of the first one. A person has 1,000 bookmarks at
-         *     the most.
+         * @description 201 if it was not marked, 200 if it was; the time of the mark stays that of the first one. 404 if the tweet is gone, also if it
+         *     was marked. A person has 1,000 bookmarks at the most.
          */
         put: operations["putBookmark"];
         post?: never;
