@@ -34,7 +34,7 @@ pub const PAGE_MAX: u32 = 200;
 /// Tweets that can be asked about at once.
 pub const TWEETS_ASKED_MAX: usize = READ_KEYS_MAX;
 
-/// Bytes of tweets after which a page ends. It may pass this by what one read of tweets brings.
+/// A page ends with the read of tweets that brings it to this many bytes, so that it may have the bytes of one read more.
 const PAGE_BYTES: usize = 512 * 1024;
 
 /// All that can be done with bookmarks.

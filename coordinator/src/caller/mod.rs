@@ -166,8 +166,8 @@ impl Caller {
         Err(problem.challenge(Challenge::Scope))
     }
 
-    /// Does what was asked for. If that fails by the client's fault, it hears first whether it is let in no longer; what the
-    /// server itself could not do says nothing about what is there, and is not asked about further.
+    /// Does what was asked for. A failure that is the client's fault may tell what is there: so the store is asked whether the
+    /// session or token still stands, and if not, the client hears that instead. A failure of the server's own is told as it is.
     pub async fn attempt<T>(&self, doing: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
         match doing.await {
             Err(problem) if problem.is_clients() && self.stands().await == Ok(false) => Err((self.refusal)()),

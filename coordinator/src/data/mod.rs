@@ -184,7 +184,7 @@ impl Data {
     /// Lists values whose keys begin so, in the order of keys, those behind `after` if it is given.
     ///
     /// # Errors
-    /// Whoever asked is let in no longer, or the store's.
+    /// The session or token has ended, or the store's.
     pub async fn list(
         &self,
         (prefix, after): (&str, Option<&DataKey>),
