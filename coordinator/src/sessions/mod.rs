@@ -6,7 +6,7 @@
 //! An account has a bounded number of sessions: one more ends the oldest. So no account can use up, by logging in again and again, the
 //! room that a full store keeps for log-ins; and when even that is used up, a log-in can still take the place of an older one.
 //!
-//! A read of one record looks the session up in the same read; a list confirms it with a read before. A write can do without: it takes the
+//! A read of one record looks the session up in the same read; a list confirms it with a read just before. A write can do without: it takes the
 //! session as it was last seen here, and its transaction checks that it still stands, so that logging out at one coordinator ends it at once at
 //! all of them.
 
