@@ -11,6 +11,9 @@ const cutOff = /ERR_INTERNET_DISCONNECTED|icon from the Manifest.*Download error
 
 const times = async (person: Person, text: string) => (await person.stored()).filter((stored) => stored === text).length;
 
+/** A page that is none of the app's, at its address. It has an icon, or the browser would ask the server for one whenever it likes. */
+const elsewhere = '<title>elsewhere</title><link rel="icon" href="data:,">';
+
 /** How many posts of the browser the server has answered. Those that repeat one under its key, which does nothing, are not counted. */
 function posts(context: BrowserContext): { readonly count: number } {
   const keys = new Set<string | undefined>();
@@ -200,7 +203,7 @@ test("a post of which nobody remembers the outcome is not sent again: its author
 
   // A day and more goes by while no tab of the app is open.
   const between = await before.page.context().newPage();
-  await between.route("**/*", (route) => route.fulfill({ contentType: "text/html", body: "<title>elsewhere</title>" }));
+  await between.route("**/*", (route) => route.fulfill({ contentType: "text/html", body: elsewhere }));
   await between.goto("/main");
   await between.evaluate(() => {
     for (const name of Object.keys(localStorage).filter((other) => other.startsWith("skein.outbox."))) {
