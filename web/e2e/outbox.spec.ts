@@ -192,13 +192,13 @@ test("a post of which nobody remembers the outcome is not sent again: its author
   let reached = 0;
   await before.page.route("**/api/tweet", async (route) => {
     if (route.request().method() !== "POST") return route.fallback();
-    await route.fetch();
+    if (reached === 0) await route.fetch();
     reached += 1;
-    return route.abort();
+    // A repeat may be under way when the page is closed.
+    return route.abort().catch(() => undefined);
   });
   await before.post("Long ago.");
   await expect.poll(() => reached).toBeGreaterThan(0);
-  await before.page.unroute("**/api/tweet");
   await before.page.close();
 
   // A day and more goes by while no tab of the app is open.
